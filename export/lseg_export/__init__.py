@@ -1,0 +1,1 @@
+"""From a model to files that other run times load. (Empty until `lseg export` lands.)"""

@@ -1,0 +1,31 @@
+"""What can go wrong, in one sentence each, with the exit code that a shell script sees."""
+
+
+class LsegError(Exception):
+    """A mistake that the user can mend: what was got, what is allowed, what to do. Usage errors exit with 2."""
+
+    exit_code = 2
+
+
+class DataError(LsegError):
+    """Nothing to do, or data that cannot be used."""
+
+    exit_code = 4
+
+
+class MismatchError(LsegError):
+    """Model, vocabulary or engine do not fit each other."""
+
+    exit_code = 5
+
+
+class MissingError(LsegError):
+    """A package, provider, device or file that is not here."""
+
+    exit_code = 6
+
+
+class VerificationError(LsegError):
+    """A check of numbers or precision failed."""
+
+    exit_code = 7

@@ -1,0 +1,1 @@
+"""Figures: confusion matrices and the evaluation of a model on a data set."""

@@ -1,0 +1,1 @@
+"""From pictures to masks: preprocess -> engine -> postprocess -> write."""

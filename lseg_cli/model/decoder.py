@@ -1,0 +1,73 @@
+"""The DPT decoder: from the coarsest level to the finest, each fused with what came before (Ranftl et al. 2021).
+
+Its last upsampling and the 1x1 convolutions around it commute exactly, because bilinear weights sum to one. So the
+convolutions run first, on a quarter of the pixels, and the upsampling is left to `lseg_cli.model.correlation`.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def upsample2(x: Tensor) -> Tensor:
+    """(B, C, h, w) -> (B, C, 2h, 2w). The one interpolation of the decoder and the output."""
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=True)
+
+
+class ResidualUnit(nn.Module):
+    """Pre-activation residual unit of two 3x3 convolutions with BatchNorm."""
+
+    def __init__(self, width: int) -> None:
+        """`width` channels in and out."""
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, width, h, w) -> the same shape."""
+        residual: Tensor = self.body(x)
+        return x + residual
+
+
+class Fusion(nn.Module):
+    """Adds one level to what came from the coarser ones."""
+
+    def __init__(self, width: int, has_skip: bool) -> None:
+        """The coarsest level starts the path: it has no skip."""
+        super().__init__()
+        self.skip = ResidualUnit(width) if has_skip else None
+        self.unit = ResidualUnit(width)
+        self.out = nn.Conv2d(width, width, 1)
+
+    def forward(self, level: Tensor, path: Tensor | None) -> Tensor:
+        """(B, width, h, w), and the path at the same size -> (B, width, h, w), not yet upsampled."""
+        if self.skip is not None and path is not None:
+            level = path + self.skip(level)
+        fused: Tensor = self.out(self.unit(level))
+        return fused
+
+
+class DPTDecoder(nn.Module):
+    """Four levels -> pixel embeddings at stride 4, before the upsampling to stride 2 and before unit length."""
+
+    def __init__(self, channels: Sequence[int], width: int, embedding_width: int) -> None:
+        """`channels` of the levels from stride 4 to 32; `width` of the decoder; `embedding_width` is C."""
+        super().__init__()
+        self.project = nn.ModuleList(nn.Conv2d(c, width, 3, padding=1, bias=False) for c in channels)
+        self.fuse = nn.ModuleList(Fusion(width, has_skip=i < len(channels) - 1) for i in range(len(channels)))
+        self.head = nn.Conv2d(width, embedding_width, 1)
+
+    def forward(self, levels: Sequence[Tensor]) -> Tensor:
+        """Maps (B, channels[i], H / stride, W / stride) -> (B, C, H / 4, W / 4)."""
+        path: Tensor | None = None
+        for level, project, fuse in zip(reversed(levels), reversed(self.project), reversed(self.fuse), strict=True):
+            path = fuse(project(level), None if path is None else upsample2(path))
+        embeddings: Tensor = self.head(path)
+        return embeddings

@@ -1,0 +1,118 @@
+"""Image encoders: four feature maps at strides 4, 8, 16 and 32 (section 3 of the paper; DPT, Ranftl et al. 2021).
+
+Both take normalised pixels whose sides are multiples of 32.
+"""
+
+import timm
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lseg_cli.config import EncoderConfig
+
+STRIDES = (4, 8, 16, 32)
+
+
+class PyramidEncoder(nn.Module):
+    """A convolutional backbone that gives its pyramid as it is.
+
+    timm's `resnet101` has the weights' names and the arithmetic of torchvision's, which the paper's code used.
+    """
+
+    def __init__(self, name: str, taps: tuple[int, ...], pretrained: bool = False) -> None:
+        """`name` and the indices `taps` are those of `timm.create_model(features_only=True)`."""
+        super().__init__()
+        self.backbone = timm.create_model(name, pretrained=pretrained, features_only=True, out_indices=taps)
+        self.channels = tuple(self.backbone.feature_info.channels())
+        strides = tuple(self.backbone.feature_info.reduction())
+        if strides != STRIDES:
+            raise ValueError(f"{name} gives maps at strides {strides}; LSeg needs {STRIDES}: choose other taps.")
+
+    def forward(self, pixels: Tensor) -> list[Tensor]:
+        """(B, 3, H, W) -> four maps (B, channels[i], H / 4, W / 4) to (..., H / 32, W / 32)."""
+        features: list[Tensor] = self.backbone(pixels)
+        return features
+
+
+class Reassemble(nn.Module):
+    """Tokens of one ViT level -> a feature map at its stride. Readout 'project': every token meets the class token."""
+
+    def __init__(self, token_width: int, channels: int, patch_px: int, stride_px: int) -> None:
+        """`patch_px` is the stride of the tokens, `stride_px` that of the map."""
+        super().__init__()
+        self.readout = nn.Linear(2 * token_width, token_width)
+        self.project = nn.Conv2d(token_width, channels, 1)
+        self.resample: nn.Module
+        if patch_px > stride_px:
+            factor = patch_px // stride_px
+            self.resample = nn.ConvTranspose2d(channels, channels, factor, stride=factor)
+        elif patch_px == stride_px:
+            self.resample = nn.Identity()
+        else:
+            self.resample = nn.Conv2d(channels, channels, 3, stride=stride_px // patch_px, padding=1)
+
+    def forward(self, class_token: Tensor, tokens: Tensor, rows: int, columns: int) -> Tensor:
+        """(B, 1, D), (B, rows * columns, D) -> (B, channels, rows * patch / stride, columns * patch / stride)."""
+        tokens = F.gelu(self.readout(torch.cat((tokens, class_token.expand_as(tokens)), dim=-1)))
+        grid = tokens.transpose(1, 2).unflatten(2, (rows, columns))
+        resampled: Tensor = self.resample(self.project(grid))
+        return resampled
+
+
+class ViTEncoder(nn.Module):
+    """A plain ViT tapped after four blocks, without the final norm, reassembled into a pyramid."""
+
+    def __init__(self, name: str, taps: tuple[int, ...], channels: tuple[int, ...], pretrained: bool = False) -> None:
+        """`taps` are 0-based blocks, ascending; `channels` the widths of the reassembled maps."""
+        super().__init__()
+        vit = timm.create_model(name, pretrained=pretrained, num_classes=0, dynamic_img_size=True)
+        vit.norm = nn.Identity()  # the levels are taken before it
+        patch_px = int(vit.patch_embed.patch_size[0])
+        if vit.cls_token is None or vit.num_prefix_tokens != 1 or patch_px not in (8, 16, 32):
+            raise ValueError(f"{name} cannot be tapped: it needs a class token alone and patches of 8, 16 or 32 pixels.")
+        if taps[-1] >= len(vit.blocks):
+            raise ValueError(f"{name} has {len(vit.blocks)} blocks; the last tap is {taps[-1]}.")
+        self.vit = vit
+        self.taps = taps
+        self.channels = channels
+        self.patch_px = patch_px
+        self.reassemble = nn.ModuleList(
+            Reassemble(vit.embed_dim, width, patch_px, stride) for width, stride in zip(channels, STRIDES, strict=True)
+        )
+
+    def embed(self, pixels: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, 1 + T, D): patches with their position, the class token first.
+
+        The table of positions is resized as the original code does: bilinear, no antialias (TensorRT refuses timm's).
+        """
+        patches = self.vit.patch_embed(pixels)  # (B, h, w, D)
+        prefix = self.vit.num_prefix_tokens
+        side = int((self.vit.pos_embed.shape[1] - prefix) ** 0.5)
+        table = self.vit.pos_embed[:, prefix:].unflatten(1, (side, side)).permute(0, 3, 1, 2)  # (1, D, side, side)
+        table = F.interpolate(table, size=patches.shape[1:3], mode="bilinear", align_corners=False)
+        tokens = patches.flatten(1, 2) + table.flatten(2).transpose(1, 2)
+        class_tokens = self.vit.cls_token + self.vit.pos_embed[:, :prefix]
+        return torch.cat((class_tokens.expand(tokens.shape[0], -1, -1), tokens), dim=1)
+
+    def forward(self, pixels: Tensor) -> list[Tensor]:
+        """(B, 3, H, W) -> four maps (B, channels[i], H / 4, W / 4) to (..., H / 32, W / 32)."""
+        rows, columns = pixels.shape[-2] // self.patch_px, pixels.shape[-1] // self.patch_px
+        tokens = self.vit.norm_pre(self.embed(pixels))
+        levels: list[Tensor] = []
+        for index, block in enumerate(self.vit.blocks[: self.taps[-1] + 1]):
+            tokens = block(tokens)
+            if index in self.taps:
+                reassemble = self.reassemble[len(levels)]
+                levels.append(reassemble(tokens[:, :1], tokens[:, self.vit.num_prefix_tokens :], rows, columns))
+        return levels
+
+
+def build_encoder(config: EncoderConfig, pretrained: bool = False) -> PyramidEncoder | ViTEncoder:
+    """The encoder a configuration names; `pretrained` fetches timm's ImageNet weights from the hub.
+
+    Raises:
+        ValueError: the backbone does not have what LSeg needs.
+    """
+    if config.kind == "vit":
+        return ViTEncoder(config.name, config.taps, config.channels, pretrained)
+    return PyramidEncoder(config.name, config.taps, pretrained)

@@ -1,0 +1,1 @@
+"""Training: label sampling, loss, optimiser, the loop and its state on disk."""
