@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lseg_cli.errors import LsegError
+
 SIZE_MULTIPLE = 32  # the deepest level has stride 32 and must land on whole cells
 TEMPERATURE = 0.07  # section 3 of the paper: a constant, never trained
 
@@ -101,3 +103,83 @@ PRESETS = {
         ),
     )
 }
+
+
+class DataRef(Frozen):
+    """One data set of a mix."""
+
+    path: str  # of a dataset.yaml; environment variables are expanded
+    split: str = "train"
+    weight: float = Field(1.0, gt=0)  # share of the batches, relative to the other sets
+
+
+class AugmentConfig(Frozen):
+    """The paper's recipe by default: long side 520 scaled by 0.5 to 2, a crop of 480, mirrored half of the time."""
+
+    base_px: int = Field(520, ge=SIZE_MULTIPLE)
+    scale: tuple[float, float] = (0.5, 2.0)
+    crop_px: int = Field(480, ge=SIZE_MULTIPLE, multiple_of=SIZE_MULTIPLE)
+    mirror: float = Field(0.5, ge=0, le=1)
+    jitter: float = Field(0.0, ge=0, le=1)  # of brightness, contrast and saturation
+
+
+class LabelConfig(Frozen):
+    """What is done to a data set's labels so that a model learns language and not eleven fixed vectors."""
+
+    max_labels: int = Field(256, ge=2)  # of one step: the labels present in the batch first
+    subset: float = Field(0.0, ge=0, le=1)  # probability of a random part of the label set instead of all
+    other: float = Field(0.0, ge=0, le=1)  # probability that the label 'other' stands for every pixel without a label
+    paraphrase: float = Field(0.0, ge=0, le=1)  # probability that a label is said in a neighbouring word
+    noise: float = Field(0.0, ge=0)  # length of a random vector added to the unit embedding of a label
+    negatives: int = Field(0, ge=0)  # labels of other things, absent from the data set
+    held_out: str = ""  # a YAML file whose strings are never used as paraphrases or negatives
+
+
+class OptimizerConfig(Frozen):
+    """Section 4 of the paper by default."""
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    learning_rate: float = Field(0.0015, gt=0)  # of the encoder's backbone; the paper's 0.004 / 16 x 6 pictures a device
+    head_factor: float = Field(10.0, gt=0)  # decoder, reassembly and regulariser relative to the backbone
+    momentum: float = 0.9
+    weight_decay: float = Field(1e-4, ge=0)
+    power: float = 0.9  # of the polynomial decay
+    decay_per: Literal["step", "epoch"] = "step"
+    warmup_steps: int = Field(0, ge=0)
+    clip_norm: float = Field(0.0, ge=0)  # 0: off
+
+
+class TrainConfig(Frozen):
+    """A whole training run; a recipe is this as YAML."""
+
+    model: str | ModelConfig = "lseg-tiny"  # a preset's name, or a model spelled out
+    encoder_weights: str = ""  # '': random; 'timm': timm's, from the hub; else a .safetensors under timm's names
+    data: tuple[DataRef, ...] = Field(min_length=1)
+    validation: DataRef | None = None
+    epochs: int = Field(1, ge=1)
+    steps_per_epoch: int | None = Field(None, ge=1)  # None: as many as show every picture of the first set once
+    batch_size: int = Field(6, ge=1)  # per device
+    accumulate: int = Field(1, ge=1)
+    precision: Literal["fp32", "fp16", "bf16"] = "fp32"
+    device: Literal["auto", "cpu"] = "auto"
+    workers: int = Field(2, ge=0)
+    seed: int = 0
+    loss_stride: Literal[1, 2] = 1  # 2: the loss is taken at half resolution, before the last upsampling
+    balance: float = Field(0.0, ge=0, le=1)  # 0: every pixel counts the same; 1: every class does
+    alignment: float = Field(0.0, ge=0)  # weight of 1 - cosine to the right label, beside the cross-entropy
+    validate_every: int = Field(1, ge=1)  # epochs
+    augment: AugmentConfig = AugmentConfig()
+    labels: LabelConfig = LabelConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+
+    def model_config_of(self) -> ModelConfig:
+        """The model to train: `model` itself, or the preset it names.
+
+        Raises:
+            LsegError: there is no such preset.
+        """
+        if isinstance(self.model, ModelConfig):
+            return self.model
+        if self.model not in PRESETS:
+            raise LsegError(f"There is no preset '{self.model}'; there are {', '.join(PRESETS)}.")
+        return PRESETS[self.model]

@@ -1,8 +1,9 @@
 """A text encoder that is a table of words, so that the bundled model takes any label with no download.
 
-LSeg (section 3.1) takes any text encoder that maps N labels to N vectors. This one was distilled from a sentence model by
-``recipes/lseg-tiny/make_word_table.py``: a row for each frequent word and common phrase, and a vector for each piece of spelling
-from which every other word is put together. Frequent words of a phrase weigh less, as in SIF (Arora et al., ICLR 2017).
+LSeg (section 3.1) takes any text encoder that maps N labels to N vectors. This one was distilled from a sentence model
+by ``recipes/lseg-tiny/make_word_table.py``: a row for each frequent word and common phrase, and a vector for each piece
+of spelling from which every other word is put together. Frequent words of a phrase weigh less, as in SIF (Arora et al.,
+ICLR 2017).
 """
 
 import hashlib
@@ -24,6 +25,7 @@ from lseg_cli.errors import LsegError, MismatchError, MissingError
 BUNDLED = Path(__file__).parent.parent / "weights" / "words.safetensors"
 FORMAT = "lseg-words-1"
 WORD_END = "</w>"  # as in CLIP's byte-pair vocabulary: a piece that ends a word is not the same piece inside one
+LONGEST_PIECE = 24  # letters; CLIP's vocabulary has none longer
 
 _ASCII_MARKS = str.maketrans("\u2018\u2019\u02bc\u2010\u2011\u2012\u2013", "'''----")
 _NO_WORD = re.compile(r"[^\w'-]|_")
@@ -41,7 +43,7 @@ Floats = npt.NDArray[np.float32]
 
 
 def normalise(text: str) -> str:
-    """Bring a text to the form of the table's entries: lower case, no accents, no punctuation but inner hyphens and apostrophes."""
+    """Bring a text to the form of the entries: lower case, no accents, only inner hyphens and apostrophes."""
     plain = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
     spaced = _NO_WORD.sub(" ", unicodedata.normalize("NFC", plain.casefold()).translate(_ASCII_MARKS))
     return " ".join(word for word in (word.strip("'-") for word in spaced.split()) if word)
@@ -49,11 +51,10 @@ def normalise(text: str) -> str:
 
 def spell(word: str, pieces: Mapping[str, int]) -> list[int]:
     """Cut a word into pieces from the left, the longest first; empty if some letter is in no piece."""
-    longest = max(map(len, pieces), default=0)
     found: list[int] = []
     start = 0
     while start < len(word):
-        for end in range(min(len(word), start + longest), start, -1):
+        for end in range(min(len(word), start + LONGEST_PIECE), start, -1):
             piece = pieces.get(word[start:end] + (WORD_END if end == len(word) else ""))
             if piece is not None:
                 found.append(piece)
@@ -117,15 +118,15 @@ class WordTable:
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise MissingError(f"The word table {path} cannot be read ({error.strerror}); reinstall lseg-cli.") from error
+            raise MissingError(f"Cannot read the word table {path} ({error.strerror}); reinstall lseg-cli.") from error
         tensors = _read_tensors(data)
         if tensors is None:
-            raise MismatchError(f"{path} is damaged or no word table of format {FORMAT}; reinstall lseg-cli to get it anew.")
+            raise MismatchError(f"{path} is damaged or no word table of format {FORMAT}; reinstall lseg-cli.")
         return cls(tensors, hashlib.sha256(data).hexdigest())
 
     @cached_property
     def vectors(self) -> Floats:
-        """All entries, ``(V, C) float32``, rows of length 1; decoded on first use, for looking words up does not need it."""
+        """All entries, ``(V, C) float32``, rows of length 1; decoded on first use: `embed` does without."""
         rows = self._rows.astype(np.float32)
         rows /= np.sqrt(np.sum(rows * rows, axis=1, keepdims=True))
         return rows
@@ -151,17 +152,17 @@ class WordTable:
         """Find the entries nearest to a vector ``(C,)``: at most `count` pairs of entry and cosine, nearest first."""
         query = np.asarray(vector, np.float32)
         if query.shape != (self.width,):
-            raise LsegError(f"A vector of shape {query.shape} cannot be looked up: the word table holds ({self.width},).")
+            raise LsegError(f"Cannot look up a vector of shape {query.shape}: the word table holds ({self.width},).")
         cosines = self.vectors @ _unit(query)
         best = np.argsort(-cosines, kind="stable")[: max(count, 0)]
         return [(self.words[row], float(cosines[row])) for row in best]
 
     def unknown(self, text: str) -> list[str]:
-        """List the words of a text that are no entry: spelled from pieces, or passed over if they are in another script."""
+        """List the words of a text that are no entry: spelled from pieces, or passed over if in another script."""
         return [word for word, row in self._look_up(text) if row is None]
 
     def _look_up(self, text: str) -> Iterator[tuple[str, int | None]]:
-        """Cut a text into entries, the longest phrases first, each with its row, or None for a word that is no entry."""
+        """Cut a text into entries, the longest first, each with its row, or None for a word that is no entry."""
         words = self._split(text)
         start = 0
         while start < len(words):
@@ -223,4 +224,17 @@ def _read_tensors(data: bytes) -> dict[str, npt.NDArray[np.generic]] | None:
         return None
     if kind != FORMAT or any(name not in tensors or tensors[name].dtype != dtype for name, dtype in _DTYPES.items()):
         return None
-    return tensors
+    return tensors if _fit_together(tensors) else None
+
+
+def _fit_together(tensors: Mapping[str, npt.NDArray[np.generic]]) -> bool:
+    """Tell whether there is a row and a number for each string, and one width for all."""
+    entries, pieces = (1 + tensors[name].tobytes().count(b"\n") for name in ("entries", "pieces"))
+    width = tensors["entry_rows"].shape[-1]
+    shapes = {
+        "entry_rows": (entries, width),
+        "entry_weights": (entries,),
+        "piece_rows": (pieces, width),
+        "piece_scales": (pieces,),
+    }
+    return all(tensors[name].shape == shape for name, shape in shapes.items())

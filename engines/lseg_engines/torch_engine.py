@@ -1,0 +1,147 @@
+"""The engine that runs a model file in PyTorch, on any device PyTorch knows."""
+
+import warnings
+from collections.abc import Collection
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lseg_cli.config import SIZE_MULTIPLE
+from lseg_cli.contract import GraphSpec, Output
+from lseg_cli.errors import DataError, MismatchError, MissingError
+from lseg_cli.model import load
+from lseg_cli.model.checkpoint import file_sha256
+from lseg_cli.model.lseg import LSeg
+
+Precision = Literal["fp32", "fp16", "bf16"]
+
+_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+class TorchEngine:
+    """Fulfils `lseg_cli.contract.Engine`."""
+
+    def __init__(self, model: LSeg, sha256: str, device: str = "auto", precision: Precision = "fp32") -> None:
+        """Takes a model as it is; `open` is the usual way in.
+
+        Args:
+            model: with its configuration.
+            sha256: of the file it came from.
+            device: 'auto' (the first of cuda, mps and cpu that is there), 'cpu', 'cuda', 'cuda:1' or 'mps'.
+            precision: 'fp16' and 'bf16' run what is safe in half precision, on CUDA only.
+
+        Raises:
+            MissingError: a device that is not there, or one that has not this precision.
+        """
+        self._device = find_device(device)
+        _check_precision(self._device, precision)
+        self.spec = GraphSpec(model=model.config, model_sha256=sha256)
+        self.device = str(self._device)
+        self.precision = precision
+        # What a convolution reads is then next to each other; on a CPU the bundled model gains a third.
+        self._model = model.eval().to(self._device).to(memory_format=torch.channels_last)
+        self._mean = torch.tensor(model.config.image.mean, device=self._device)[:, None, None] * 255
+        self._std = torch.tensor(model.config.image.std, device=self._device)[:, None, None] * 255
+
+    @classmethod
+    def open(
+        cls, path: Path, device: str = "auto", precision: Precision = "fp32", threads: int | None = None
+    ) -> "TorchEngine":
+        """Opens a `.safetensors` model.
+
+        Args:
+            path: of the file.
+            device: as in the constructor.
+            precision: as in the constructor.
+            threads: of the CPU, for the whole process; None: as PyTorch chooses.
+
+        Raises:
+            MissingError: a device that is not there, or one that has not this precision.
+            MismatchError: the file is no model of this tool.
+            DataError: the file cannot be read.
+        """
+        if threads is not None:
+            torch.set_num_threads(threads)
+        _check_precision(find_device(device), precision)  # before the file: loading takes seconds
+        return cls(load(path), file_sha256(path), device, precision)
+
+    def run(
+        self, image: NDArray[np.uint8], text: NDArray[np.float32], outputs: Collection[Output]
+    ) -> dict[str, NDArray[np.generic]]:
+        """Shapes as in GraphSpec; mask and confidence are made on the device.
+
+        Raises:
+            MismatchError: a shape, width or type that the model does not take.
+            DataError: the device's memory is full.
+        """
+        _check_tensors(image, text, self.spec.model.text.width)
+        try:
+            with torch.inference_mode():
+                logits = self._logits(torch.from_numpy(image), torch.from_numpy(text))
+                wanted = {name: _MAKERS[name](logits) for name in outputs}
+                return {name: tensor.cpu().numpy() for name, tensor in wanted.items()}
+        except torch.OutOfMemoryError as error:
+            raise DataError(
+                f"The memory of {self.device} is full at {image.shape[1]}x{image.shape[2]} pixels with {len(text)} "
+                "labels; take a smaller --imgsz or fewer labels."
+            ) from error
+
+    def _logits(self, image: Tensor, text: Tensor) -> Tensor:
+        """(B, H, W, 3) uint8, (N, C) -> (B, N, H, W) float32 on the device."""
+        pixels = (image.to(self._device).permute(0, 3, 1, 2).float() - self._mean) / self._std
+        dtype = _DTYPES[self.precision]
+        with torch.autocast(self._device.type, dtype=dtype, enabled=dtype != torch.float32):
+            logits: Tensor = self._model(pixels, text.to(self._device))
+        return logits.float()
+
+
+def find_device(name: str) -> torch.device:
+    """The device of a name such as 'auto', 'cpu', 'cuda:1' or 'mps'.
+
+    Raises:
+        MissingError: it is not there; never another one instead.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a driver that is too old: it counts as not there
+        gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    has_mps = torch.backends.mps.is_available()
+    here = ["cpu", *(f"cuda:{index}" for index in range(gpus)), *(["mps"] if has_mps else [])]
+    wanted = {"auto": "cuda:0" if gpus else "mps" if has_mps else "cpu", "cuda": "cuda:0"}.get(name, name)
+    if wanted not in here:
+        raise MissingError(f"The device {name!r} is not here; here are {', '.join(here)}: choose one with --device.")
+    return torch.device(wanted)
+
+
+def _check_precision(device: torch.device, precision: str) -> None:
+    if precision not in _DTYPES:
+        raise MissingError(f"The precision {precision!r} is not known; choose one of {', '.join(_DTYPES)}.")
+    if precision != "fp32" and device.type != "cuda":
+        raise MissingError(f"{precision} needs a CUDA device; on {device} use --precision fp32.")
+    if precision == "bf16" and not torch.cuda.is_bf16_supported():
+        raise MissingError(f"{torch.cuda.get_device_name(device)} has no bf16; use --precision fp16 or fp32.")
+
+
+def _check_tensors(image: NDArray[np.uint8], text: NDArray[np.float32], width: int) -> None:
+    if image.dtype != np.uint8 or image.ndim != 4 or image.shape[3] != 3 or len(image) == 0:
+        raise MismatchError(f"The image is {image.dtype} {image.shape}; it must be uint8 (B, H, W, 3) RGB.")
+    if min(image.shape[1:3]) < SIZE_MULTIPLE or any(side % SIZE_MULTIPLE for side in image.shape[1:3]):
+        raise MismatchError(
+            f"The image is {image.shape[1]} x {image.shape[2]} pixels; both sides must be multiples of {SIZE_MULTIPLE}."
+        )
+    if text.dtype != np.float32 or text.ndim != 2 or text.shape[1] != width or len(text) == 0:
+        raise MismatchError(f"The text is {text.dtype} {text.shape}; it must be float32 (N, {width}), N at least 1.")
+
+
+def _mask(logits: Tensor) -> Tensor:
+    return logits.argmax(1).int()
+
+
+def _confidence(logits: Tensor) -> Tensor:
+    return (logits.amax(1) - logits.logsumexp(1)).exp()
+
+
+_MAKERS = {"logits": lambda logits: logits, "mask": _mask, "confidence": _confidence}

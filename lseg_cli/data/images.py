@@ -1,0 +1,271 @@
+"""Pictures as they come: found among files, folders, patterns and lists, and read into RGB whatever they hold."""
+
+import importlib
+import io
+import os
+import re
+import sys
+import threading
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from lseg_cli.errors import DataError, LsegError
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic")
+JOURNAL = "results.jsonl"  # lies in every output folder, beside:
+RESULT_FOLDERS = ("masks", "overlays", "conf")
+
+_MAGIC = re.compile(r"[*?\[]")
+_TURNS = {  # EXIF's orientation -> what brings the picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION = 0x0112
+_DECODING = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file to read: `path` as the user wrote it, and its `name` (with '/') below `root`, which the output mirrors."""
+
+    path: Path
+    root: Path
+    name: str
+
+
+class PictureError(DataError):
+    """A file that gives no picture."""
+
+    def __init__(self, message: str, stage: Literal["read", "decode"]) -> None:
+        """`stage`: whether the bytes could not be had, or not be understood."""
+        super().__init__(message)
+        self.stage = stage
+
+
+def find_images(inputs: Sequence[str]) -> list[Source]:
+    """Pictures among files, folders (recursive, sorted), patterns with `**`, `@list.txt` and `-` (names on stdin).
+
+    A file named by itself, or in a list, is taken whatever it is called; inside folders only `EXTENSIONS` count, and
+    hidden files and the results of earlier runs are passed over. The same file is taken once. A file of a list that
+    is not there and a folder that cannot be opened are returned too: reading them fails, so they are counted as
+    failures and never lost in silence.
+
+    Raises:
+        LsegError: a path or list that is not there.
+        DataError: no picture at all.
+    """
+    found: dict[tuple[str, str], Source] = {}
+    real_folders: dict[Path, str] = {}
+    for text in inputs:
+        for source in _expand(text):
+            folder = source.path.parent
+            if folder not in real_folders:
+                real_folders[folder] = os.path.realpath(folder)
+            # A linked folder is the same folder; a linked file is another name that the user may want.
+            found.setdefault((real_folders[folder], source.path.name), source)
+    if not found:
+        extensions = ", ".join(extension[1:] for extension in EXTENSIONS)
+        raise DataError(f"There is no picture in {', '.join(inputs) or 'nothing'}; looked for {extensions}.")
+    return list(found.values())
+
+
+def _expand(text: str) -> Iterator[Source]:
+    if text == "-":
+        return _listed(_names(sys.stdin.buffer.read()))
+    if os.path.lexists(text):
+        path = Path(text)
+        return iter(_walk(path, path)) if path.is_dir() else _listed([text])
+    if text.startswith("@"):
+        try:
+            return _listed(_names(Path(text[1:]).expanduser().read_bytes()))
+        except OSError as error:
+            raise LsegError(f"The list of pictures {text[1:]} cannot be read ({error.strerror}).") from error
+    if _MAGIC.search(text):
+        return _matches(text)
+    raise LsegError(f"There is no file or folder {text!r}; give files, folders, patterns, @list.txt or - for stdin.")
+
+
+def _names(data: bytes) -> list[str]:
+    """Lines of a list, or names ended by zero bytes as `find -print0` writes them; '#' starts a comment."""
+    text = data.decode("utf-8-sig", "surrogateescape")
+    names = text.split("\0") if "\0" in text else (line.strip() for line in text.split("\n"))
+    return [name for name in names if name and not name.startswith("#")]
+
+
+def _listed(names: Iterable[str]) -> Iterator[Source]:
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            yield from _walk(path, path)
+        else:
+            yield Source(path, path.parent, path.name)
+
+
+def _matches(pattern: str) -> Iterator[Source]:
+    """Files that match, and what is inside matching folders, as a shell would pass them on."""
+    parts = Path(pattern).parts
+    first = next(index for index, part in enumerate(parts) if _MAGIC.search(part))
+    root = Path(*parts[:first])
+    try:
+        matches = sorted(root.glob("/".join(parts[first:])))  # does not follow linked folders: no loops
+    except ValueError as error:
+        raise LsegError(f"The pattern {pattern!r} cannot be used: {error}.") from error
+    suffix = Path(pattern).suffix
+    takes_any = bool(suffix) and not _MAGIC.search(suffix)  # '*.ppm' asks for ppm
+    for path in matches:
+        relative = path.relative_to(root)
+        if any(part.startswith(".") for part in relative.parts) or _holds_results(root, relative):
+            continue
+        if path.is_dir():
+            yield from _walk(path, root)
+        elif takes_any or _is_picture(path.name):
+            yield Source(path, root, relative.as_posix())
+
+
+def _walk(folder: Path, root: Path) -> list[Source]:
+    """Pictures below a folder, sorted by name; every folder once, so loops of links end, real folders before links."""
+    sources: list[Source] = []
+    seen: set[str] = set()
+    pending, linked = [folder], list[Path]()
+    while pending or linked:
+        current = pending.pop() if pending else linked.pop(0)
+        real = os.path.realpath(current)
+        if real in seen:
+            continue
+        seen.add(real)
+        try:
+            entries = sorted(os.scandir(current), key=lambda entry: entry.name)
+        except OSError:
+            sources.append(Source(current, root, current.relative_to(root).as_posix()))  # fails when read
+            continue
+        has_journal = any(entry.name == JOURNAL for entry in entries)
+        for entry in entries:
+            if entry.name.startswith(".") or (has_journal and entry.name in RESULT_FOLDERS):
+                continue
+            path = current / entry.name
+            if entry.is_dir():
+                (linked if entry.is_symlink() else pending).append(path)
+            elif _is_picture(entry.name):
+                sources.append(Source(path, root, path.relative_to(root).as_posix()))
+    return sorted(sources, key=lambda source: source.name)
+
+
+def _is_picture(name: str) -> bool:
+    return name.lower().endswith(EXTENSIONS)
+
+
+def _holds_results(root: Path, relative: Path) -> bool:
+    """Whether a path lies in the output of an earlier run below `root`."""
+    folders = (folder for folder in (relative, *relative.parents) if folder.name in RESULT_FOLDERS)
+    return any((root / folder).with_name(JOURNAL).exists() for folder in folders)
+
+
+def read_image(path: Path, max_megapixels: int = 512) -> NDArray[np.uint8]:
+    """A picture as it is displayed: EXIF's orientation applied, the first frame of several.
+
+    Grey and palettes become RGB. 16-bit grey is scaled by 1/257, not clipped; integer and float pictures without a
+    fixed range are scaled from 0..1, 0..255 or 0..65535, whichever holds them, else from their least to their greatest
+    value. What is transparent shows white, as on a web page: the colours stored under it are arbitrary.
+
+    Args:
+        path: of the file; its content decides the format, not its name.
+        max_megapixels: a header that claims more is not believed.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        PictureError: no such file, or no whole picture in it.
+    """
+    try:
+        with path.open("rb") as file:
+            stream = cast(BinaryIO, file) if file.seekable() else io.BytesIO(file.read())  # a pipe cannot be rewound
+            with _pillow_unleashed():
+                picture = _decode(path, stream, max_megapixels)
+            return _to_rgb(picture)
+    except MemoryError as error:
+        raise PictureError(f"{path} does not fit into memory.", "decode") from error
+    except (OSError, ValueError) as error:  # the latter: a zero byte in the name
+        raise PictureError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}).", "read") from error
+
+
+def _decode(path: Path, stream: BinaryIO, max_megapixels: int) -> Image.Image:
+    """The first frame, upright, in the file's own mode."""
+    if not stream.read(1):
+        raise PictureError(f"{path} is empty (0 bytes).", "decode")
+    stream.seek(0)
+    try:
+        picture = Image.open(stream)
+        width, height = picture.size
+        if width * height > max_megapixels * 1_000_000:
+            raise PictureError(
+                f"{path} claims {width} x {height} pixels; at most {max_megapixels} megapixels are read.", "decode"
+            )
+        picture.load()
+    except (PictureError, MemoryError):
+        raise
+    except UnidentifiedImageError as error:
+        advice = "pip install pillow-heif" if path.suffix.lower() in (".heic", ".heif") else "convert it to PNG or JPEG"
+        raise PictureError(f"{path} holds no picture of a known format; {advice}.", "decode") from error
+    except Exception as error:  # Pillow's readers raise what they stumble over: OSError, SyntaxError, struct.error, ...
+        raise PictureError(f"{path} is damaged: {' '.join(str(error).split()).rstrip('.')}.", "decode") from error
+    return _upright(picture)
+
+
+@contextmanager
+def _pillow_unleashed() -> Iterator[None]:
+    """Without its limit of size, which is below ours, nor remarks on odd metadata; both are global: one at a time."""
+    with suppress(ImportError):
+        importlib.import_module("pillow_heif").register_heif_opener()
+    with _DECODING, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Unlike `ImageOps.exif_transpose` it never rewrites the metadata, which fails where they are damaged."""
+    orientation = None
+    with suppress(Exception):  # damaged metadata: shown as stored, as every viewer does
+        orientation = picture.getexif().get(_ORIENTATION)
+    return picture.transpose(_TURNS[orientation]) if orientation in _TURNS else picture
+
+
+def _to_rgb(picture: Image.Image) -> NDArray[np.uint8]:
+    if picture.mode.startswith(("I", "F")):
+        grey = _to_8_bit(np.asarray(picture), is_16_bit=picture.mode.startswith("I;16"))
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGB", picture.size, "white")
+        white.paste(picture, mask=picture.getchannel("A"))
+        return np.array(white)
+    return np.array(picture.convert("RGB"))
+
+
+def _to_8_bit(values: NDArray[np.generic], is_16_bit: bool) -> NDArray[np.uint8]:
+    """(H, W) of any number type -> (H, W) uint8."""
+    grey = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = float(grey.min()), float(grey.max())
+    ranges = [65535.0] if is_16_bit else [1.0, 255.0, 65535.0] if values.dtype.kind == "f" else [255.0, 65535.0]
+    full = next((full for full in ranges if low >= 0 and high <= full), None)
+    if full is not None:
+        low, high = 0.0, full
+    scaled: NDArray[np.uint8] = np.rint((grey - low) * (255.0 / max(high - low, 1e-30))).astype(np.uint8)
+    return scaled

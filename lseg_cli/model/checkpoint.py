@@ -1,0 +1,110 @@
+"""A model in one `.safetensors` file: weights, and the configuration as JSON in the header's metadata. No pickle."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lseg_cli.config import ModelConfig
+from lseg_cli.errors import DataError, LsegError, MismatchError
+from lseg_cli.model.lseg import LSeg, build
+
+CONFIG_KEY = "lseg.config"
+
+
+def save_model(model: LSeg, path: Path, half: bool = False) -> None:
+    """Writes the model and its configuration; the file appears whole or not at all.
+
+    Args:
+        model: from `build` or `load_model`.
+        path: of the `.safetensors` file.
+        half: store float16 instead of float32, for half the size.
+    """
+    state = {
+        name: (tensor.half() if half and tensor.is_floating_point() else tensor).detach().cpu().contiguous()
+        for name, tensor in model.state_dict().items()
+        if not name.endswith("num_batches_tracked")  # BatchNorm has a momentum: the count is never read
+    }
+    write_tensors(state, {CONFIG_KEY: model.config.model_dump_json()}, path)
+
+
+def write_tensors(tensors: dict[str, Tensor], metadata: dict[str, str], path: Path) -> None:
+    """Writes a safetensors file atomically: a crash leaves the old file, never half of the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        save_file(tensors, temporary, {"format": "pt", **metadata})
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All tensors of a safetensors file, on the CPU, and its metadata.
+
+    Raises:
+        DataError: no such file, or it is no safetensors file.
+    """
+    if not path.is_file():
+        raise DataError(f"There is no file {path}.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path} is not a whole safetensors file: {error}.") from error
+
+
+def load_model(path: Path) -> LSeg:
+    """The model of a file, in evaluation mode, float32.
+
+    Raises:
+        DataError: no such file, or not a safetensors file.
+        MismatchError: not a model of this tool, or its tensors do not fit its configuration.
+    """
+    state, metadata = read_tensors(path)
+    if CONFIG_KEY not in metadata:
+        raise MismatchError(f"{path} holds tensors but no LSeg configuration: it is not a model of this tool.")
+    try:
+        model = build(ModelConfig.model_validate_json(metadata[CONFIG_KEY]))
+    except (ValidationError, LsegError, json.JSONDecodeError) as error:
+        raise MismatchError(f"{path} was written by another version of this tool: {error}") from error
+    load_weights(model, state, str(path))
+    return model.eval()
+
+
+def load_weights(model: torch.nn.Module, state: dict[str, Tensor], origin: str) -> None:
+    """Puts tensors into a module as float32; every one must fit.
+
+    Raises:
+        MismatchError: a tensor is missing, left over or has another shape; says which, and where it comes from.
+    """
+    wanted = {k: v.shape for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+    given = {k: v.shape for k, v in state.items() if not k.endswith("num_batches_tracked")}
+    wrong = sorted(k for k in wanted.keys() | given.keys() if wanted.get(k) != given.get(k))
+    if wrong:
+        name = wrong[0]
+        raise MismatchError(
+            f"{len(wrong)} tensors of {origin} do not fit, first {name}: the file has {_shape(given.get(name))}, "
+            f"the model needs {_shape(wanted.get(name))}."
+        )
+    floats = {k: v.float() if v.is_floating_point() else v for k, v in state.items() if k in wanted}
+    model.load_state_dict(floats, strict=False)
+
+
+def _shape(shape: torch.Size | None) -> str:
+    return "nothing" if shape is None else str(tuple(shape))
+
+
+def file_sha256(path: Path) -> str:
+    """Hex digest of a file's bytes. (hashlib.file_digest needs Python 3.11.)"""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,229 @@
+"""The training loop: accelerate underneath, every step a function of the recipe, the seed and the step's number."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lseg_cli.config import ModelConfig, TrainConfig
+from lseg_cli.data.datasets import Dataset, check_dataset, first_epoch_steps, open_dataset
+from lseg_cli.data.mixing import Batch, MixSchedule, batches
+from lseg_cli.errors import LsegError
+from lseg_cli.evaluation.metrics import Scores
+from lseg_cli.evaluation.runner import Predict, evaluate
+from lseg_cli.model.checkpoint import load_weights, read_tensors, save_model
+from lseg_cli.model.lseg import LSeg, build
+from lseg_cli.training.labels import LabelSampler
+from lseg_cli.training.objective import Objective
+from lseg_cli.training.optim import build_optimizer, rate_factor, set_rates
+from lseg_cli.training.state import RunFolder
+from lseg_cli.training.vocabulary import Embed, build_words
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """After every step."""
+
+    step: int  # steps done
+    steps: int  # of the whole run
+    epoch: int  # 1-based
+    epochs: int
+    loss: float
+    learning_rate: float  # of the decoder and head
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """After every epoch."""
+
+    epoch: int
+    loss: float  # mean over the epoch's steps since the run was started or resumed
+    scores: Scores | None  # on the validation set, in epochs that validate
+    best_miou: float
+    seconds: float
+
+
+Report = StepReport | EpochReport
+Predictor = Callable[[LSeg, NDArray[np.float32]], Predict]  # model, text (N, C) -> how it segments a picture
+
+
+class Trainer:
+    """One run. `run` yields reports; whoever iterates draws them."""
+
+    def __init__(self, config: TrainConfig, out: Path, embed: Embed, predictor: Predictor, resume: bool = False) -> None:
+        """Opens and checks the data, builds model and optimiser, and takes up the state of a run to be resumed.
+
+        Args:
+            config: the recipe.
+            out: folder of the run.
+            embed: the text encoder of the model's configuration.
+            predictor: how validation segments a picture.
+            resume: go on with the run in `out`.
+
+        Raises:
+            LsegError: what is wrong with the data, the recipe or the folder, before the first step.
+        """
+        self.config = config
+        self.accelerator = Accelerator(
+            mixed_precision={"fp32": "no"}.get(config.precision, config.precision),
+            gradient_accumulation_steps=config.accumulate,
+            cpu=config.device == "cpu",
+        )
+        self.datasets = [open_dataset(ref) for ref in config.data]
+        counts = [check_dataset(dataset) for dataset in self.datasets]
+        self.validation = open_dataset(config.validation) if config.validation else None
+        if self.validation:
+            check_dataset(self.validation)
+        self.embed = embed
+        self.predictor = predictor
+        self.labels = LabelSampler(
+            build_words(self.datasets, counts, embed, config.labels, config.balance), config.labels, config.seed
+        )
+        self.schedule = self._schedule()
+        torch.manual_seed(config.seed)
+        self.model = build_for_training(config.model_config_of(), config.encoder_weights)
+        self.folder = RunFolder(out)
+        self.folder.start(config, resume)
+        self.objective, self.optimizer = self._prepare()
+        self.best_miou = -math.inf
+        if resume:
+            raw = getattr(self.optimizer, "optimizer", self.optimizer)
+            self.schedule.start, self.best_miou = self.folder.load(self.model, raw)
+
+    def _schedule(self) -> MixSchedule:
+        config, accelerator = self.config, self.accelerator
+        pictures = config.batch_size * config.accumulate * accelerator.num_processes
+        self.steps_per_epoch = config.steps_per_epoch or first_epoch_steps(self.datasets, pictures)
+        sizes, weights = [len(dataset) for dataset in self.datasets], [ref.weight for ref in config.data]
+        schedule = MixSchedule(sizes, weights, pictures, config.epochs * self.steps_per_epoch, config.seed)
+        schedule.rank, schedule.processes = accelerator.process_index, accelerator.num_processes
+        return schedule
+
+    def _prepare(self) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+        objective = Objective(self.model, self.config.loss_stride, self.config.alignment)
+        # Twice as fast for convolutions on a CPU, and what tensor cores want.
+        objective = objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimizer = build_optimizer(self.model, self.config.optimizer)
+        self.base_rates = [float(group["lr"]) for group in optimizer.param_groups]
+        prepared: tuple[torch.nn.Module, torch.optim.Optimizer] = self.accelerator.prepare(objective, optimizer)
+        return prepared
+
+    def run(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Report]:
+        """Trains to the end, or until `should_stop` says so after a step; the state is saved then and every epoch."""
+        config, schedule = self.config, self.schedule
+        losses: list[float] = []
+        started = time.monotonic()
+        self.objective.train()
+        for batch in batches(self.datasets, schedule, config.augment, config.workers):
+            losses.append(self._step(batch))
+            done = batch.step + 1
+            epoch = batch.step // self.steps_per_epoch + 1
+            rate = float(self.optimizer.param_groups[-1]["lr"])
+            yield StepReport(done, len(schedule.turns), epoch, config.epochs, losses[-1], rate)
+            if done % self.steps_per_epoch == 0:
+                report = EpochReport(epoch, float(np.mean(losses)), self._validate(epoch), self.best_miou, 0.0)
+                yield self._finish(report, done, time.monotonic() - started)
+                losses, started = [], time.monotonic()
+            elif should_stop():
+                self._save(done)
+            if should_stop():
+                return
+
+    def _step(self, batch: Batch) -> float:
+        """One step of the optimiser; gives the loss, a mean over devices and accumulated parts."""
+        config, accelerator = self.config, self.accelerator
+        device = accelerator.device
+        labels = self.labels.sample(batch)
+        text, weights, lookup = labels.text.to(device), labels.weights.to(device), labels.lookup.to(device)
+        factor = rate_factor(batch.step, self.steps_per_epoch, config)
+        set_rates(self.optimizer, self.base_rates, factor)
+        total = torch.zeros((), device=device)
+        parts = list(zip(batch.images.split(config.batch_size), batch.masks.split(config.batch_size), strict=True))
+        for index, (images, masks) in enumerate(parts):
+            pixels = self._normalise(images.to(device))
+            target = lookup[masks.to(device).long()]
+            with accelerator.autocast():
+                loss = self.objective(pixels, text, target, weights) / len(parts)
+            if index < len(parts) - 1:
+                with accelerator.no_sync(self.objective):
+                    accelerator.backward(loss)
+            else:
+                accelerator.backward(loss)
+            total += loss.detach()
+        if config.optimizer.clip_norm:
+            accelerator.clip_grad_norm_(self.objective.parameters(), config.optimizer.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        value = float(accelerator.reduce(total, "mean"))
+        if not math.isfinite(value):
+            raise LsegError(
+                f"The loss is {value} at step {batch.step + 1}: lower the learning rate, or go on from the state of the "
+                "last epoch with --resume and another precision."
+            )
+        return value
+
+    def _normalise(self, images: Tensor) -> Tensor:
+        image = self.model.config.image
+        mean = torch.tensor(image.mean, device=images.device).view(3, 1, 1) * 255
+        std = torch.tensor(image.std, device=images.device).view(3, 1, 1) * 255
+        return ((images.float() - mean) / std).contiguous(memory_format=torch.channels_last)
+
+    def _validate(self, epoch: int) -> Scores | None:
+        due = epoch % self.config.validate_every == 0 or epoch == self.config.epochs
+        if self.validation is None or not due or not self.accelerator.is_main_process:
+            return None
+        self.model.eval()
+        text = self.embed(self.validation.classes)
+        with torch.inference_mode():
+            scores = evaluate(self.predictor(self.model, text), self.validation)
+        self.model.train()
+        if scores.mean_iou > self.best_miou:
+            self.best_miou = scores.mean_iou
+            save_model(self.model, self.folder.best)
+        return scores
+
+    def _finish(self, report: EpochReport, done: int, seconds: float) -> EpochReport:
+        """Saves the state, then writes the epoch's line."""
+        report = replace(report, best_miou=self.best_miou, seconds=seconds)
+        self._save(done)
+        if self.accelerator.is_main_process:
+            self.folder.record(
+                {
+                    "epoch": report.epoch,
+                    "step": done,
+                    "loss": f"{report.loss:.6f}",
+                    "miou": f"{report.scores.mean_iou:.6f}" if report.scores else "",
+                    "pixel_accuracy": f"{report.scores.pixel_accuracy:.6f}" if report.scores else "",
+                    "seconds": f"{report.seconds:.1f}",
+                }
+            )
+        return report
+
+    def _save(self, done: int) -> None:
+        if self.accelerator.is_main_process:
+            raw = getattr(self.optimizer, "optimizer", self.optimizer)
+            self.folder.save(self.model, raw, done, self.best_miou)
+        self.accelerator.wait_for_everyone()
+
+
+def build_for_training(config: ModelConfig, encoder_weights: str) -> LSeg:
+    """A model with a random decoder and the encoder weights that a recipe names.
+
+    Raises:
+        LsegError: the weights are missing or fit another encoder.
+    """
+    model = build(config, pretrained=encoder_weights == "timm")
+    if encoder_weights not in ("", "timm"):
+        state, _ = read_tensors(Path(encoder_weights))
+        backbone = model.encoder.vit if config.encoder.kind == "vit" else model.encoder.backbone
+        if not isinstance(backbone, torch.nn.Module):
+            raise TypeError("an encoder holds its backbone as a module")
+        load_weights(backbone, {k: v for k, v in state.items() if k in backbone.state_dict()}, encoder_weights)
+    return model

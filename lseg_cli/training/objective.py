@@ -1,0 +1,53 @@
+"""The loss: pixel-wise softmax cross-entropy over the labels of the step (section 3 of the paper)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lseg_cli.config import TEMPERATURE
+from lseg_cli.model.correlation import correlate
+from lseg_cli.model.decoder import upsample2
+from lseg_cli.model.lseg import LSeg
+from lseg_cli.training.labels import IGNORE
+
+
+class Objective(nn.Module):
+    """Model and loss in one module, so that one `forward` is what data-parallel training wraps."""
+
+    def __init__(self, model: LSeg, stride: int, alignment: float) -> None:
+        """`stride` 1: loss at full resolution; 2: before the last upsampling. `alignment`: weight of the cosine term."""
+        super().__init__()
+        self.model = model
+        self.stride = stride
+        self.alignment = alignment
+
+    def forward(self, pixels: Tensor, text: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+        """Mean loss over the pixels that have a label; 0 if none has.
+
+        Args:
+            pixels: (B, 3, H, W) normalised.
+            text: (N, C).
+            target: (B, H, W) int64 labels, or IGNORE.
+            weights: (N,) of each label.
+        """
+        logits = correlate(self.model.features(pixels), text)
+        scores = self.model.regularizer(logits)
+        half = target[:, ::2, ::2]
+        if self.stride == 1:
+            loss = _cross_entropy(upsample2(scores), target, weights)
+        else:
+            loss = _cross_entropy(scores, half, weights)
+        if self.alignment:
+            # Cross-entropy asks only for a margin over the other labels, so an embedding may lie far from its word as
+            # long as it lies farther from the others; then other words for the same thing miss it.
+            labelled = half != IGNORE
+            right = logits.gather(1, half.clamp_min(0).unsqueeze(1)).squeeze(1) * TEMPERATURE
+            distance = ((1 - right) * labelled).sum() / labelled.sum().clamp_min(1)
+            loss = loss + self.alignment * distance
+        return loss
+
+
+def _cross_entropy(scores: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    total = F.cross_entropy(scores, target, weights, ignore_index=IGNORE, reduction="sum")
+    mass = torch.where(target == IGNORE, 0.0, weights[target.clamp_min(0)]).sum()
+    return total / mass.clamp_min(1e-6)

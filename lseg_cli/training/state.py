@@ -1,0 +1,98 @@
+"""A training run on disk: all that is needed to go on as if nothing had happened, in one atomic file.
+
+    OUT/state.safetensors          weights (float32), optimiser, step: the only file that resuming reads
+    OUT/weights/last.safetensors   the model after the last epoch, ready for `lseg segment -m`
+    OUT/weights/best.safetensors   the model with the best mIoU
+    OUT/results.csv                a line per epoch
+    OUT/config.json                the recipe as it ran
+"""
+
+import csv
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from lseg_cli.config import TrainConfig
+from lseg_cli.errors import DataError, LsegError, MismatchError
+from lseg_cli.model.checkpoint import load_weights, read_tensors, save_model, write_tensors
+from lseg_cli.model.lseg import LSeg
+
+_MODEL, _OPTIMIZER = "model/", "optimizer/"
+_META = "lseg.training"
+
+
+class RunFolder:
+    """The folder of one run."""
+
+    def __init__(self, path: Path) -> None:
+        """`path` need not exist."""
+        self.path = path
+        self.state_file = path / "state.safetensors"
+        self.last = path / "weights" / "last.safetensors"
+        self.best = path / "weights" / "best.safetensors"
+        self.results = path / "results.csv"
+
+    def start(self, config: TrainConfig, resume: bool) -> None:
+        """Makes the folder and writes the recipe.
+
+        Raises:
+            LsegError: the folder holds a run, and it is not to be resumed.
+            MismatchError: the run to be resumed has another recipe.
+            DataError: there is nothing to resume.
+        """
+        recipe = self.path / "config.json"
+        if resume:
+            if not self.state_file.is_file():
+                raise DataError(f"{self.path} holds no training run to resume: {self.state_file.name} is missing.")
+            if TrainConfig.model_validate_json(recipe.read_text(encoding="utf-8")) != config:
+                raise MismatchError(f"{recipe} differs from the recipe given now: resume with the recipe of the run.")
+        elif self.state_file.exists():
+            raise LsegError(f"{self.path} holds a training run already: go on with --resume, or choose another --out.")
+        self.path.mkdir(parents=True, exist_ok=True)
+        recipe.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    def save(self, model: LSeg, optimizer: torch.optim.Optimizer, step: int, best_miou: float) -> None:
+        """Writes the state after `step` steps, then the model as `weights/last`."""
+        tensors = {_MODEL + name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+        names = {parameter: name for name, parameter in model.named_parameters()}
+        for parameter, values in optimizer.state.items():
+            for key, value in values.items():
+                if isinstance(value, Tensor):
+                    tensors[f"{_OPTIMIZER}{key}/{names[parameter]}"] = value.detach().cpu()
+        tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        write_tensors(tensors, {_META: json.dumps({"step": step, "best_miou": best_miou})}, self.state_file)
+        save_model(model, self.last)
+
+    def load(self, model: LSeg, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+        """Puts the state back; gives the number of steps done and the best mIoU so far."""
+        tensors, metadata = read_tensors(self.state_file)
+        load_weights(model, _under(_MODEL, tensors), str(self.state_file))
+        parameters: dict[str, nn.Parameter] = dict(model.named_parameters())
+        for name, value in _under(_OPTIMIZER, tensors).items():
+            key, _, parameter = name.partition("/")
+            # `step` of AdamW stays on the CPU; the moments live where, and laid out as, their parameter does.
+            like = parameters[parameter]
+            optimizer.state[like][key] = value if value.ndim == 0 else torch.empty_like(like).copy_(value)
+        meta = json.loads(metadata[_META])
+        return int(meta["step"]), float(meta["best_miou"])
+
+    def record(self, row: Mapping[str, object]) -> None:
+        """Appends one epoch to results.csv; a line of the same or a later epoch, from before a crash, is replaced."""
+        rows: list[dict[str, object]] = []
+        if self.results.is_file():
+            with self.results.open(encoding="utf-8", newline="") as file:
+                rows = [dict(old) for old in csv.DictReader(file) if int(old["epoch"]) < int(str(row["epoch"]))]
+        temporary = self.results.with_name(f".{self.results.name}.{os.getpid()}")
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(row))
+            writer.writeheader()
+            writer.writerows([*rows, row])
+        temporary.replace(self.results)
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

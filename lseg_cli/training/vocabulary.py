@@ -1,0 +1,108 @@
+"""The words of a mix of data sets: its labels, other words for them, and words for things it does not have."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lseg_cli.config import LabelConfig
+from lseg_cli.data.datasets import Dataset
+from lseg_cli.errors import DataError
+from lseg_cli.model.word_table import WordTable
+from lseg_cli.training.labels import OTHER, Words
+
+Embed = Callable[[Sequence[str]], NDArray[np.float32]]  # N texts -> (N, C), unit length
+
+_NEAREST = 40  # neighbours looked at per label
+_NEAR = 0.5  # cosine from which a neighbour may stand for a label: 'street' for 'road' has 0.7, unrelated words 0.1
+_LEAD = 0.1  # and by which it must be nearer to that label than to every other label of the set
+_FAR = 0.4  # a negative is farther than this from every label of the set
+_NEGATIVE_ROWS = slice(300, 12_000)  # the table is sorted by frequency: no 'the', nothing obscure
+
+
+def build_words(
+    datasets: Sequence[Dataset], counts: Sequence[NDArray[np.int64]], embed: Embed, config: LabelConfig, balance: float
+) -> list[Words]:
+    """Words for every data set of a mix.
+
+    Args:
+        datasets: of the mix.
+        counts: pixels of each class, per data set.
+        embed: the model's text encoder.
+        config: what of this is wanted.
+        balance: exponent of the class weights, see `TrainConfig.balance`.
+    """
+    table = WordTable.open() if config.paraphrase or config.negatives else None
+    held_out = frozenset(_strings(config.held_out)) if config.held_out else frozenset()
+    words: list[Words] = []
+    for dataset, pixels in zip(datasets, counts, strict=True):
+        names = [*dataset.classes, OTHER]
+        classes = torch.from_numpy(embed(names))
+        near = [torch.empty(0, classes.shape[1]) for _ in names]
+        negatives = torch.empty(0, classes.shape[1])
+        if table is not None and config.paraphrase:
+            near = [_embedded(found, embed, classes) for found in neighbours(table, names, held_out)]
+        if table is not None and config.negatives:
+            negatives = _embedded(strangers(table, names, held_out), embed, classes)
+        words.append(Words(classes, near, negatives, _class_weights(pixels, balance), dataset.ignore))
+    return words
+
+
+def neighbours(table: WordTable, names: Sequence[str], held_out: frozenset[str]) -> list[list[str]]:
+    """For each name the words that mean about the same, and are nearer to it than to any other of the names."""
+    own = table.embed(names)  # (N, C)
+    found: list[list[str]] = []
+    for index, name in enumerate(names):
+        candidates = [w for w, cosine in table.nearest(own[index], _NEAREST) if cosine >= _NEAR and w != name]
+        candidates = [w for w in candidates if not _holds(w, held_out)]
+        cosines = table.embed(candidates) @ own.T if candidates else np.empty((0, len(names)))  # (M, N)
+        rivals = np.delete(cosines, index, axis=1).max(axis=1, initial=-1.0)
+        found.append([w for w, c, r in zip(candidates, cosines[:, index], rivals, strict=True) if c >= r + _LEAD])
+    return found
+
+
+def strangers(table: WordTable, names: Sequence[str], held_out: frozenset[str]) -> list[str]:
+    """Frequent words that are near to none of the names."""
+    vectors = table.vectors[_NEGATIVE_ROWS]
+    nearest = (vectors @ table.embed(names).T).max(axis=1)
+    rows = zip(table.words[_NEGATIVE_ROWS], nearest, strict=True)
+    return [word for word, cosine in rows if cosine < _FAR and not _holds(word, held_out)]
+
+
+def _holds(word: str, held_out: frozenset[str]) -> bool:
+    """Whether a word, or the plural or a phrase of it, is held out: 'cloud' and 'storm clouds' go with 'clouds'."""
+    stems = {part.removesuffix("s") for part in word.casefold().replace("-", " ").split()}
+    return any({part.removesuffix("s") for part in text.replace("-", " ").split()} <= stems for text in held_out)
+
+
+def _embedded(words: Sequence[str], embed: Embed, like: Tensor) -> Tensor:
+    return torch.from_numpy(embed(words)) if words else like.new_empty(0, like.shape[1])
+
+
+def _class_weights(pixels: NDArray[np.int64], balance: float) -> Tensor:
+    """(mean count / count) ** balance, within a factor of 8, so that no rare class outshouts all others."""
+    present = pixels[pixels > 0]
+    if not len(present):
+        return torch.ones(len(pixels))
+    ratio = float(present.mean()) / np.maximum(pixels, 1)
+    return torch.from_numpy(np.clip(ratio**balance, 1 / 8, 8)).float()
+
+
+def _strings(path: str) -> Iterator[str]:
+    """Every string value in a YAML file, lower case."""
+    try:
+        pending: list[object] = [yaml.safe_load(Path(path).read_text(encoding="utf-8"))]
+    except (OSError, yaml.YAMLError) as error:
+        raise DataError(f"The held-out words {path} cannot be read: {error}.") from error
+    while pending:
+        value = pending.pop()
+        if isinstance(value, str):
+            yield value.casefold()
+        elif isinstance(value, dict):
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)
