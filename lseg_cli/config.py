@@ -1,6 +1,6 @@
 """What a model is, as data: frozen, checked, JSON in and out; and the named presets.
 
-Everything that must match the weights travels in here: architecture, normalisation, size, prompt template, text encoder.
+Everything that must match the weights travels in here: architecture, normalisation, size, prompt template, encoder.
 """
 
 from typing import Literal
@@ -139,7 +139,9 @@ class OptimizerConfig(Frozen):
     """Section 4 of the paper by default."""
 
     name: Literal["sgd", "adamw"] = "sgd"
-    learning_rate: float = Field(0.0015, gt=0)  # of the encoder's backbone; the paper's 0.004 / 16 x 6 pictures a device
+    learning_rate: float = Field(
+        0.0015, gt=0
+    )  # of the encoder's backbone; the paper's 0.004 / 16 x 6 pictures a device
     head_factor: float = Field(10.0, gt=0)  # decoder, reassembly and regulariser relative to the backbone
     momentum: float = 0.9
     weight_decay: float = Field(1e-4, ge=0)

@@ -1,10 +1,10 @@
 """Data sets in folders: pictures beside index masks, described by a `dataset.yaml`.
 
-    name: camvid
-    ignore: 255
-    splits:
-      train: {images: images/train, masks: masks/train}
-    classes: [sky, building, ...]          # the label of mask id 0, 1, ...
+name: camvid
+ignore: 255
+splits:
+  train: {images: images/train, masks: masks/train}
+classes: [sky, building, ...]          # the label of mask id 0, 1, ...
 """
 
 import os
@@ -124,7 +124,7 @@ def check_dataset(dataset: Dataset) -> NDArray[np.int64]:
     """
     with ThreadPoolExecutor(2) as pool:
         counts = list(pool.map(lambda i: _count(dataset, i), range(len(dataset))))
-    return np.sum(counts, axis=0, dtype=np.int64)
+    return np.asarray(np.sum(counts, axis=0), np.int64)
 
 
 def _count(dataset: Dataset, index: int) -> NDArray[np.int64]:

@@ -6,10 +6,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
-from torchvision.transforms.v2 import functional as F  # noqa: N812  the field's own name
+from torchvision.transforms.v2 import functional as F
 
 from lseg_cli.config import AugmentConfig
-
 
 PADDING = -1  # in a training mask: no picture here. Not the data set's ignore id, whose pixels may be taught as 'other'
 

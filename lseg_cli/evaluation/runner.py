@@ -1,26 +1,23 @@
 """A model's figures on a data set: every picture once, at its own size."""
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from lseg_cli.data.datasets import Dataset
 from lseg_cli.evaluation.metrics import Confusion, Scores
+from lseg_cli.inference.segmenter import Segmenter
 
-Predict = Callable[[NDArray[np.uint8]], NDArray[np.integer]]
 
-
-def evaluate(predict: Predict, dataset: Dataset) -> Scores:
-    """Compares predictions with the data set's masks.
+def evaluate(segmenter: Segmenter, dataset: Dataset) -> Scores:
+    """Compares a segmenter's labels with the data set's masks.
 
     Args:
-        predict: (H, W, 3) uint8 RGB -> (H, W) ids of the data set's classes.
+        segmenter: its labels are the data set's classes, in their order.
         dataset: one split.
     """
     confusion = Confusion(dataset.classes, dataset.ignore)
     for index in range(len(dataset)):
         image, mask = dataset.read(index)
-        confusion.add(torch.from_numpy(predict(image)), torch.from_numpy(mask.astype(np.int64)))
+        predicted = segmenter.segment(image).index.astype(np.int64)
+        confusion.add(torch.from_numpy(predicted), torch.from_numpy(mask.astype(np.int64)))
     return confusion.scores()

@@ -99,9 +99,7 @@ class Segmenter:
             long_side_px = self.size or self.engine.spec.model.image.long_side_px
             rows, columns = self.engine.spec.input_size(height, width, long_side_px)
         shrinks = rows * columns < height * width
-        resized = cv2.resize(
-            picture, (columns, rows), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        )
+        resized = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
         return np.ascontiguousarray(resized[None], np.uint8)
 
 

@@ -102,8 +102,8 @@ def _shape(shape: torch.Size | None) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """Hex digest of a file's bytes. (hashlib.file_digest needs Python 3.11.)"""
-    digest = hashlib.sha256()
+    """Hex digest of a file's bytes."""
+    digest = hashlib.sha256()  # hashlib.file_digest needs Python 3.11
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)

@@ -57,7 +57,7 @@ def _candidates(config: TextConfig) -> list[Path]:
         return [*named, *found, folder / "open_clip_config.json"]
     if _is_path(config.pretrained):
         return [Path(config.pretrained).expanduser()]
-    return [_place(config, suffix) for suffix in _SUFFIXES[:2]]
+    return [_place(config, suffix) for suffix in _SUFFIXES]
 
 
 def _is_path(pretrained: str) -> bool:
@@ -115,11 +115,12 @@ def _fetch(config: TextConfig) -> Path:
     try:
         return _from_hub(repo, (name,) if name else _HUB_FILES) if repo else Path(open_clip.download_pretrained(facts))
     except Exception as error:  # the hub's client raises other errors with every version
-        source = f"{name or _HUB_FILES[0]} of https://huggingface.co/{repo}" if repo else url
+        file = Path(name or _HUB_FILES[0] if repo else url)
+        source = f"{file} of https://huggingface.co/{repo}" if repo else url
         raise MissingError(
             f"The weights {config.name}/{config.pretrained} of the text encoder are not on this machine and cannot be "
             f"fetched ({type(error).__name__}): connect it to the network, without HF_HUB_OFFLINE, or download "
-            f"{source} elsewhere and save it as {_place(config, _SUFFIXES[0])}."
+            f"{source} elsewhere and save it as {_place(config, file.suffix)}."
         ) from error
 
 

@@ -29,7 +29,7 @@ def correlate(features: Tensor, text: Tensor) -> Tensor:
         (B, N, 2h, 2w) logits.
     """
     words = text / text.norm(dim=-1, keepdim=True)
-    cosines = torch.matmul(words, features.flatten(2)).unflatten(2, features.shape[2:])  # (B, N, h, w)
+    cosines = torch.matmul(words, features.flatten(2)).reshape(features.shape[0], -1, *features.shape[2:])
     return upsample2(cosines) * (upsampled_square(features).clamp_min(_TINY).rsqrt() / TEMPERATURE)
 
 
@@ -50,7 +50,8 @@ def upsampled_square(features: Tensor) -> Tensor:
 def unit_upsample(features: Tensor) -> Tensor:
     """The dense embedding itself, as the paper defines it: (B, C, h, w) -> (B, C, 2h, 2w), unit length along C."""
     dense = upsample2(features)
-    return dense / dense.norm(dim=1, keepdim=True)
+    unit: Tensor = dense / dense.norm(dim=1, keepdim=True)
+    return unit
 
 
 def _square(x: Tensor) -> Tensor:

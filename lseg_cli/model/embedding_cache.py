@@ -1,8 +1,8 @@
 """Text embeddings on disk, so that the text encoder is loaded only for words it has not seen.
 
 An entry's key is the hash of the encoder's weights and the text as embedded, template applied. Each entry is a file of
-its own, written beside its place and moved there, so any number of processes may share the folder; it carries a checksum,
-and one that is damaged counts as missing. A folder that cannot be written costs time, never a run.
+its own, written beside its place and moved there, so any number of processes may share the folder; it carries a
+checksum, and one that is damaged counts as missing. A folder that cannot be written costs time, never a run.
 """
 
 import hashlib

@@ -3,6 +3,8 @@
 Both take normalised pixels whose sides are multiples of 32.
 """
 
+from typing import Any
+
 import timm
 import torch
 from torch import Tensor, nn
@@ -22,9 +24,10 @@ class PyramidEncoder(nn.Module):
     def __init__(self, name: str, taps: tuple[int, ...], pretrained: bool = False) -> None:
         """`name` and the indices `taps` are those of `timm.create_model(features_only=True)`."""
         super().__init__()
-        self.backbone = timm.create_model(name, pretrained=pretrained, features_only=True, out_indices=taps)
-        self.channels = tuple(self.backbone.feature_info.channels())
-        strides = tuple(self.backbone.feature_info.reduction())
+        backbone: Any = timm.create_model(name, pretrained=pretrained, features_only=True, out_indices=taps)
+        self.backbone = backbone
+        self.channels = tuple(backbone.feature_info.channels())
+        strides = tuple(backbone.feature_info.reduction())
         if strides != STRIDES:
             raise ValueError(f"{name} gives maps at strides {strides}; LSeg needs {STRIDES}: choose other taps.")
 
@@ -54,7 +57,7 @@ class Reassemble(nn.Module):
     def forward(self, class_token: Tensor, tokens: Tensor, rows: int, columns: int) -> Tensor:
         """(B, 1, D), (B, rows * columns, D) -> (B, channels, rows * patch / stride, columns * patch / stride)."""
         tokens = F.gelu(self.readout(torch.cat((tokens, class_token.expand_as(tokens)), dim=-1)))
-        grid = tokens.transpose(1, 2).unflatten(2, (rows, columns))
+        grid = tokens.transpose(1, 2).reshape(tokens.shape[0], -1, rows, columns)
         resampled: Tensor = self.resample(self.project(grid))
         return resampled
 
@@ -65,14 +68,16 @@ class ViTEncoder(nn.Module):
     def __init__(self, name: str, taps: tuple[int, ...], channels: tuple[int, ...], pretrained: bool = False) -> None:
         """`taps` are 0-based blocks, ascending; `channels` the widths of the reassembled maps."""
         super().__init__()
-        vit = timm.create_model(name, pretrained=pretrained, num_classes=0, dynamic_img_size=True)
+        vit: Any = timm.create_model(name, pretrained=pretrained, num_classes=0, dynamic_img_size=True)
         vit.norm = nn.Identity()  # the levels are taken before it
         patch_px = int(vit.patch_embed.patch_size[0])
         if vit.cls_token is None or vit.num_prefix_tokens != 1 or patch_px not in (8, 16, 32):
-            raise ValueError(f"{name} cannot be tapped: it needs a class token alone and patches of 8, 16 or 32 pixels.")
+            raise ValueError(
+                f"{name} cannot be tapped: it needs a class token alone and patches of 8, 16 or 32 pixels."
+            )
         if taps[-1] >= len(vit.blocks):
             raise ValueError(f"{name} has {len(vit.blocks)} blocks; the last tap is {taps[-1]}.")
-        self.vit = vit
+        self.vit: Any = vit  # timm's classes name no types for their attributes
         self.taps = taps
         self.channels = channels
         self.patch_px = patch_px

@@ -1,8 +1,8 @@
 """LSeg (figure 2 of the paper): pixels and words meet in one embedding space.
 
-    picture -> encoder -> decoder -> pixel embeddings --+
-                                                        +-- correlation -> regulariser -> x2 -> logits
-    labels  -> text encoder (frozen, elsewhere) --------+
+picture -> encoder -> decoder -> pixel embeddings --+
+                                                    +-- correlation -> regulariser -> x2 -> logits
+labels  -> text encoder (frozen, elsewhere) --------+
 """
 
 from torch import Tensor, nn

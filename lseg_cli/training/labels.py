@@ -73,7 +73,7 @@ class LabelSampler:
         """Ids of the data set that stay labels in this step, ascending: those in the batch, then others as room is."""
         count = len(words.classes) - 1
         present = torch.zeros(count, dtype=torch.bool)
-        present[batch.masks[(batch.masks >= 0) & (batch.masks < count)].unique().long()] = True
+        present[batch.masks[(batch.masks >= 0) & (batch.masks < count)].long()] = True
         company = torch.randperm(count, generator=generator)
         kept, room = present, self.config.max_labels
         if _chance(self.config.subset, generator):

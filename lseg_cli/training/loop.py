@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
-from numpy.typing import NDArray
 from torch import Tensor
 
 from lseg_cli.config import ModelConfig, TrainConfig
-from lseg_cli.data.datasets import Dataset, check_dataset, first_epoch_steps, open_dataset
+from lseg_cli.contract import Engine
+from lseg_cli.data.datasets import check_dataset, first_epoch_steps, open_dataset
 from lseg_cli.data.mixing import Batch, MixSchedule, batches
 from lseg_cli.errors import LsegError
 from lseg_cli.evaluation.metrics import Scores
-from lseg_cli.evaluation.runner import Predict, evaluate
+from lseg_cli.evaluation.runner import evaluate
+from lseg_cli.inference.segmenter import Segmenter
 from lseg_cli.model.checkpoint import load_weights, read_tensors, save_model
 from lseg_cli.model.lseg import LSeg, build
 from lseg_cli.training.labels import LabelSampler
@@ -51,20 +52,22 @@ class EpochReport:
 
 
 Report = StepReport | EpochReport
-Predictor = Callable[[LSeg, NDArray[np.float32]], Predict]  # model, text (N, C) -> how it segments a picture
+MakeEngine = Callable[[LSeg], Engine]  # validation runs on an engine, as `lseg segment` does
 
 
 class Trainer:
     """One run. `run` yields reports; whoever iterates draws them."""
 
-    def __init__(self, config: TrainConfig, out: Path, embed: Embed, predictor: Predictor, resume: bool = False) -> None:
+    def __init__(
+        self, config: TrainConfig, out: Path, embed: Embed, make_engine: MakeEngine, resume: bool = False
+    ) -> None:
         """Opens and checks the data, builds model and optimiser, and takes up the state of a run to be resumed.
 
         Args:
             config: the recipe.
             out: folder of the run.
             embed: the text encoder of the model's configuration.
-            predictor: how validation segments a picture.
+            make_engine: what validation runs on.
             resume: go on with the run in `out`.
 
         Raises:
@@ -82,7 +85,7 @@ class Trainer:
         if self.validation:
             check_dataset(self.validation)
         self.embed = embed
-        self.predictor = predictor
+        self.make_engine = make_engine
         self.labels = LabelSampler(
             build_words(self.datasets, counts, embed, config.labels, config.balance), config.labels, config.seed
         )
@@ -109,7 +112,7 @@ class Trainer:
     def _prepare(self) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
         objective = Objective(self.model, self.config.loss_stride, self.config.alignment)
         # Twice as fast for convolutions on a CPU, and what tensor cores want.
-        objective = objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        objective = objective.to(memory_format=torch.channels_last)
         optimizer = build_optimizer(self.model, self.config.optimizer)
         self.base_rates = [float(group["lr"]) for group in optimizer.param_groups]
         prepared: tuple[torch.nn.Module, torch.optim.Optimizer] = self.accelerator.prepare(objective, optimizer)
@@ -145,7 +148,9 @@ class Trainer:
         factor = rate_factor(batch.step, self.steps_per_epoch, config)
         set_rates(self.optimizer, self.base_rates, factor)
         total = torch.zeros((), device=device)
-        parts = list(zip(batch.images.split(config.batch_size), batch.masks.split(config.batch_size), strict=True))
+        parts = list(
+            zip(torch.split(batch.images, config.batch_size), torch.split(batch.masks, config.batch_size), strict=True)
+        )
         for index, (images, masks) in enumerate(parts):
             pixels = self._normalise(images.to(device))
             target = lookup[masks.to(device).long()]
@@ -164,8 +169,8 @@ class Trainer:
         value = float(accelerator.reduce(total, "mean"))
         if not math.isfinite(value):
             raise LsegError(
-                f"The loss is {value} at step {batch.step + 1}: lower the learning rate, or go on from the state of the "
-                "last epoch with --resume and another precision."
+                f"The loss is {value} at step {batch.step + 1}: lower the learning rate or take --precision fp32; the "
+                "state of the last whole epoch is kept."
             )
         return value
 
@@ -179,10 +184,9 @@ class Trainer:
         due = epoch % self.config.validate_every == 0 or epoch == self.config.epochs
         if self.validation is None or not due or not self.accelerator.is_main_process:
             return None
+        segmenter = Segmenter(self.make_engine(self.model), self.embed(self.validation.classes))
         self.model.eval()
-        text = self.embed(self.validation.classes)
-        with torch.inference_mode():
-            scores = evaluate(self.predictor(self.model, text), self.validation)
+        scores = evaluate(segmenter, self.validation)
         self.model.train()
         if scores.mean_iou > self.best_miou:
             self.best_miou = scores.mean_iou

@@ -15,7 +15,7 @@ class Objective(nn.Module):
     """Model and loss in one module, so that one `forward` is what data-parallel training wraps."""
 
     def __init__(self, model: LSeg, stride: int, alignment: float) -> None:
-        """`stride` 1: loss at full resolution; 2: before the last upsampling. `alignment`: weight of the cosine term."""
+        """`stride` 1: loss at full resolution; 2: before the last upsampling; `alignment` weighs the cosine term."""
         super().__init__()
         self.model = model
         self.stride = stride

@@ -36,7 +36,7 @@ def rate_factor(step: int, steps_per_epoch: int, config: TrainConfig) -> float:
     """What every learning rate is multiplied with at a step: polynomial decay to zero, after an optional warm-up."""
     total = config.epochs * steps_per_epoch
     done = step if config.optimizer.decay_per == "step" else step // steps_per_epoch * steps_per_epoch
-    factor = (1.0 - done / total) ** config.optimizer.power
+    factor: float = (1.0 - done / total) ** config.optimizer.power
     if step < config.optimizer.warmup_steps:
         factor *= (step + 1) / config.optimizer.warmup_steps
     return factor

@@ -1,10 +1,10 @@
 """A training run on disk: all that is needed to go on as if nothing had happened, in one atomic file.
 
-    OUT/state.safetensors          weights (float32), optimiser, step: the only file that resuming reads
-    OUT/weights/last.safetensors   the model after the last epoch, ready for `lseg segment -m`
-    OUT/weights/best.safetensors   the model with the best mIoU
-    OUT/results.csv                a line per epoch
-    OUT/config.json                the recipe as it ran
+OUT/state.safetensors          weights (float32), optimiser, step: the only file that resuming reads
+OUT/weights/last.safetensors   the model after the last epoch, ready for `lseg segment -m`
+OUT/weights/best.safetensors   the model with the best mIoU
+OUT/results.csv                a line per epoch
+OUT/config.json                the recipe as it ran
 """
 
 import csv
@@ -58,7 +58,7 @@ class RunFolder:
     def save(self, model: LSeg, optimizer: torch.optim.Optimizer, step: int, best_miou: float) -> None:
         """Writes the state after `step` steps, then the model as `weights/last`."""
         tensors = {_MODEL + name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
-        names = {parameter: name for name, parameter in model.named_parameters()}
+        names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
         for parameter, values in optimizer.state.items():
             for key, value in values.items():
                 if isinstance(value, Tensor):
