@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Collection
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -12,12 +11,10 @@ from torch import Tensor
 
 from lseg_cli.config import SIZE_MULTIPLE
 from lseg_cli.contract import GraphSpec, Output
-from lseg_cli.errors import DataError, MismatchError, MissingError
+from lseg_cli.errors import DataError, LsegError, MismatchError, MissingError
 from lseg_cli.model import load
 from lseg_cli.model.checkpoint import file_sha256
 from lseg_cli.model.lseg import LSeg
-
-Precision = Literal["fp32", "fp16", "bf16"]
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -25,7 +22,7 @@ _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 class TorchEngine:
     """Fulfils `lseg_cli.contract.Engine`."""
 
-    def __init__(self, model: LSeg, sha256: str, device: str = "auto", precision: Precision = "fp32") -> None:
+    def __init__(self, model: LSeg, sha256: str, device: str = "auto", precision: str = "fp32") -> None:
         """Takes a model as it is; `open` is the usual way in.
 
         Args:
@@ -35,6 +32,7 @@ class TorchEngine:
             precision: 'fp16' and 'bf16' run what is safe in half precision, on CUDA only.
 
         Raises:
+            LsegError: no such precision.
             MissingError: a device that is not there, or one that has not this precision.
         """
         self._device = find_device(device)
@@ -42,14 +40,14 @@ class TorchEngine:
         self.spec = GraphSpec(model=model.config, model_sha256=sha256)
         self.device = str(self._device)
         self.precision = precision
-        # What a convolution reads is then next to each other; on a CPU the bundled model gains a third.
+        # On a CPU lseg-tiny takes 132 ms instead of 205 (5 labels, 384x480, one core); a ResNet and a ViT lose nothing.
         self._model = model.eval().to(self._device).to(memory_format=torch.channels_last)
         self._mean = torch.tensor(model.config.image.mean, device=self._device)[:, None, None] * 255
         self._std = torch.tensor(model.config.image.std, device=self._device)[:, None, None] * 255
 
     @classmethod
     def open(
-        cls, path: Path, device: str = "auto", precision: Precision = "fp32", threads: int | None = None
+        cls, path: Path, device: str = "auto", precision: str = "fp32", threads: int | None = None
     ) -> "TorchEngine":
         """Opens a `.safetensors` model.
 
@@ -118,7 +116,7 @@ def find_device(name: str) -> torch.device:
 
 def _check_precision(device: torch.device, precision: str) -> None:
     if precision not in _DTYPES:
-        raise MissingError(f"The precision {precision!r} is not known; choose one of {', '.join(_DTYPES)}.")
+        raise LsegError(f"The precision {precision!r} is not known; choose one of {', '.join(_DTYPES)}.")
     if precision != "fp32" and device.type != "cuda":
         raise MissingError(f"{precision} needs a CUDA device; on {device} use --precision fp32.")
     if precision == "bf16" and not torch.cuda.is_bf16_supported():

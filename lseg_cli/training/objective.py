@@ -11,6 +11,9 @@ from lseg_cli.model.lseg import LSeg
 from lseg_cli.training.labels import IGNORE
 
 
+_TINY = 1e-6  # a batch without any labelled pixel gives 0, not 0 / 0
+
+
 class Objective(nn.Module):
     """Model and loss in one module, so that one `forward` is what data-parallel training wraps."""
 
@@ -40,14 +43,17 @@ class Objective(nn.Module):
         if self.alignment:
             # Cross-entropy asks only for a margin over the other labels, so an embedding may lie far from its word as
             # long as it lies farther from the others; then other words for the same thing miss it.
-            labelled = half != IGNORE
             right = logits.gather(1, half.clamp_min(0).unsqueeze(1)).squeeze(1) * TEMPERATURE
-            distance = ((1 - right) * labelled).sum() / labelled.sum().clamp_min(1)
-            loss = loss + self.alignment * distance
+            mass = _mass(half, weights)
+            loss = loss + self.alignment * ((1 - right) * mass).sum() / mass.sum().clamp_min(_TINY)
         return loss
 
 
 def _cross_entropy(scores: Tensor, target: Tensor, weights: Tensor) -> Tensor:
     total = F.cross_entropy(scores, target, weights, ignore_index=IGNORE, reduction="sum")
-    mass = torch.where(target == IGNORE, 0.0, weights[target.clamp_min(0)]).sum()
-    return total / mass.clamp_min(1e-6)
+    return total / _mass(target, weights).sum().clamp_min(_TINY)
+
+
+def _mass(target: Tensor, weights: Tensor) -> Tensor:
+    """(B, H, W): what each pixel counts; 0 without a label."""
+    return torch.where(target == IGNORE, 0.0, weights[target.clamp_min(0)])

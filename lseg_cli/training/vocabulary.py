@@ -17,9 +17,9 @@ from lseg_cli.training.labels import OTHER, Words
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]  # N texts -> (N, C), unit length
 
-_NEAREST = 40  # neighbours looked at per label
-_NEAR = 0.5  # cosine from which a neighbour may stand for a label: 'street' for 'road' has 0.7, unrelated words 0.1
-_LEAD = 0.1  # and by which it must be nearer to that label than to every other label of the set
+_NEAREST = 60  # neighbours looked at per label
+_NEAR = 0.36  # cosine from which a neighbour may stand for a label: 'street' for 'road' 0.7, unrelated words 0.05
+_LEAD = 0.08  # and by which it must be nearer to that label than to every other label of the set
 _FAR = 0.4  # a negative is farther than this from every label of the set
 _NEGATIVE_ROWS = slice(300, 12_000)  # the table is sorted by frequency: no 'the', nothing obscure
 

@@ -286,15 +286,15 @@ def test_the_file_of_openais_own_package_is_found(lonely: Path) -> None:
 def test_the_hub_is_asked_for_safetensors_first(monkeypatch: pytest.MonkeyPatch, lonely: Path) -> None:
     import huggingface_hub  # noqa: PLC0415
 
-    def info(*_: object, **__: object) -> huggingface_hub.ModelInfo:
+    def info(*_: object, **__: object) -> Any:
         files = [{"rfilename": "open_clip_pytorch_model.bin"}, {"rfilename": "open_clip_model.safetensors"}]
-        return huggingface_hub.ModelInfo(id="x", siblings=files)
+        made: Any = huggingface_hub.ModelInfo
+        return made(id="x", siblings=files)
 
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", info)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda repo, name: str(lonely / repo / name))
-    found = clip_files.find_weights(clip())
-    assert found == lonely / "timm/vit_base_patch32_clip_224.openai" / "open_clip_model.safetensors"
+    path = "timm/vit_base_patch32_clip_224.openai/open_clip_model.safetensors"
+    assert clip_files.find_weights(clip()) == lonely / path
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda repo, name: f"/cached/{repo}/{name}")
-    assert clip_files.find_weights(clip(name="hf-hub:some/repo", pretrained="")) == Path(
-        "/cached/some/repo/open_clip_model.safetensors"
-    )
+    other = clip(name="hf-hub:some/repo", pretrained="")
+    assert clip_files.find_weights(other) == Path("/cached/some/repo/open_clip_model.safetensors")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lseg_cli.config import TextConfig
+from lseg_cli.config import PRESETS, TextConfig
 from lseg_cli.errors import LsegError, MismatchError, MissingError
 from lseg_cli.model.clip_text import ClipTextEncoder
 from lseg_cli.model.embedding_cache import Embedding, EmbeddingCache
@@ -123,7 +123,7 @@ def test_a_changed_encoder_is_noticed_when_it_is_opened(opened: Opened, cache: E
 def test_another_encoder_than_the_models_is_refused(config: TextConfig, cache: EmbeddingCache) -> None:
     other = config.model_copy(update={"sha256": "ef" * 32})
     for used in (None, cache, cache):
-        with pytest.raises(MismatchError, match="hash abababababab.*efefefefefef"):
+        with pytest.raises(MismatchError, match=r"hash abababababab.*efefefefefef"):
             embed_labels([["sky"]], other, used)
     right = config.model_copy(update={"sha256": "ab" * 32})
     assert embed_labels([["sky"]], right, cache)[0].shape == (1, 8)
@@ -187,6 +187,13 @@ def test_no_label_and_no_place_in_a_template_are_told() -> None:
     for templates in ((), ("{}", "a photo")):
         with pytest.raises(LsegError, match="no place for the label"):
             embed_labels([["sky"]], CLIP.model_copy(update={"templates": templates}), None)
+
+
+def test_the_bundled_word_table_embeds() -> None:
+    config = PRESETS["lseg-tiny"].text
+    vectors, notices = embed_labels([["sky"], ["road", "street"], ["other"]], config, None)
+    assert vectors.shape == (3, config.width)
+    assert notices == []
 
 
 def test_a_missing_word_table_is_told() -> None:

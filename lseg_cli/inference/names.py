@@ -1,0 +1,44 @@
+"""Names of outputs: the folders of the inputs mirrored, no two pictures on one name, whatever the order."""
+
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from lseg_cli.data.images import Source
+
+
+def output_names(sources: Sequence[Source]) -> list[str]:
+    """For each source its name in the output, with '/' and without the extension that an output adds.
+
+    One input folder is mirrored as it is, several below the folder that holds them all. Pictures of one folder that
+    differ in the extension alone all keep it (`bus.jpg`, `bus.png`), and so do `Bus.jpg` and `bus.png`, for some file
+    systems do not tell the case apart.
+    """
+    paths = [prefix / source.name for prefix, source in zip(_prefixes(sources), sources, strict=True)]
+    shorts = [path.with_suffix("") if path.suffix else path for path in paths]
+    names = shorts
+    while True:  # a name made longer may meet another one: `a.b.jpg` and `a.b`, so once more until nothing changes
+        counts = Counter(_fold(name) for name in names)
+        longer = [path if counts[_fold(name)] > 1 else name for path, name in zip(paths, names, strict=True)]
+        if longer == names:
+            return [str(name) for name in names]
+        names = longer
+
+
+def _prefixes(sources: Sequence[Source]) -> list[PurePosixPath]:
+    """Where each source's root lies below the folder that holds all roots."""
+    roots = {source.root: Path(os.path.abspath(source.root)) for source in sources}  # noqa: PTH100  resolve() follows links
+    if len(set(roots.values())) == 1:
+        return [PurePosixPath()] * len(sources)
+    try:
+        common = Path(os.path.commonpath(roots.values()))
+        below = {root: PurePosixPath(path.relative_to(common).as_posix()) for root, path in roots.items()}
+    except ValueError:  # drives of Windows have nothing in common
+        below = {root: PurePosixPath(path.drive.strip(":\\/"), *path.parts[1:]) for root, path in roots.items()}
+    return [below[source.root] for source in sources]
+
+
+def _fold(path: PurePosixPath) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", str(path)).casefold())

@@ -1,0 +1,156 @@
+"""A picture to look at: the photograph tinted with the colours of its labels, their names in a strip below it."""
+
+import math
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from lseg_cli.data.labels import LabelSet
+
+TINT = 0.5  # of the colour; the rest is the photograph
+_OUTLINE = 0.75  # of white, where two labels meet
+_MIN_WIDTH_PX = 280  # of the strip: the legend of a thumbnail must be readable too
+_LEAST_SHARE = 0.001  # smaller ones are counted, not named
+_MAX_ROWS = 12
+_MAX_EMS = 13  # of a column: one long name must not cost all others their columns
+_PAPER, _INK, _FAINT = (255, 255, 255), (28, 28, 30), (118, 118, 124)
+# The font that Pillow brings knows ASCII alone; names in other scripts need one of the system's.
+_SYSTEM_FONTS = (
+    "DejaVuSans.ttf",
+    "NotoSans-Regular.ttf",
+    "arial.ttf",
+    "NotoSansCJK-Regular.ttc",
+    "msyh.ttc",
+    "PingFang.ttc",
+)
+
+Color = tuple[int, int, int]
+Ids = NDArray[np.uint8] | NDArray[np.uint16]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+@dataclass(frozen=True)
+class _Entry:
+    name: str
+    share: str
+    color: Color | None  # None: an empty box
+
+
+def draw_overlay(picture: NDArray[np.uint8], ids: Ids, labels: LabelSet, colors: Sequence[Color]) -> Image.Image:
+    """The tinted picture above its legend, which is as wide as the picture but never narrower than 280 px.
+
+    Args:
+        picture: (H, W, 3) RGB.
+        ids: (H, W); pixels with the ignore id stay as they are.
+        labels: what the ids mean.
+        colors: of the labels, in order.
+    """
+    height, width = ids.shape
+    entries = _entries(ids, labels, colors)
+    strip = _legend(entries, max(width, _MIN_WIDTH_PX))
+    canvas = Image.new("RGB", (strip.width, height + strip.height), _PAPER)
+    canvas.paste(Image.fromarray(tint(picture, ids, labels, colors)), ((strip.width - width) // 2, 0))
+    canvas.paste(strip, (0, height))
+    return canvas
+
+
+def tint(picture: NDArray[np.uint8], ids: Ids, labels: LabelSet, colors: Sequence[Color]) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB and (H, W) ids -> (H, W, 3): half colour, half photograph, a thin white line between labels."""
+    table = np.zeros((labels.ignore_id + 1, 3), np.uint8)
+    table[list(labels.ids)] = colors
+    tinted = cv2.addWeighted(picture, 1 - TINT, table[ids], TINT, 0)
+    ignored = ids == labels.ignore_id
+    tinted[ignored] = picture[ignored]
+    is_edge = np.zeros(ids.shape, np.uint8)
+    is_edge[:, 1:] |= ids[:, 1:] != ids[:, :-1]
+    is_edge[1:] |= ids[1:] != ids[:-1]
+    thickness = max(1, round(math.hypot(*ids.shape) / 900))  # as thin on a large picture shown small
+    edge = cv2.dilate(is_edge, np.ones((thickness, thickness), np.uint8)).astype(np.bool_)
+    tinted[edge] = (tinted[edge] * (1 - _OUTLINE) + 255 * _OUTLINE).astype(np.uint8)
+    return np.asarray(tinted, np.uint8)
+
+
+def _entries(ids: Ids, labels: LabelSet, colors: Sequence[Color]) -> list[_Entry]:
+    """Labels present, the largest first; the small ones as one entry, and the ignored pixels last."""
+    values, counts = np.unique(ids, return_counts=True)
+    share = dict(zip(values.tolist(), (counts / ids.size).tolist(), strict=True))
+    ignored = share.pop(labels.ignore_id, 0.0)
+    of_id = {label.id: (label.name, color) for label, color in zip(labels.labels, colors, strict=True)}
+    named = sorted((id_ for id_, part in share.items() if part >= _LEAST_SHARE), key=lambda id_: (-share[id_], id_))
+    entries = [_Entry(of_id[id_][0], _percent(share[id_]), of_id[id_][1]) for id_ in named]
+    if len(named) < len(share):
+        entries.append(_Entry(f"{len(share) - len(named)} more", f"below {_LEAST_SHARE:.1%}", None))
+    if ignored:
+        entries.append(_Entry("(no label)", _percent(ignored), None))
+    return entries
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
+
+
+def _legend(entries: list[_Entry], width_px: int) -> Image.Image:
+    """A strip of boxes with names and shares in as many columns as fit."""
+    size_px = min(96, max(13, round(width_px / 48)))
+    font, entries = _readable(entries, size_px)
+    pad_px, box_px, gap_px = size_px, round(size_px * 0.9), round(size_px * 0.45)
+
+    room_px = width_px - 2 * pad_px
+    longest = max(font.getlength(f"{entry.name}  {entry.share}") for entry in entries)
+    widest = min(longest, _MAX_EMS * size_px) + box_px + gap_px
+    columns = max(1, min(len(entries), int((room_px + pad_px) // (widest + pad_px))))
+    if len(entries) > columns * _MAX_ROWS:
+        shown = columns * _MAX_ROWS - 1
+        entries = [*entries[:shown], _Entry(f"{len(entries) - shown} more", "", None)]
+    line_px = round(size_px * 1.55)
+    strip = Image.new("RGB", (width_px, line_px * math.ceil(len(entries) / columns) + pad_px), _PAPER)
+    draw = ImageDraw.Draw(strip)
+    for number, entry in enumerate(entries):
+        row, column = divmod(number, columns)
+        left, middle = pad_px + column * room_px // columns, pad_px // 2 + row * line_px + line_px // 2
+        box = (left, middle - box_px // 2, left + box_px, middle - box_px // 2 + box_px)
+        draw.rounded_rectangle(
+            box, box_px // 5, fill=entry.color, outline=None if entry.color else _FAINT, width=max(1, size_px // 20)
+        )
+        left += box_px + gap_px
+        share_px = font.getlength("  " + entry.share)
+        name = _shorten(entry.name, font, room_px / columns - box_px - gap_px - share_px - pad_px / 2)
+        draw.text((left, middle), name, fill=_INK, font=font, anchor="lm")
+        draw.text((left + font.getlength(name + "  "), middle), entry.share, fill=_FAINT, font=font, anchor="lm")
+    return strip
+
+
+def _shorten(name: str, font: Font, room_px: float) -> str:
+    if font.getlength(name) <= room_px:
+        return name
+    while name and font.getlength(name + "...") > room_px:
+        name = name[:-1]
+    return name + "..."
+
+
+def _readable(entries: list[_Entry], size_px: int) -> tuple[Font, list[_Entry]]:
+    """The first font that has all letters; if none has, Pillow's own, and names without accents."""
+    letters = {letter for entry in entries for letter in entry.name if not letter.isspace()}
+    for font in _fonts(size_px):
+        nothing = bytes(font.getmask("\U0010ffff"))  # what a font draws for a letter it has not
+        if all(bytes(font.getmask(letter)) != nothing for letter in letters):
+            return font, entries
+    plain = [
+        _Entry(unicodedata.normalize("NFKD", entry.name).encode("ascii", "ignore").decode(), entry.share, entry.color)
+        for entry in entries
+    ]
+    return ImageFont.load_default(size_px), plain
+
+
+def _fonts(size_px: int) -> Iterator[Font]:
+    yield ImageFont.load_default(size_px)
+    for name in _SYSTEM_FONTS:
+        try:
+            yield ImageFont.truetype(name, size_px)
+        except OSError:
+            continue
