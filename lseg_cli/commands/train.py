@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from lseg_cli.config import TrainConfig
     from lseg_cli.training.loop import Trainer
 
-Config = Annotated[Path | None, typer.Option("--config", help="A recipe (YAML); flags win over it.", show_default=False)]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="A recipe (YAML); flags win over it.", show_default=False)
+]
 Data = Annotated[
     list[str] | None,
     typer.Option("--data", help="A dataset.yaml to train on, PATH or PATH:SPLIT; may be repeated.", show_default=False),

@@ -18,6 +18,7 @@ from lseg_cli.contract import Engine
 from lseg_cli.data.images import PictureError, Source, find_images, read_image
 from lseg_cli.data.labels import parse_labels
 from lseg_cli.errors import DataError, LsegError
+from lseg_cli.inference.job import SegmentJob
 from lseg_cli.inference.names import output_names
 from lseg_cli.inference.segmenter import Segmentation, Segmenter, stopwatch
 from lseg_cli.inference.writers import Done, Failed, OutputFolder
@@ -26,20 +27,7 @@ from lseg_cli.model.text import embed_labels, encoder_sha256
 
 _PACKAGES = ("numpy", "opencv-python", "opencv-python-headless", "pillow", "torch", "timm", "onnxruntime", "tensorrt")
 
-
-@dataclass(frozen=True)
-class SegmentJob:
-    """What was asked for, as on the command line."""
-
-    inputs: tuple[str, ...]
-    labels: str
-    out: str
-    imgsz: str | None = None  # '480' or '480x640'; None: as the model was trained
-    save: tuple[str, ...] = ()
-    templates: tuple[str, ...] = ()  # none: the model's own
-    min_confidence: float = 0.0
-    overwrite: bool = False
-    threads: int | None = None
+OpenEngine = Callable[[str, str, str, int | None], Engine]
 
 
 @dataclass
@@ -72,12 +60,12 @@ class Summary:
 class Run:
     """A run that is ready to go: iterate inside a `with` block, which writes run.json whatever happens."""
 
-    def __init__(self, job: SegmentJob, open_engine: Callable[[], Engine]) -> None:
+    def __init__(self, job: SegmentJob, open_engine: OpenEngine) -> None:
         """Checks what is cheap to check first: labels, pictures, output folder; then opens the engine and embeds.
 
         Args:
             job: what to do.
-            open_engine: opens the model; seconds.
+            open_engine: (model, device, precision, threads) -> an engine; seconds.
 
         Raises:
             LsegError: labels, paths, sizes or folder cannot be used; or as `open_engine`.
@@ -90,7 +78,7 @@ class Run:
         self.folder.check(job.overwrite)
         self._sources = find_images(job.inputs)
         self.summary = Summary(len(self._sources))
-        self.engine = open_engine()
+        self.engine = open_engine(job.model, job.device, job.precision, job.threads)
         config = self.engine.spec.model.text
         self._text = config.model_copy(update={"templates": job.templates or config.templates})
         cache = EmbeddingCache()

@@ -105,6 +105,10 @@ class OutputFolder:
         ]
         self.write_json("labels.json", {"labels": labels, "ignore_id": self._labels.ignore_id, **vocabulary})
 
+    def named_colors(self) -> list[tuple[str, tuple[int, int, int]]]:
+        """Names and colours of the labels, in order."""
+        return list(zip(self._labels.names, self._colors, strict=True))
+
     def ids(self, index: NDArray[np.uint16], unsure: NDArray[np.bool_] | None = None) -> Ids:
         """(H, W) positions in the label set -> (H, W) ids, with the ignore id where `unsure` holds."""
         ids: Ids = np.take(self._ids, index)

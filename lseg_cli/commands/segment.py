@@ -1,0 +1,50 @@
+"""`lseg segment`: a mask for every picture."""
+
+import typer
+
+from lseg_cli.commands import options
+from lseg_cli.console import Console
+from lseg_cli.inference.job import SegmentJob  # noqa: TID253  imports nothing
+
+
+def segment(  # noqa: PLR0913  an option is a parameter
+    inputs: options.Inputs,
+    labels: options.Labels,
+    model: options.Model = SegmentJob.model,
+    out: options.Out = SegmentJob.out,
+    imgsz: options.ImageSize = SegmentJob.imgsz,
+    save: options.Save = None,
+    template: options.Template = None,
+    min_confidence: options.MinConfidence = SegmentJob.min_confidence,
+    device: options.Device = SegmentJob.device,
+    precision: options.Precision = SegmentJob.precision,
+    threads: options.Threads = SegmentJob.threads,
+    overwrite: options.Overwrite = SegmentJob.overwrite,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Segment pictures by labels in plain words.
+
+    Example: lseg segment photos/ -l "sky,road,tree,other" --save overlay
+    """
+    from lseg_cli.inference.runner import Run  # noqa: PLC0415
+    from lseg_engines.opener import open_engine  # noqa: PLC0415
+
+    job = SegmentJob(
+        inputs=tuple(inputs),
+        labels=labels,
+        model=model,
+        out=out,
+        imgsz=imgsz,
+        save=options.split(save),
+        templates=tuple(template or ()),
+        min_confidence=min_confidence,
+        device=device,
+        precision=precision,
+        threads=threads,
+        overwrite=overwrite,
+    )
+    with Run(job, open_engine) as run:
+        Console(quiet, verbose, json).show_run(run)
+    raise typer.Exit(run.summary.exit_code)

@@ -1,0 +1,77 @@
+"""The command line `lseg`: registers commands, and turns what goes wrong into one sentence and its exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from lseg_cli import __version__
+from lseg_cli.commands.segment import segment
+from lseg_cli.console import fail
+from lseg_cli.errors import LsegError
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141  # 128 + SIGPIPE, as a shell reports it
+
+app = typer.Typer(
+    name="lseg",
+    help="Language-driven semantic segmentation: type labels in plain words, get a mask for every picture.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "LSEG"},
+)
+app.command("segment")(segment)
+app.command("predict", hidden=True, help="The same as segment.")(segment)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lseg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+def run(args: Sequence[str] | None = None) -> NoReturn:
+    """The console script: always ends the process.
+
+    Args:
+        args: of the command line, without the program; None: the process's own.
+    """
+    arguments = sys.argv[1:] if args is None else list(args)
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: list[str]) -> int:
+    """Carries the command out; its exit code."""
+    try:
+        code = app(args=arguments, prog_name="lseg", standalone_mode=False)
+        sys.stdout.flush()
+    except LsegError as error:
+        fail(str(error))
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains at its end
+        return BROKEN_PIPE
+    except Exception as error:
+        if hasattr(error, "format_message"):  # a usage error of Typer, which moved its classes between versions
+            fail(f"{error.format_message()} (lseg --help, or lseg COMMAND --help, lists what there is.)")
+            return 2
+        is_verbose = not {"-v", "--verbose"}.isdisjoint(arguments)
+        advice = "" if is_verbose else "; -v shows where"
+        fail(f"This is a bug: {type(error).__name__}: {error}{advice}.", with_traceback=is_verbose)
+        return 1
+    if code == INTERRUPTED:
+        fail("Interrupted; what is finished is kept.")
+    return code or 0
