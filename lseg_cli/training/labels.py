@@ -88,9 +88,7 @@ class LabelSampler:
         said = words.classes[row]
         near = words.near[row]
         if len(near) and _chance(self.config.paraphrase, generator):
-            other_word = near[int(torch.randint(len(near), (), generator=generator))]
-            part = 0.3 + 0.7 * float(torch.rand((), generator=generator))
-            said = torch.lerp(said, other_word, part)
+            said = near[int(torch.randint(len(near), (), generator=generator))]
         if self.config.noise:
             noise = torch.randn(said.shape, generator=generator)
             said = F.normalize(said, dim=0) + self.config.noise * F.normalize(noise, dim=0)
