@@ -3,16 +3,23 @@
 Core code takes *an* engine; only a command chooses which.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from pydantic import ValidationError
+
 from lseg_cli.config import SIZE_MULTIPLE, Frozen, ModelConfig
+from lseg_cli.errors import MismatchError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 Output = Literal["logits", "mask", "confidence"]
+
+METADATA_PREFIX = "lseg."  # of every key that this tool writes into a file
+SPEC_KEY = METADATA_PREFIX + "spec"
+PRECISION_KEY = METADATA_PREFIX + "precision"  # of the graph: a property of the file, not of the model
 
 
 class GraphSpec(Frozen):
@@ -32,7 +39,8 @@ class GraphSpec(Frozen):
     def input_size(self, height_px: int, width_px: int, long_side_px: int) -> tuple[int, int]:
         """The (height, width) at which a picture enters the network.
 
-        The aspect is kept up to the next multiple of 32: nothing is padded, nothing cropped.
+        The aspect is kept up to the next multiple of 32: nothing is padded, nothing cropped. A graph of one fixed size
+        gets every picture squashed to it; one of free size keeps the aspect.
 
         Args:
             height_px: of the picture.
@@ -44,6 +52,52 @@ class GraphSpec(Frozen):
         scale = long_side_px / max(height_px, width_px)
         height, width = (max(1, round(side * scale / SIZE_MULTIPLE)) * SIZE_MULTIPLE for side in (height_px, width_px))
         return height, width
+
+    def check(self, image: "NDArray[np.uint8]", text: "NDArray[np.float32]") -> None:
+        """Whether tensors can be run.
+
+        Raises:
+            MismatchError: a type, shape, width or count that the graph does not take.
+        """
+        shape, count = image.shape, len(text)
+        if image.dtype.name != "uint8" or image.ndim != 4 or shape[3] != 3 or shape[0] == 0:
+            raise MismatchError(f"The image is {image.dtype} {shape}; it must be uint8 (B, H, W, 3) RGB.")
+        if min(shape[1:3]) < SIZE_MULTIPLE or any(side % SIZE_MULTIPLE for side in shape[1:3]):
+            raise MismatchError(
+                f"The image is {shape[1]} x {shape[2]} pixels; both sides must be multiples of {SIZE_MULTIPLE}."
+            )
+        if shape[1] != (self.height_px or shape[1]) or shape[2] != (self.width_px or shape[2]):
+            raise MismatchError(
+                f"The image is {shape[1]} x {shape[2]} pixels; this engine takes {self.height_px} x {self.width_px}."
+            )
+        width = self.model.text.width
+        if text.dtype.name != "float32" or text.ndim != 2 or text.shape[1] != width or count == 0:
+            raise MismatchError(
+                f"The text is {text.dtype} {text.shape}; it must be float32 (N, {width}), N at least 1."
+            )
+        if shape[0] > (self.max_batch or shape[0]) or count > (self.max_labels or count):
+            raise MismatchError(
+                f"There are {shape[0]} pictures and {count} labels at once; this engine takes at most "
+                f"{self.max_batch or 'any number of'} pictures and {self.max_labels or 'any number of'} labels."
+            )
+
+    def to_metadata(self) -> dict[str, str]:
+        """Keys and values that an engine's file carries."""
+        return {SPEC_KEY: self.model_dump_json()}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], origin: str) -> "GraphSpec":
+        """The specification that a file carries; `origin` names it in the error.
+
+        Raises:
+            MismatchError: there is none, or another version of this tool wrote it.
+        """
+        if SPEC_KEY not in metadata:
+            raise MismatchError(f"{origin} does not say what it is: `lseg export` did not write it.")
+        try:
+            return cls.model_validate_json(metadata[SPEC_KEY])
+        except ValidationError as error:
+            raise MismatchError(f"{origin} was written by another version of this tool; export it again.") from error
 
 
 class Engine(Protocol):

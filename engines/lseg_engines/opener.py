@@ -1,12 +1,14 @@
-"""Which engine runs a model: told by what the user wrote behind `--model`."""
+"""Which engine runs a model: told by the content of its file, whatever it is called."""
 
 from pathlib import Path
+from typing import Literal
 
 from lseg_cli.contract import Engine
-from lseg_cli.errors import LsegError, MissingError
+from lseg_cli.errors import LsegError, MismatchError, MissingError
 from lseg_cli.weights import WEIGHTS_DIR
 
 BUNDLED = "lseg-tiny"
+ModelKind = Literal["safetensors", "onnx"]
 
 
 def find_model(model: str) -> Path:
@@ -14,16 +16,33 @@ def find_model(model: str) -> Path:
 
     Raises:
         LsegError: neither a bundled model nor a file.
-        MissingError: a bundled model whose file is not here, or a kind of file that cannot be opened.
+        MissingError: a bundled model whose file is not here.
     """
     path = WEIGHTS_DIR / f"{BUNDLED}.safetensors" if model == BUNDLED else Path(model)
     if model == BUNDLED and not path.exists():
         raise MissingError(f"The bundled model {path} is not here; reinstall lseg-cli, or give a file with --model.")
     if not path.is_file():
-        raise LsegError(f"There is no model {model!r}; give {BUNDLED} or the path of a .safetensors file.")
-    if path.suffix.lower() != ".safetensors":
-        raise MissingError(f"{path} cannot be opened: this version runs .safetensors models, and no other files.")
+        raise LsegError(f"There is no model {model!r}; give {BUNDLED}, or the path of a .safetensors or .onnx file.")
     return path
+
+
+def kind_of(path: Path) -> ModelKind:
+    """What a model's file is.
+
+    Raises:
+        MismatchError: neither a safetensors nor an ONNX file.
+        MissingError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        raise MissingError(f"{path} cannot be read: {error.strerror}.") from error
+    if head[8:9] == b"{":  # after the eight bytes of the header's length, its JSON
+        return "safetensors"
+    if head[:1] == b"\x08" and len(head) == 16:  # protobuf's field 1, a number: the version of the format
+        return "onnx"
+    raise MismatchError(f"{path} is no model of this tool: it is neither a safetensors nor an ONNX file.")
 
 
 def open_engine(model: str, device: str, precision: str, threads: int | None) -> Engine:
@@ -31,14 +50,25 @@ def open_engine(model: str, device: str, precision: str, threads: int | None) ->
 
     Args:
         model: a bundled model's name or a path.
-        device: 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'.
-        precision: 'fp32', 'fp16' or 'bf16'.
+        device: 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'; for ONNX also what its runtime offers.
+        precision: 'fp32', 'fp16' or 'bf16'; an ONNX file has the one it was exported with.
         threads: of the CPU; None: the runtime's choice.
 
     Raises:
-        LsegError: as `find_model`, or as the engine.
+        LsegError: as `find_model` and `kind_of`, or as the engine.
+        MismatchError: the file has another precision than the one asked for.
     """
     path = find_model(model)
-    from lseg_engines.torch_engine import TorchEngine  # noqa: PLC0415  seconds; a wrong name is told before
+    # Each runtime takes seconds to import: a wrong name is told before, and only the one that runs is imported.
+    if kind_of(path) == "onnx":
+        from lseg_engines.onnx_engine import OnnxEngine  # noqa: PLC0415
+
+        engine = OnnxEngine.open(path, device, threads)
+        if precision not in ("fp32", engine.precision):
+            raise MismatchError(
+                f"{path} is {engine.precision}, settled when it was exported; for {precision} export it again."
+            )
+        return engine
+    from lseg_engines.torch_engine import TorchEngine  # noqa: PLC0415
 
     return TorchEngine.open(path, device, precision, threads)

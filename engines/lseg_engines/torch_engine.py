@@ -9,9 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lseg_cli.config import SIZE_MULTIPLE
 from lseg_cli.contract import GraphSpec, Output
-from lseg_cli.errors import DataError, LsegError, MismatchError, MissingError
+from lseg_cli.errors import DataError, LsegError, MissingError
 from lseg_cli.model import load
 from lseg_cli.model.checkpoint import file_sha256
 from lseg_cli.model.lseg import LSeg
@@ -76,7 +75,7 @@ class TorchEngine:
             MismatchError: a shape, width or type that the model does not take.
             DataError: the device's memory is full.
         """
-        _check_tensors(image, text, self.spec.model.text.width)
+        self.spec.check(image, text)
         try:
             with torch.inference_mode():
                 logits = self._logits(torch.from_numpy(image), torch.from_numpy(text))
@@ -121,17 +120,6 @@ def _check_precision(device: torch.device, precision: str) -> None:
         raise MissingError(f"{precision} needs a CUDA device; on {device} use --precision fp32.")
     if precision == "bf16" and not torch.cuda.is_bf16_supported():
         raise MissingError(f"{torch.cuda.get_device_name(device)} has no bf16; use --precision fp16 or fp32.")
-
-
-def _check_tensors(image: NDArray[np.uint8], text: NDArray[np.float32], width: int) -> None:
-    if image.dtype != np.uint8 or image.ndim != 4 or image.shape[3] != 3 or len(image) == 0:
-        raise MismatchError(f"The image is {image.dtype} {image.shape}; it must be uint8 (B, H, W, 3) RGB.")
-    if min(image.shape[1:3]) < SIZE_MULTIPLE or any(side % SIZE_MULTIPLE for side in image.shape[1:3]):
-        raise MismatchError(
-            f"The image is {image.shape[1]} x {image.shape[2]} pixels; both sides must be multiples of {SIZE_MULTIPLE}."
-        )
-    if text.dtype != np.float32 or text.ndim != 2 or text.shape[1] != width or len(text) == 0:
-        raise MismatchError(f"The text is {text.dtype} {text.shape}; it must be float32 (N, {width}), N at least 1.")
 
 
 def _mask(logits: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""From a model to files that other run times load: ONNX, with the labels as an input. Not written yet."""
+"""From a model to files that other run times load: ONNX, with the labels as an input."""

@@ -7,12 +7,43 @@ from typing import Any
 
 import timm
 import torch
+from timm.layers import Conv2dSame
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lseg_cli.config import EncoderConfig
 
 STRIDES = (4, 8, 16, 32)
+
+
+class SameConv2d(nn.Conv2d):
+    """TensorFlow's 'SAME' convolution of inputs whose sides are multiples of the stride, as ours are at every level.
+
+    Then the padding is a constant, (dilated kernel - stride) in all and the odd pixel behind. timm computes it from the
+    input's size at every call, which would leave that size in an exported graph.
+    """
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        """Takes over the parameters of `conv`."""
+        super().__init__(
+            conv.in_channels,
+            conv.out_channels,
+            (conv.kernel_size[0], conv.kernel_size[1]),
+            (conv.stride[0], conv.stride[1]),
+            dilation=(conv.dilation[0], conv.dilation[1]),
+            groups=conv.groups,
+            device="meta",
+        )
+        self.weight, self.bias = conv.weight, conv.bias
+        totals = [
+            max(dilation * (kernel - 1) + 1 - stride, 0)
+            for kernel, stride, dilation in zip(self.kernel_size, self.stride, self.dilation, strict=True)
+        ]
+        self.pads = [side for total in reversed(totals) for side in (total // 2, total - total // 2)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, h, w) -> (B, out, h / stride, w / stride)."""
+        return F.conv2d(F.pad(x, self.pads), self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
 
 class PyramidEncoder(nn.Module):
@@ -25,6 +56,9 @@ class PyramidEncoder(nn.Module):
         """`name` and the indices `taps` are those of `timm.create_model(features_only=True)`."""
         super().__init__()
         backbone: Any = timm.create_model(name, pretrained=pretrained, features_only=True, out_indices=taps)
+        for path, module in list(backbone.named_modules()):
+            if isinstance(module, Conv2dSame):
+                backbone.set_submodule(path, SameConv2d(module))
         self.backbone = backbone
         self.channels = tuple(backbone.feature_info.channels())
         strides = tuple(backbone.feature_info.reduction())

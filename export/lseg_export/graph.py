@@ -1,0 +1,33 @@
+"""The graph that is exported: a picture's bytes and embedded labels in, logits, mask and confidence out.
+
+Everything between the picture and the masks is inside, so that a program in any language runs it knowing nothing of
+this one: normalisation, encoder, decoder, correlation, spatial regularisation, upsampling, arg-max and softmax. The
+text tower stays outside: labels are embedded once per label set.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from lseg_cli.model.decoder import upsample2
+from lseg_cli.model.lseg import LSeg
+
+
+class Graph(nn.Module):
+    """What `lseg_cli.contract.GraphSpec` describes, as one module."""
+
+    def __init__(self, model: LSeg, dtype: torch.dtype) -> None:
+        """`dtype` is that of the model's encoder and decoder; all else is float32."""
+        super().__init__()
+        self.model = model
+        self.dtype = dtype
+        self.register_buffer("mean", torch.tensor(model.config.image.mean)[:, None, None] * 255)
+        self.register_buffer("std", torch.tensor(model.config.image.std)[:, None, None] * 255)
+
+    def forward(self, image: Tensor, text: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, H, W, 3) uint8, (N, C) -> logits (B, N, H, W), mask (B, H, W) int32, confidence (B, H, W)."""
+        # To float before the transposition: TensorRT's parser refuses to transpose bytes.
+        pixels = (image.float().permute(0, 3, 1, 2) - self.mean) / self.std
+        features = self.model.features(pixels.to(self.dtype)).float()
+        logits = upsample2(self.model.score(features, text))
+        confidence = (logits.amax(1) - logits.logsumexp(1)).exp()
+        return logits, logits.argmax(1).int(), confidence

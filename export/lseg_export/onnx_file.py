@@ -1,0 +1,182 @@
+"""A model file -> an ONNX file that runs from itself alone, with pictures per batch and labels as free axes."""
+
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+
+from lseg_cli import __version__
+from lseg_cli.config import SIZE_MULTIPLE
+from lseg_cli.contract import METADATA_PREFIX, PRECISION_KEY, GraphSpec
+from lseg_cli.errors import LsegError, MissingError
+from lseg_cli.model.checkpoint import file_sha256, load_model
+from lseg_cli.model.lseg import LSeg, check_size
+from lseg_export.graph import Graph
+from lseg_export.lint import Dims, check_graph, free_primes
+from lseg_export.options import ExportOptions
+from lseg_export.precision import PRECISIONS, cast
+
+OPSETS = range(18, 23)  # 18 is the exporter's first; from 23 on it writes Attention nodes, which TensorRT-RTX refuses
+LARGEST_FILE = 2_000_000_000  # bytes: a protobuf message ends at 2 GiB, and some are for the graph
+
+
+def export_onnx(model_path: Path, path: Path, options: ExportOptions) -> GraphSpec:
+    """Writes a model as ONNX; beyond 2 GB its weights stand beside it, in `<name>.data`.
+
+    Args:
+        model_path: a `.safetensors` model.
+        path: of the file to write; `staged` gives one that a failed check does not leave behind.
+        options: what kind of graph.
+
+    Returns:
+        What the file says about itself.
+
+    Raises:
+        LsegError: a size, precision or opset that cannot be.
+        MissingError: the exporter's package is not installed.
+        VerificationError: something of the example the graph was traced with is left in it.
+        MismatchError: `model_path` is no model of this tool.
+        DataError: `model_path` cannot be read.
+    """
+    _check(options)
+    model = load_model(model_path)
+    side = model.config.image.long_side_px
+    height, width = (None, None) if options.is_dynamic_size else options.size or (side, side)
+    spec = GraphSpec(model=model.config, model_sha256=file_sha256(model_path), height_px=height, width_px=width)
+    graph = trace(model, spec, options)
+    metadata = spec.to_metadata() | {PRECISION_KEY: options.precision, f"{METADATA_PREFIX}version": __version__}
+    onnx.helper.set_model_props(graph, metadata)
+    _save(graph, path)
+    return spec
+
+
+def trace(model: LSeg, spec: GraphSpec, options: ExportOptions) -> onnx.ModelProto:
+    """The graph of a model, checked to be free of its example; casts the model to the precision, in place.
+
+    Raises:
+        MissingError: the exporter's package is not installed.
+        VerificationError: something of the example is left.
+    """
+    weights = [dim for tensor in model.state_dict().values() for dim in tensor.shape]
+    sizes = [size for size in (spec.height_px, spec.width_px) if size]
+    batch, labels, rows, columns = free_primes(4, weights + sizes)
+    traced = {"batch": batch, "labels": labels}
+    if spec.height_px is None:
+        traced |= {"height": rows, "width": columns}
+    height, width = spec.height_px or rows * SIZE_MULTIPLE, spec.width_px or columns * SIZE_MULTIPLE
+    # Tracing reads no pixel, so that even a large example costs no memory.
+    example = (torch.empty(batch, height, width, 3, dtype=torch.uint8), torch.empty(labels, model.config.text.width))
+    proto = _export(Graph(model, cast(model, options.precision)).eval(), example, _free_axes(spec), options.opset)
+    dims = _dims(spec)
+    check_graph(proto, traced, dims)
+    _tidy(proto, dims)
+    return proto
+
+
+@contextmanager
+def staged(path: Path) -> Iterator[Path]:
+    """A path to write to in a hidden folder beside `path`; moved there at the end, and gone if anything fails.
+
+    Raises:
+        LsegError: the folder of `path` cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise LsegError(f"{path} cannot be written: {error.strerror}.") from error
+    try:
+        yield folder / path.name
+        for file in sorted(folder.iterdir(), reverse=True):  # the data before the graph that needs it
+            file.replace(path.parent / file.name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check(options: ExportOptions) -> None:
+    if options.precision not in PRECISIONS:
+        raise LsegError(f"The precision {options.precision!r} cannot be exported; choose {' or '.join(PRECISIONS)}.")
+    if options.opset not in OPSETS:
+        raise LsegError(f"Opset {options.opset} cannot be exported; choose one of {OPSETS[0]} to {OPSETS[-1]}.")
+    if options.size and options.is_dynamic_size:
+        raise LsegError("A graph has either one size or any; give --imgsz or --dynamic-size.")
+    if options.size:
+        check_size(*options.size)
+
+
+def _free_axes(spec: GraphSpec) -> tuple[dict[int, Any], dict[int, Any]]:
+    """Free axes of image and text, as `torch.export` wants them: sides are 32 times any number."""
+    image: dict[int, Any] = {0: torch.export.Dim("batch")}
+    if spec.height_px is None:
+        image[1] = SIZE_MULTIPLE * torch.export.Dim("rows")
+        image[2] = SIZE_MULTIPLE * torch.export.Dim("columns")
+    return image, {0: torch.export.Dim("labels")}
+
+
+def _dims(spec: GraphSpec) -> dict[str, Dims]:
+    """What the dimensions of every input and output are to be, and to be called."""
+    height: int | str = spec.height_px or "height"
+    width: int | str = spec.width_px or "width"
+    return {
+        "image": ("batch", height, width, 3),
+        "text": ("labels", spec.model.text.width),
+        "logits": ("batch", "labels", height, width),
+        "mask": ("batch", height, width),
+        "confidence": ("batch", height, width),
+    }
+
+
+def _export(graph: Graph, example: tuple[torch.Tensor, ...], free: tuple[dict[int, Any], ...], opset: int) -> Any:
+    """Runs PyTorch's exporter, kept quiet."""
+    exporter = logging.getLogger("torch.onnx")
+    level = exporter.level
+    exporter.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on its own deprecations
+            program = torch.onnx.export(
+                graph,
+                example,
+                dynamo=True,
+                dynamic_shapes=free,
+                input_names=["image", "text"],
+                output_names=["logits", "mask", "confidence"],
+                opset_version=opset,
+                verbose=False,
+            )
+    except ImportError as error:
+        raise MissingError("The ONNX exporter needs onnxscript: pip install onnxscript.") from error
+    finally:
+        exporter.setLevel(level)
+    if program is None:
+        raise RuntimeError("torch.onnx.export gave no program.")
+    return program.model_proto
+
+
+def _tidy(proto: onnx.ModelProto, dims: dict[str, Dims]) -> None:
+    """Names the axes, and drops what the exporter notes: stack traces with paths of this machine, module names."""
+    for value in (*proto.graph.input, *proto.graph.output):
+        for dim, name in zip(value.type.tensor_type.shape.dim, dims[value.name], strict=True):
+            if isinstance(name, str):
+                dim.dim_param = name
+    del proto.graph.value_info[:]  # their axes have other names; every runtime infers them
+    for part in (proto, proto.graph, *proto.graph.node, *proto.graph.initializer, *proto.graph.input):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    proto.graph.name = "lseg"
+    proto.producer_name, proto.producer_version = "lseg", __version__
+
+
+def _save(proto: onnx.ModelProto, path: Path) -> None:
+    size = sum(len(tensor.raw_data) for tensor in proto.graph.initializer)
+    if size > LARGEST_FILE:
+        onnx.save_model(proto, path, save_as_external_data=True, location=f"{path.name}.data")
+    else:
+        onnx.save_model(proto, path)

@@ -1,0 +1,23 @@
+"""What `lseg export` is asked to do. Imports next to nothing, for the command line reads its defaults first."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Precision = Literal["fp32", "fp16"]
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What kind of graph is wanted.
+
+    Attributes:
+        size: (height, width) of the pictures in px; None: as the model was trained, square.
+        is_dynamic_size: any height and width that are multiples of 32, instead.
+        precision: of encoder and decoder.
+        opset: of the ONNX standard.
+    """
+
+    size: tuple[int, int] | None = None
+    is_dynamic_size: bool = False
+    precision: Precision = "fp32"
+    opset: int = 20

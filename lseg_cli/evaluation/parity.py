@@ -1,0 +1,126 @@
+"""Does an exported model answer as the one it was made from? Asked at the corners of what it claims to take.
+
+An exporter freezes an axis at the batch, the number of labels or the size it was shown; then one picture with three
+labels is right and three pictures with one label are not. So every pair of the smallest and larger counts is run.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lseg_cli.contract import Engine
+from lseg_cli.errors import VerificationError
+
+BATCHES = (1, 3)
+LABEL_COUNTS = (1, 2, 7, 150, 257)  # one label; one more than a byte's worth; and what people use
+SIZES = ((96, 160), (224, 128))  # (height, width) in px for a graph of free size: one lies, one stands
+OCTAVES = 5
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What still counts as equal.
+
+    Attributes:
+        difference: the largest of the logits; None: any, the labels decide.
+        equal: least share of pixels with the same label.
+    """
+
+    difference: float | None
+    equal: float
+
+
+LIMITS = {"fp32": Limits(1e-4, 0.9999), "fp16": Limits(None, 0.999)}
+
+
+@dataclass(frozen=True)
+class Corner:
+    """One comparison.
+
+    Attributes:
+        batch: pictures.
+        labels: their number.
+        height_px: of the pictures.
+        width_px: of the pictures.
+        difference: the largest between two logits.
+        equal: share of pixels with the same label.
+    """
+
+    batch: int
+    labels: int
+    height_px: int
+    width_px: int
+    difference: float
+    equal: float
+
+
+def compare(reference: Engine, candidate: Engine) -> Iterator[Corner]:
+    """Runs both engines at every corner that the candidate claims to take.
+
+    Args:
+        reference: the model itself.
+        candidate: what was made of it.
+    """
+    spec = candidate.spec
+    sizes = SIZES if spec.height_px is None or spec.width_px is None else ((spec.height_px, spec.width_px),)
+    for height, width in sizes:
+        for batch in (each for each in BATCHES if each <= (spec.max_batch or each)):
+            image = make_pictures(batch, height, width)
+            for count in (each for each in LABEL_COUNTS if each <= (spec.max_labels or each)):
+                text = make_text(count, spec.model.text.width)
+                yield Corner(batch, count, height, width, *_compare(reference, candidate, image, text))
+
+
+def check(corners: Sequence[Corner], precision: str) -> None:
+    """Whether a comparison is within the limits of a precision.
+
+    Raises:
+        VerificationError: it is not; says where it is worst.
+    """
+    limits = LIMITS[precision]
+    worst = max(corners, key=lambda corner: (1 - corner.equal, corner.difference))
+    largest = max(corner.difference for corner in corners)
+    # Written so that an answer that is not a number fails.
+    is_near = limits.difference is None or all(corner.difference <= limits.difference for corner in corners)
+    if not (is_near and worst.equal >= limits.equal):
+        allowed = "" if limits.difference is None else f" and logits within {limits.difference:g}"
+        raise VerificationError(
+            f"The exported model does not answer as its source: logits differ by up to {largest:.2g}, and "
+            f"{worst.equal:.4%} of labels are equal with {worst.batch} pictures and {worst.labels} labels at "
+            f"{worst.height_px}x{worst.width_px}; {precision} must have {limits.equal:.2%} equal{allowed}."
+        )
+
+
+def make_pictures(batch: int, height_px: int, width_px: int) -> NDArray[np.uint8]:
+    """Pictures as nature has them, as far as statistics go: structure at every scale, the coarse ones strongest.
+
+    Returns:
+        (B, H, W, 3) uint8, always the same.
+    """
+    random = np.random.default_rng(0)
+    pictures = np.zeros((batch, height_px, width_px, 3), np.float32)
+    for index, octave in product(range(batch), range(OCTAVES)):
+        side = 3 * 2**octave
+        noise = random.standard_normal((side, side, 3)).astype(np.float32)
+        pictures[index] += cv2.resize(noise, (width_px, height_px), interpolation=cv2.INTER_CUBIC) / 2**octave
+    return (pictures * 48 + 128).clip(0, 255).astype(np.uint8)
+
+
+def make_text(count: int, width: int) -> NDArray[np.float32]:
+    """Embeddings of labels that mean nothing in particular: (N, C), unit length, always the same."""
+    text = np.random.default_rng(1).standard_normal((count, width)).astype(np.float32)
+    unit: NDArray[np.float32] = text / np.linalg.norm(text, axis=1, keepdims=True)
+    return unit
+
+
+def _compare(
+    reference: Engine, candidate: Engine, image: NDArray[np.uint8], text: NDArray[np.float32]
+) -> tuple[float, float]:
+    """The largest difference of logits, and the share of equal labels."""
+    ours, theirs = (engine.run(image, text, ("logits", "mask")) for engine in (reference, candidate))
+    difference = np.abs(np.subtract(ours["logits"], theirs["logits"])).max()
+    return float(difference), float((ours["mask"] == theirs["mask"]).mean())
