@@ -1,7 +1,6 @@
 """The only module that draws: progress, lines, tables. Results go to stdout, everything else to stderr."""
 
 import json
-import os
 import sys
 import time
 import traceback
@@ -11,11 +10,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from rich import progress
+from rich.console import Console as RichConsole
+from rich.table import Table
+from rich.text import Text
+
 if TYPE_CHECKING:
-    import rich.console
-    import rich.table
+    from collections.abc import Callable
 
     from lseg_cli.inference.runner import Run
+    from lseg_cli.training.loop import EpochReport, Report, StepReport
 
 LOG_EVERY_S = 10.0
 _MAX_ROWS = 20
@@ -34,14 +38,12 @@ class Console:
             verbose: a line for each picture.
             json_lines: events as JSON lines on stdout.
         """
-        import rich.console  # noqa: PLC0415  `lseg --version` needs none of it
-
         self.quiet, self.verbose, self.json_lines = quiet, verbose, json_lines
-        self._stderr = rich.console.Console(stderr=True, highlight=False)
+        self.stderr = RichConsole(stderr=True, highlight=False)
 
     def line(self, text: str, style: str = "") -> None:
         """A line on stderr, also when quiet."""
-        self._stderr.print(text, style=style, markup=False, soft_wrap=True)
+        self.stderr.print(text, style=style, markup=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
         """A line on stderr, unless quiet."""
@@ -54,52 +56,18 @@ class Console:
             sys.stdout.write(json.dumps({"event": kind, **data}) + "\n")
             sys.stdout.flush()
 
-    def show_run(self, run: "Run") -> None:
-        """Carries out a segmentation run and shows it."""
-        from lseg_cli.inference.writers import FAILURES, Failed  # noqa: PLC0415  numpy and PIL
-
-        for notice in run.notices:
-            self.note(f"Note: {notice}")
-            self.event("notice", {"text": notice})
-        self.event("start", {"pictures": run.summary.total, "out": str(run.folder.folder), "device": run.engine.device})
-        try:
-            for record in self.track(run, run.summary.total):
-                failed = isinstance(record, Failed)
-                self.event("failed" if failed else "done", asdict(record))
-                if isinstance(record, Failed):
-                    self.line(record.error, "red")
-                elif self.verbose:
-                    self.note(f"{record.source} -> {record.mask}  {record.ms}")
-        finally:
-            if not self.quiet and run.summary.done:
-                self._stderr.print(_share_table(run))
-            self._close(run, FAILURES)
-
-    def _close(self, run: "Run", failures: str) -> None:
-        """The last sentences."""
-        summary, folder = run.summary, run.folder.folder
-        if summary.failed:
-            self.line(f"{summary.failed} of {summary.total} pictures failed: see {folder / failures}.", "red")
-        if summary.done:
-            plural = "s" if summary.done > 1 else ""
-            self.note(f"{summary.done} mask{plural} in {folder / 'masks'} ({run.engine.device}).")
-        counts = {"total": summary.total, "done": summary.done, "failed": summary.failed}
-        self.event("end", {**counts, "exit_code": summary.exit_code})
-
     def track(self, items: Iterable[T], total: int) -> Iterator[T]:
         """Passes items on and shows how far they are: a bar on a terminal, else a line every ten seconds."""
         if self.quiet:
             yield from items
-        elif self._stderr.is_terminal and not self._stderr.is_dumb_terminal:
+        elif self.stderr.is_terminal and not self.stderr.is_dumb_terminal:
             yield from self._bar(items, total)
         else:
             yield from self._log(items, total)
 
     def _bar(self, items: Iterable[T], total: int) -> Iterator[T]:
-        from rich import progress  # noqa: PLC0415
-
         columns = (progress.BarColumn(), progress.MofNCompleteColumn(), progress.TimeRemainingColumn())
-        with progress.Progress(*columns, console=self._stderr, transient=True) as bar:
+        with progress.Progress(*columns, console=self.stderr, transient=True) as bar:
             task = bar.add_task("", total=total)
             for item in items:
                 yield item
@@ -116,11 +84,44 @@ class Console:
                 self.line(f"{number} of {total}, {number / (now - start):.1f} per second, {left_s:.0f} s left")
 
 
-def _share_table(run: "Run") -> "rich.table.Table":
-    """Mean share of each label over the pictures, largest first."""
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+def show_segmentation(run: "Run", console: Console) -> None:
+    """Carries out a run, and shows how far it is, what failed, and each label's share at the end."""
+    from lseg_cli.inference.writers import Failed
 
+    for notice in run.notices:
+        console.note(f"Note: {notice}")
+        console.event("notice", {"text": notice})
+    console.event("start", {"total": run.summary.total, "out": str(run.folder.folder), "device": run.engine.device})
+    try:
+        for record in console.track(run, run.summary.total):
+            if isinstance(record, Failed):
+                console.event("failed", asdict(record))
+                console.line(record.error, "red")
+            else:
+                console.event("done", asdict(record))
+                if console.verbose:
+                    console.note(f"{record.source} -> {record.mask}  {record.ms}")
+    finally:
+        _close(run, console)
+
+
+def _close(run: "Run", console: Console) -> None:
+    """What is said at the end, also of a run that was stopped."""
+    from lseg_cli.inference.writers import FAILURES
+
+    summary, folder = run.summary, run.folder.folder
+    if summary.done and not console.quiet:
+        console.stderr.print(_share_table(run))
+        device = run.engine.device
+        console.note(f"{summary.done} of {summary.total} pictures segmented on {device}: masks in {folder / 'masks'}.")
+    if summary.failed:
+        console.line(f"{summary.failed} of {summary.total} pictures failed: see {folder / FAILURES}.", "red")
+    counts = {"total": summary.total, "done": summary.done, "failed": summary.failed}
+    console.event("end", {**counts, "exit_code": summary.exit_code})
+
+
+def _share_table(run: "Run") -> Table:
+    """Mean share of each label over the pictures, largest first."""
     summary = run.summary
     table = Table("label", box=None, pad_edge=False)
     table.add_column("share", justify="right")
@@ -134,6 +135,73 @@ def _share_table(run: "Run") -> "rich.table.Table":
     if summary.ignored:
         table.add_row("  (no label)", f"{summary.ignored / summary.done:.1%}")
     return table
+
+
+def show_training(reports: "Iterable[Report]", console: Console, out: Path) -> bool:
+    """Carries out a training run and shows it; whether it came to its end.
+
+    Args:
+        reports: of the trainer.
+        console: where to.
+        out: folder of the run.
+    """
+    from lseg_cli.training.loop import EpochReport
+
+    last: StepReport | None = None
+    with _step_display(console) as show:
+        for report in reports:
+            if isinstance(report, EpochReport):
+                console.event("epoch", asdict(report))
+                console.note(_epoch_line(report))
+            else:
+                last = report
+                show(report)
+    if last is not None and last.step < last.steps:
+        console.line(f"Stopped after step {last.step} of {last.steps}; the same command with --resume goes on.")
+        return False
+    console.note(f"The model is {out / 'weights' / 'last.safetensors'}, the best so far best.safetensors beside it.")
+    return True
+
+
+@contextmanager
+def _step_display(console: Console) -> "Iterator[Callable[[StepReport], None]]":
+    """How steps are shown: a bar on a terminal, else a line every ten seconds."""
+    if console.quiet:
+        yield lambda _: None
+    elif console.stderr.is_terminal and not console.stderr.is_dumb_terminal:
+        text = progress.TextColumn("epoch {task.fields[epoch]}  loss {task.fields[loss]:.3f}")
+        columns = (text, progress.BarColumn(), progress.MofNCompleteColumn(), progress.TimeRemainingColumn())
+        with progress.Progress(*columns, console=console.stderr, transient=True) as bar:
+            task = bar.add_task("", total=None, epoch=1, loss=0.0)
+            yield lambda now: bar.update(task, completed=now.step, total=now.steps, epoch=now.epoch, loss=now.loss)
+    else:
+        yield _StepLog(console.line).show
+
+
+class _StepLog:
+    """A line every ten seconds."""
+
+    def __init__(self, line: "Callable[[str], None]") -> None:
+        self._line = line
+        self._start: tuple[float, int] | None = None
+        self._last = 0.0
+
+    def show(self, report: "StepReport") -> None:
+        now = time.monotonic()
+        if self._start is None:  # the first step is slower than the others
+            self._start, self._last = (now, report.step), now
+        elif now - self._last >= LOG_EVERY_S:
+            self._last = now
+            left_s = (now - self._start[0]) / (report.step - self._start[1]) * (report.steps - report.step)
+            where = f"step {report.step} of {report.steps}, epoch {report.epoch}"
+            self._line(f"{where}, loss {report.loss:.3f}, {left_s:.0f} s left")
+
+
+def _epoch_line(report: "EpochReport") -> str:
+    line = f"epoch {report.epoch}: loss {report.loss:.3f}"
+    if report.scores is not None:
+        line += f", mIoU {report.scores.mean_iou:.3f} (best {report.best_miou:.3f})"
+    return f"{line}, {report.seconds:.0f} s"
 
 
 def fail(sentence: str, with_traceback: bool = False) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from lseg_cli import __version__
 from lseg_cli.commands.segment import segment
+from lseg_cli.commands.train import train
 from lseg_cli.console import fail
 from lseg_cli.errors import LsegError
 
@@ -23,6 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "LSEG"},
 )
 app.command("segment")(segment)
+app.command("train")(train)
 app.command("predict", hidden=True, help="The same as segment.")(segment)
 
 
@@ -35,7 +37,16 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        # Not from LSEG_VERSION, which images of containers set to other things.
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            allow_from_autoenv=False,
+            show_envvar=False,
+            help="Show the version and exit.",
+        ),
     ] = False,
 ) -> None:
     """Options before the command."""
@@ -65,9 +76,8 @@ def _run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains at its end
         return BROKEN_PIPE
     except Exception as error:
-        if hasattr(error, "format_message"):  # a usage error of Typer, which moved its classes between versions
-            fail(f"{error.format_message()} (lseg --help, or lseg COMMAND --help, lists what there is.)")
-            return 2
+        if hasattr(error, "format_message"):  # a usage error of Typer, whose classes moved between versions
+            return _usage(error.format_message(), getattr(error, "ctx", None))
         is_verbose = not {"-v", "--verbose"}.isdisjoint(arguments)
         advice = "" if is_verbose else "; -v shows where"
         fail(f"This is a bug: {type(error).__name__}: {error}{advice}.", with_traceback=is_verbose)
@@ -75,3 +85,11 @@ def _run(arguments: list[str]) -> int:
     if code == INTERRUPTED:
         fail("Interrupted; what is finished is kept.")
     return code or 0
+
+
+def _usage(message: str, context: typer.Context | None) -> int:
+    """A usage error; an empty message comes with the help of a bare `lseg`."""
+    if message:
+        path = context.command_path if context else "lseg"
+        fail(f"{message.rstrip('.')}{'' if message.endswith('?') else '.'} See {path} --help.")
+    return 2

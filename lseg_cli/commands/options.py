@@ -1,4 +1,7 @@
-"""Every option that commands share, written once."""
+"""Every option that commands share, written once. Each can also be set as LSEG_SEGMENT_LABELS and so on.
+
+What belongs to a machine rather than to a run has a variable for all commands besides, such as LSEG_DEVICE.
+"""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -8,44 +11,99 @@ import typer
 Inputs = Annotated[
     list[str],
     typer.Argument(
-        metavar="PATHS...", help="Pictures, folders, patterns such as 'in/**/*.jpg', @list.txt, or - for stdin."
+        metavar="PATHS", help="Pictures, folders, patterns such as 'in/**/*.jpg', @list.txt, or - for stdin."
     ),
 ]
 Labels = Annotated[
     str,
-    typer.Option("-l", "--labels", help="What to look for: 'sky,road=road|street,other', @labels.txt, .json or .yaml."),
+    typer.Option(
+        "-l",
+        "--labels",
+        metavar="WORDS",
+        show_envvar=False,
+        help="What to look for: 'sky,road=road|street,other', @labels.txt, .json or .yaml.",
+    ),
 ]
 Model = Annotated[
-    str, typer.Option("-m", "--model", envvar="LSEG_MODEL", help="The bundled model, or a .safetensors file.")
+    str,
+    typer.Option(
+        "-m",
+        "--model",
+        metavar="MODEL",
+        envvar="LSEG_MODEL",
+        show_envvar=False,
+        help="The bundled model, or a .safetensors file.",
+    ),
 ]
-Out = Annotated[str, typer.Option("-o", "--out", help="Folder for the results.")]
+Out = Annotated[str, typer.Option("-o", "--out", metavar="FOLDER", show_envvar=False, help="Folder for the results.")]
 ImageSize = Annotated[
     str | None,
     typer.Option(
         metavar="N|HxW",
-        help="Long side of the network's input in pixels, or its height x width [default: the model's].",
+        show_envvar=False,
+        help="Long side of the network's input in pixels, or its height x width. Default: the model's.",
     ),
 ]
 Save = Annotated[
     list[str] | None,
-    typer.Option(help="Write beside the masks: overlay (to look at), conf (confidence); commas or repeat."),
+    typer.Option(
+        metavar="KINDS",
+        show_envvar=False,
+        help="Beside the masks: overlay (to look at), conf (confidence). Commas, or repeat.",
+    ),
 ]
 Template = Annotated[
     list[str] | None,
-    typer.Option(help="Sentence that each label is put into at {}, such as 'a photo of a {}'; repeat to average."),
+    typer.Option(
+        metavar="TEXT",
+        show_envvar=False,
+        help="What each label is put into at {}, such as 'a photo of a {}'. Repeat to average.",
+    ),
 ]
 MinConfidence = Annotated[
-    float, typer.Option(min=0.0, max=1.0, help="Pixels below it get no label but the ignore id (255, or 65535).")
+    float,
+    typer.Option(
+        metavar="P",
+        min=0.0,
+        max=1.0,
+        show_envvar=False,
+        help="Pixels below it get no label but the ignore id (255, or 65535).",
+    ),
 ]
-Device = Annotated[str, typer.Option("-d", "--device", envvar="LSEG_DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")]
-Precision = Annotated[str, typer.Option(envvar="LSEG_PRECISION", help="fp32, or on CUDA fp16 or bf16.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        "-d",
+        "--device",
+        metavar="DEVICE",
+        envvar="LSEG_DEVICE",
+        show_envvar=False,
+        help="auto, cpu, cuda, cuda:1 or mps.",
+    ),
+]
+Precision = Annotated[
+    str,
+    typer.Option(metavar="KIND", envvar="LSEG_PRECISION", show_envvar=False, help="fp32, or on CUDA fp16 or bf16."),
+]
 Threads = Annotated[
-    int | None, typer.Option(min=1, envvar="LSEG_THREADS", help="Threads of the CPU [default: all cores].")
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        envvar="LSEG_THREADS",
+        show_envvar=False,
+        help="Threads of the CPU. Default: all cores.",
+    ),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results of an earlier run.")]
-Json = Annotated[bool, typer.Option("--json", help="Tell what happens as JSON lines on stdout.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="A line for each picture; tracebacks of bugs.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", show_envvar=False, help="Replace the results of an earlier run.")
+]
+Json = Annotated[bool, typer.Option("--json", show_envvar=False, help="Tell what happens as JSON lines on stdout.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", show_envvar=False, help="Say nothing but errors.")]
+Verbose = Annotated[
+    bool,
+    typer.Option("-v", "--verbose", show_envvar=False, help="A line for each picture; tracebacks of bugs."),
+]
 
 
 def split(values: Sequence[str] | None) -> tuple[str, ...]:

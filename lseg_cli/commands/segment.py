@@ -3,11 +3,11 @@
 import typer
 
 from lseg_cli.commands import options
-from lseg_cli.console import Console
+from lseg_cli.console import Console, show_segmentation
 from lseg_cli.inference.job import SegmentJob  # noqa: TID253  imports nothing
 
 
-def segment(  # noqa: PLR0913  an option is a parameter
+def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     inputs: options.Inputs,
     labels: options.Labels,
     model: options.Model = SegmentJob.model,
@@ -28,8 +28,8 @@ def segment(  # noqa: PLR0913  an option is a parameter
 
     Example: lseg segment photos/ -l "sky,road,tree,other" --save overlay
     """
-    from lseg_cli.inference.runner import Run  # noqa: PLC0415
-    from lseg_engines.opener import open_engine  # noqa: PLC0415
+    from lseg_cli.inference.runner import Run
+    from lseg_engines.opener import open_engine
 
     job = SegmentJob(
         inputs=tuple(inputs),
@@ -46,5 +46,5 @@ def segment(  # noqa: PLR0913  an option is a parameter
         overwrite=overwrite,
     )
     with Run(job, open_engine) as run:
-        Console(quiet, verbose, json).show_run(run)
+        show_segmentation(run, Console(quiet, verbose, json))
     raise typer.Exit(run.summary.exit_code)

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lseg_cli.commands import options
 from lseg_cli.commands.interrupt import interruptible
+from lseg_cli.console import Console, show_training
 
 if TYPE_CHECKING:
     from lseg_cli.config import TrainConfig
@@ -35,16 +37,15 @@ Seed = Annotated[int | None, typer.Option(help="Of everything random.", show_def
 Workers = Annotated[int | None, typer.Option("--workers", "-j", help="Processes that read.", show_default=False)]
 Device = Annotated[str | None, typer.Option("--device", "-d", help="auto or cpu.", show_default=False)]
 Precision = Annotated[str | None, typer.Option(help="fp32, fp16 or bf16.", show_default=False)]
-Resume = Annotated[bool, typer.Option(help="Go on with the run in --out.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, exactly where it stopped.")]
 
 
 def open_trainer(recipe: "TrainConfig", out: Path, resume: bool) -> "Trainer":
     """A trainer that validates on the PyTorch engine and embeds text with the model's own encoder."""
-    from lseg_engines.torch_engine import TorchEngine  # noqa: PLC0415
-
-    from lseg_cli.model.embedding_cache import EmbeddingCache  # noqa: PLC0415
-    from lseg_cli.model.text import embed_labels  # noqa: PLC0415
-    from lseg_cli.training.loop import Trainer  # noqa: PLC0415
+    from lseg_cli.model.embedding_cache import EmbeddingCache
+    from lseg_cli.model.text import embed_labels
+    from lseg_cli.training.loop import Trainer
+    from lseg_engines.torch_engine import TorchEngine
 
     text, cache = recipe.model_config_of().text, EmbeddingCache()
     return Trainer(
@@ -56,7 +57,8 @@ def open_trainer(recipe: "TrainConfig", out: Path, resume: bool) -> "Trainer":
     )
 
 
-def train(  # noqa: PLR0913  each is a flag that people know
+def train(  # noqa: PLR0913  an option is a parameter
+    *,
     config: Config = None,
     data: Data = None,
     val: Validation = None,
@@ -72,10 +74,12 @@ def train(  # noqa: PLR0913  each is a flag that people know
     device: Device = None,
     precision: Precision = None,
     resume: Resume = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Train a model on folders of pictures and masks, each data set with its own labels."""
-    from lseg_cli import console  # noqa: PLC0415
-    from lseg_cli.training.recipe import load_recipe, parse_data  # noqa: PLC0415
+    from lseg_cli.training.recipe import load_recipe, parse_data
 
     flags = {
         "data": [parse_data(text, "train") for text in data] if data else None,
@@ -93,6 +97,6 @@ def train(  # noqa: PLR0913  each is a flag that people know
     }
     with interruptible() as interrupt:
         trainer = open_trainer(load_recipe(config, flags), out, resume)
-        done = console.show_training(trainer.run(interrupt), out)
-    if not done:
+        finished = show_training(trainer.run(interrupt), Console(quiet, verbose, json), out)
+    if not finished:
         raise typer.Exit(interrupt.exit_code)

@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from lseg_cli.config import DataRef, Frozen
 from lseg_cli.errors import DataError
@@ -36,9 +36,15 @@ class DatasetFile(Frozen):
     """What a `dataset.yaml` holds."""
 
     name: str
-    ignore: int = 255
+    ignore: int = Field(255, ge=0, le=255)
     splits: dict[str, SplitFolders]
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _ignored_is_no_class(self) -> "DatasetFile":
+        if self.ignore < len(self.classes):
+            raise ValueError(f"id {self.ignore} is ignored and is the class '{self.classes[self.ignore]}' at once")
+        return self
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,7 @@ def open_dataset(ref: DataRef) -> Dataset:
         described = DatasetFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise DataError(f"The data set {path} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, ValidationError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, ValidationError) as error:
         raise DataError(f"{path} is not a data set description: {error}") from error
     if ref.split not in described.splits:
         raise DataError(f"{path} has no split '{ref.split}'; it has {', '.join(described.splits)}.")

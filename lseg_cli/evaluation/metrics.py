@@ -33,7 +33,7 @@ class Confusion:
 
     def scores(self) -> Scores:
         """The figures so far."""
-        matrix = self._matrix.compute().double()
+        matrix = self._matrix.compute().double().reshape(len(self.classes), -1)  # torchmetrics squeezes a 1 x 1
         hits = matrix.diagonal()
         union = matrix.sum(0) + matrix.sum(1) - hits
         iou = torch.where(union > 0, hits / union.clamp_min(1), torch.nan)

@@ -109,6 +109,10 @@ class ViTEncoder(nn.Module):
             raise ValueError(
                 f"{name} cannot be tapped: it needs a class token alone and patches of 8, 16 or 32 pixels."
             )
+        if list(taps) != sorted(set(taps)) or taps[0] < 0:
+            raise ValueError(f"The taps {taps} of {name} cannot be used: blocks count from 0 and must ascend.")
+        if len(channels) != len(STRIDES):
+            raise ValueError(f"{name} needs {len(STRIDES)} widths, one a map; 'channels' names {len(channels)}.")
         if taps[-1] >= len(vit.blocks):
             raise ValueError(f"{name} has {len(vit.blocks)} blocks; the last tap is {taps[-1]}.")
         self.vit: Any = vit  # timm's classes name no types for their attributes

@@ -62,8 +62,8 @@ def build(config: ModelConfig, pretrained: bool = False) -> LSeg:
     """
     try:
         encoder = build_encoder(config.encoder, pretrained)
-    except (ValueError, RuntimeError) as error:
-        raise LsegError(f"The encoder of {config.name} cannot be built: {error}") from error
+    except Exception as error:  # timm raises what it stumbles over: TypeError, IndexError, the hub's errors, ...
+        raise LsegError(f"The encoder {config.encoder.name} of {config.name} cannot be built: {error}") from error
     model = LSeg(
         encoder,
         DPTDecoder(encoder.channels, config.decoder_width, config.text.width),

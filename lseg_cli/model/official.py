@@ -47,6 +47,8 @@ def rename(key: str) -> str | None:
         rest = key[match.end() :]
         if target.endswith(".body."):
             part, _, rest = rest.partition(".")
+            if part not in _UNIT_PARTS:
+                return None
             rest = f"{_UNIT_PARTS[part]}.{rest}"
         return match.expand(target.replace("{level}", level)) + rest
     return None

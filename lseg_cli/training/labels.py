@@ -79,7 +79,7 @@ class LabelSampler:
         if _chance(self.config.subset, generator):
             share = 0.3 + 0.7 * float(torch.rand((), generator=generator))
             kept = present & (torch.rand(count, generator=generator) < share)
-            room = int(torch.randint(2, min(count, room) + 1, (), generator=generator))
+            room = int(torch.randint(min(count, 2), min(count, room) + 1, (), generator=generator))
         absent = company[~present[company]][: max(0, room - int(kept.sum()))]
         return sorted([*kept.nonzero().flatten().tolist(), *absent.tolist()])
 

@@ -15,7 +15,7 @@ from lseg_cli.config import ModelConfig, TrainConfig
 from lseg_cli.contract import Engine
 from lseg_cli.data.datasets import check_dataset, first_epoch_steps, open_dataset
 from lseg_cli.data.mixing import Batch, MixSchedule, batches
-from lseg_cli.errors import LsegError
+from lseg_cli.errors import LsegError, MissingError
 from lseg_cli.evaluation.metrics import Scores
 from lseg_cli.evaluation.runner import evaluate
 from lseg_cli.inference.segmenter import Segmenter
@@ -74,11 +74,12 @@ class Trainer:
             LsegError: what is wrong with the data, the recipe or the folder, before the first step.
         """
         self.config = config
+        # It is not told of `accumulate`: it would divide the loss once more than `_step` does.
         self.accelerator = Accelerator(
-            mixed_precision={"fp32": "no"}.get(config.precision, config.precision),
-            gradient_accumulation_steps=config.accumulate,
-            cpu=config.device == "cpu",
+            mixed_precision={"fp32": "no"}.get(config.precision, config.precision), cpu=config.device == "cpu"
         )
+        if config.precision == "fp16" and self.accelerator.device.type == "cpu":  # accelerate would go on in fp32
+            raise MissingError("fp16 needs a GPU, and this run is on the CPU: take --precision fp32 or bf16.")
         self.datasets = [open_dataset(ref) for ref in config.data]
         counts = [check_dataset(dataset) for dataset in self.datasets]
         self.validation = open_dataset(config.validation) if config.validation else None
@@ -130,13 +131,14 @@ class Trainer:
             epoch = batch.step // self.steps_per_epoch + 1
             rate = float(self.optimizer.param_groups[-1]["lr"])
             yield StepReport(done, len(schedule.turns), epoch, config.epochs, losses[-1], rate)
-            if done % self.steps_per_epoch == 0:
+            is_epoch = done % self.steps_per_epoch == 0
+            if is_epoch:
                 report = EpochReport(epoch, float(np.mean(losses)), self._validate(epoch), self.best_miou, 0.0)
                 yield self._finish(report, done, time.monotonic() - started)
                 losses, started = [], time.monotonic()
-            elif should_stop():
-                self._save(done)
-            if should_stop():
+            if should_stop():  # asked once: a signal may come at any time
+                if not is_epoch:
+                    self._save(done)
                 return
 
     def _step(self, batch: Batch) -> float:
@@ -194,9 +196,8 @@ class Trainer:
         return scores
 
     def _finish(self, report: EpochReport, done: int, seconds: float) -> EpochReport:
-        """Saves the state, then writes the epoch's line."""
+        """Writes the epoch's line, then saves the state: what dies in between is done, and written, again."""
         report = replace(report, best_miou=self.best_miou, seconds=seconds)
-        self._save(done)
         if self.accelerator.is_main_process:
             self.folder.record(
                 {
@@ -208,6 +209,7 @@ class Trainer:
                     "seconds": f"{report.seconds:.1f}",
                 }
             )
+        self._save(done)
         return report
 
     def _save(self, done: int) -> None:

@@ -10,7 +10,6 @@ from lseg_cli.model.decoder import upsample2
 from lseg_cli.model.lseg import LSeg
 from lseg_cli.training.labels import IGNORE
 
-
 _TINY = 1e-6  # a batch without any labelled pixel gives 0, not 0 / 0
 
 

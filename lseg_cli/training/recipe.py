@@ -29,6 +29,8 @@ def load_recipe(path: Path | None, flags: Mapping[str, object]) -> TrainConfig:
             place = recipe
             for name in outer:
                 place = place.setdefault(name, {})
+                if not isinstance(place, dict):
+                    raise LsegError(f"The recipe's '{name}' is {place!r}; to take '{key}' it must hold keys.")
             place[last] = value
     if not recipe.get("data"):
         raise LsegError("There is nothing to train on: name a dataset.yaml with --data, or a recipe with --config.")

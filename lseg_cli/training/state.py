@@ -37,27 +37,36 @@ class RunFolder:
         self.results = path / "results.csv"
 
     def start(self, config: TrainConfig, resume: bool) -> None:
-        """Makes the folder and writes the recipe.
+        """Makes the folder and writes the recipe, or checks that they are there.
 
         Raises:
             LsegError: the folder holds a run, and it is not to be resumed.
             MismatchError: the run to be resumed has another recipe.
-            DataError: there is nothing to resume.
+            DataError: there is nothing to resume, or its recipe cannot be read.
         """
         recipe = self.path / "config.json"
         if resume:
             if not self.state_file.is_file():
                 raise DataError(f"{self.path} holds no training run to resume: {self.state_file.name} is missing.")
-            if TrainConfig.model_validate_json(recipe.read_text(encoding="utf-8")) != config:
+            try:
+                known = TrainConfig.model_validate_json(recipe.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                raise DataError(f"The recipe of the run, {recipe}, cannot be read: {error}.") from error
+            if known != config:
                 raise MismatchError(f"{recipe} differs from the recipe given now: resume with the recipe of the run.")
-        elif self.state_file.exists():
+            return
+        if self.state_file.exists():
             raise LsegError(f"{self.path} holds a training run already: go on with --resume, or choose another --out.")
         self.path.mkdir(parents=True, exist_ok=True)
         recipe.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
     def save(self, model: LSeg, optimizer: torch.optim.Optimizer, step: int, best_miou: float) -> None:
         """Writes the state after `step` steps, then the model as `weights/last`."""
-        tensors = {_MODEL + name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+        tensors = {
+            _MODEL + name: tensor.detach().cpu()
+            for name, tensor in model.state_dict().items()
+            if not name.endswith("num_batches_tracked")  # BatchNorm has a momentum: the count is never read
+        }
         names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
         for parameter, values in optimizer.state.items():
             for key, value in values.items():

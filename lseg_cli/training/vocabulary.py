@@ -74,9 +74,16 @@ def strangers(table: WordTable, names: Sequence[str], held_out: frozenset[str]) 
 
 
 def _holds(word: str, held_out: frozenset[str]) -> bool:
-    """Whether a word, or the plural or a phrase of it, is held out: 'cloud' and 'storm clouds' go with 'clouds'."""
-    stems = {part.removesuffix("s") for part in word.casefold().replace("-", " ").split()}
-    return any({part.removesuffix("s") for part in text.replace("-", " ").split()} <= stems for text in held_out)
+    """Whether a word, or the plural or a phrase of it, is held out: 'cloud' and 'storm clouds' go with 'clouds'.
+
+    However it is spaced: 'sky scraper' goes with 'skyscraper'.
+    """
+    stems = _stems(word)
+    return any({*known} <= {*stems} or "".join(known) == "".join(stems) for known in map(_stems, held_out))
+
+
+def _stems(text: str) -> list[str]:
+    return [part.removesuffix("s") for part in text.casefold().replace("-", " ").split()]
 
 
 def _embedded(words: Sequence[str], embed: Embed, like: Tensor) -> Tensor:
@@ -96,11 +103,11 @@ def _strings(path: str) -> Iterator[str]:
     """Every string value in a YAML file, lower case."""
     try:
         pending: list[object] = [yaml.safe_load(Path(path).read_text(encoding="utf-8"))]
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise DataError(f"The held-out words {path} cannot be read: {error}.") from error
     while pending:
         value = pending.pop()
-        if isinstance(value, str):
+        if isinstance(value, str) and value.strip():
             yield value.casefold()
         elif isinstance(value, dict):
             pending.extend(value.values())

@@ -1,6 +1,6 @@
 """The figures of the model card: CamVid val by its own words, and by the words of paraphrases.yaml.
 
-    python recipes/lseg-tiny/evaluate.py MODEL.safetensors CAMVID/dataset.yaml [--long-side 480] [--words FILE.yaml]
+python recipes/lseg-tiny/evaluate.py MODEL.safetensors CAMVID/dataset.yaml [--long-side 480] [--words FILE.yaml]
 """
 
 import argparse
@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import yaml
-from lseg_engines.torch_engine import TorchEngine
 
 from lseg_cli.config import DataRef
 from lseg_cli.data.datasets import open_dataset
 from lseg_cli.evaluation.runner import evaluate
 from lseg_cli.inference.segmenter import Segmenter
 from lseg_cli.model.text import embed_labels
+from lseg_engines.torch_engine import TorchEngine
 
 
 def main() -> None:
@@ -36,8 +36,10 @@ def main() -> None:
         text, _ = embed_labels([[words[name]] for name in dataset.classes], engine.spec.model.text, None)
         scores = evaluate(Segmenter(engine, text, options.long_side), dataset)
         own = own or scores.mean_iou
-        print(f"{title}: mIoU {scores.mean_iou:.3f}, {scores.mean_iou / own:.2f} of own, accuracy {scores.pixel_accuracy:.3f}")
-        print("   " + ", ".join(f"{words[k]} {v:.2f}" for k, v in scores.class_iou.items() if v is not None), flush=True)
+        print(f"{title}: mIoU {scores.mean_iou:.3f}, {scores.mean_iou / own:.2f} of its own words'")
+        print(
+            "   " + ", ".join(f"{words[k]} {v:.2f}" for k, v in scores.class_iou.items() if v is not None), flush=True
+        )
 
 
 if __name__ == "__main__":

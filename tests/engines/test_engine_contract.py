@@ -1,0 +1,183 @@
+"""What every engine promises, checked on every engine."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from lseg_cli.config import ModelConfig
+from lseg_cli.contract import Engine
+from lseg_cli.errors import LsegError, MismatchError, MissingError
+from lseg_cli.model.checkpoint import file_sha256, save_model
+from lseg_cli.model.lseg import build
+from lseg_engines.opener import find_model, open_engine
+from lseg_engines.torch_engine import TorchEngine, find_device
+
+WIDTH = 16
+
+
+def open_torch(config: ModelConfig, device: str = "cpu") -> TorchEngine:
+    torch.manual_seed(0)
+    model = build(config).eval()
+    for module in model.modules():  # as after training: no layer passes its input on unchanged
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(module.bias)
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+    return TorchEngine(model, "0" * 64, device)
+
+
+def picture(batch: int = 1, height: int = 64, width: int = 96) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (batch, height, width, 3), np.uint8)
+
+
+def words(count: int) -> NDArray[np.float32]:
+    text = np.random.default_rng(1).standard_normal((count, WIDTH)).astype(np.float32)
+    unit: NDArray[np.float32] = text / np.linalg.norm(text, axis=1, keepdims=True)
+    return unit
+
+
+@pytest.fixture(params=["torch-pyramid", "torch-vit"])
+def engine(request: pytest.FixtureRequest, pyramid_config: ModelConfig, vit_config: ModelConfig) -> Engine:
+    return open_torch(pyramid_config if request.param == "torch-pyramid" else vit_config)
+
+
+class TestEveryEngine:
+    @pytest.mark.parametrize("batch", [1, 3])
+    @pytest.mark.parametrize("count", [1, 2, 3, 150, 257])
+    def test_shapes_and_types(self, engine: Engine, count: int, batch: int) -> None:
+        tensors = engine.run(picture(batch), words(count), ("logits", "mask", "confidence"))
+        assert tensors["logits"].shape == (batch, count, 64, 96)
+        assert tensors["mask"].shape == tensors["confidence"].shape == (batch, 64, 96)
+        types = {name: tensor.dtype for name, tensor in tensors.items()}
+        assert types == {"logits": np.float32, "mask": np.int32, "confidence": np.float32}
+
+    def test_mask_and_confidence_are_those_of_the_logits(self, engine: Engine) -> None:
+        tensors = engine.run(picture(2), words(7), ("logits", "mask", "confidence"))
+        logits = tensors["logits"].astype(np.float64)
+        softmax = np.exp(logits - logits.max(1, keepdims=True))
+        softmax /= softmax.sum(1, keepdims=True)
+        assert np.array_equal(tensors["mask"], tensors["logits"].argmax(1))
+        assert np.abs(tensors["confidence"] - softmax.max(1)).max() < 1e-5
+
+    def test_only_what_is_asked_for_comes_back(self, engine: Engine) -> None:
+        assert list(engine.run(picture(), words(2), {"mask"})) == ["mask"]
+
+    def test_equal_labels_give_the_lower_index(self, engine: Engine) -> None:
+        mask = engine.run(picture(), np.repeat(words(3), 2, axis=0), ("mask",))["mask"]
+        assert set(np.unique(mask)) <= {0, 2, 4}
+
+    @pytest.mark.parametrize("count", [3, 150])
+    def test_the_order_of_labels_does_not_matter(self, engine: Engine, count: int) -> None:
+        order = np.random.default_rng(2).permutation(count)
+        logits = engine.run(picture(), words(count), ("logits",))["logits"]
+        permuted = engine.run(picture(), words(count)[order], ("logits",))["logits"]
+        difference = np.abs(permuted.astype(np.float64) - logits[:, order]).max()
+        # Rows of a matrix product are summed in an order that depends on their place once there are many.
+        assert difference <= (0 if count == 3 else 1e-4), f"The greatest difference is {difference}."
+
+    def test_a_picture_does_not_depend_on_its_neighbours(self, engine: Engine) -> None:
+        both = engine.run(picture(2), words(3), ("logits",))["logits"].astype(np.float64)
+        alone = engine.run(picture(2)[1:], words(3), ("logits",))["logits"]
+        assert np.abs(both[1:] - alone).max() < 1e-3
+
+    @pytest.mark.parametrize(("height", "width"), [(32, 32), (96, 64), (32, 160)])
+    def test_sides_are_any_multiples_of_32(self, engine: Engine, height: int, width: int) -> None:
+        logits = engine.run(picture(1, height, width), words(2), ("logits",))["logits"]
+        assert logits.shape == (1, 2, height, width)
+
+    @pytest.mark.parametrize(
+        ("image", "text", "message"),
+        [
+            (picture(1, 64, 100), words(2), "64 x 100 pixels; both sides must be multiples of 32"),
+            (picture()[0], words(2), r"uint8 \(64, 96, 3\); it must be uint8 \(B, H, W, 3\)"),
+            (picture()[:0], words(2), r"\(0, 64, 96, 3\)"),
+            (picture().transpose(0, 3, 1, 2), words(2), r"\(1, 3, 64, 96\)"),
+            (picture().astype(np.float32), words(2), "The image is float32"),
+            (picture(), words(2)[:, :8], r"float32 \(2, 8\); it must be float32 \(N, 16\)"),
+            (picture(), words(2)[:0], r"\(0, 16\)"),
+            (picture(), words(2)[0], r"\(16,\)"),
+            (picture(), words(2).astype(np.float64), "The text is float64"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused(
+        self, engine: Engine, image: NDArray[np.uint8], text: NDArray[np.float32], message: str
+    ) -> None:
+        with pytest.raises(MismatchError, match=message):
+            engine.run(image, text, ("logits",))
+
+    def test_it_says_what_it_is(self, engine: Engine) -> None:
+        assert engine.device == "cpu"
+        assert engine.precision == "fp32"
+        assert engine.spec.model.text.width == WIDTH
+        assert engine.spec.model_sha256 == "0" * 64
+
+
+class TestTorch:
+    def test_logits_are_the_models(self, pyramid_config: ModelConfig) -> None:
+        torch.manual_seed(0)
+        config = pyramid_config.model_copy(
+            update={"image": pyramid_config.image.model_copy(update={"mean": (0.1, 0.5, 0.7), "std": (0.2, 0.3, 0.4)})}
+        )
+        model = build(config).eval()
+        pixels = torch.from_numpy(picture()).permute(0, 3, 1, 2) / 255 - torch.tensor([0.1, 0.5, 0.7])[:, None, None]
+        with torch.inference_mode():
+            expected = model(pixels / torch.tensor([0.2, 0.3, 0.4])[:, None, None], torch.from_numpy(words(3))).numpy()
+        logits = TorchEngine(model, "").run(picture(), words(3), ("logits",))["logits"].astype(np.float64)
+        assert np.abs(logits - expected).max() < 1e-3
+
+    @pytest.mark.parametrize("device", ["cuda:77", "cuda:x", "tpu", "", "mps:3"])
+    def test_a_device_that_is_not_there_is_told(self, device: str) -> None:
+        with pytest.raises(MissingError, match=rf"The device '{device}' is not here; here are cpu"):
+            find_device(device)
+
+    @pytest.mark.parametrize("precision", ["fp16", "bf16"])
+    def test_half_precision_needs_cuda(self, precision: str, pyramid_config: ModelConfig) -> None:
+        with pytest.raises(MissingError, match=f"{precision} needs a CUDA device; on cpu use --precision fp32"):
+            TorchEngine(build(pyramid_config), "", "cpu", precision)
+
+    def test_a_precision_nobody_knows_is_told(self, pyramid_config: ModelConfig) -> None:
+        with pytest.raises(LsegError, match="'int4' is not known; choose one of fp32, fp16, bf16"):
+            TorchEngine(build(pyramid_config), "", "cpu", "int4")
+
+    def test_full_memory_costs_one_picture(self, pyramid_config: ModelConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+        engine = open_torch(pyramid_config)
+
+        def refuse(*_: object) -> None:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+        monkeypatch.setattr(engine, "_model", refuse)
+        with pytest.raises(LsegError, match="memory of cpu is full at 64x96 pixels with 2 labels; take a smaller"):
+            engine.run(picture(), words(2), ("mask",))
+
+    @pytest.mark.gpu
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+    @pytest.mark.parametrize(("precision", "limit"), [("fp32", 2e-2), ("fp16", 0.5), ("bf16", 2.0)])
+    def test_cuda_agrees_with_the_cpu(self, precision: str, limit: float, pyramid_config: ModelConfig) -> None:
+        cpu = open_torch(pyramid_config)
+        cuda = TorchEngine(build(pyramid_config), "", "cuda", precision)
+        cuda._model.load_state_dict(cpu._model.state_dict())
+        logits = [each.run(picture(), words(3), ("logits",))["logits"].astype(np.float64) for each in (cpu, cuda)]
+        difference = np.abs(logits[0] - logits[1]).max()
+        assert difference < limit, f"The greatest difference is {difference}."
+
+
+class TestOpening:
+    def test_a_saved_model_is_opened(self, pyramid_config: ModelConfig, tmp_path: Path) -> None:
+        path = tmp_path / "tiny.safetensors"
+        save_model(build(pyramid_config), path)
+        engine = open_engine(str(path), "auto", "fp32", None)
+        assert engine.spec.model == pyramid_config
+        assert engine.spec.model_sha256 == file_sha256(path)
+
+    def test_a_file_that_is_not_there_is_told(self) -> None:
+        with pytest.raises(LsegError, match="There is no model 'lseg-tony'; give lseg-tiny or the path"):
+            find_model("lseg-tony")
+
+    @pytest.mark.parametrize("suffix", ["onnx", "engine", "pt"])
+    def test_a_file_that_cannot_be_opened_is_told(self, suffix: str, tmp_path: Path) -> None:
+        path = tmp_path / f"model.{suffix}"
+        path.touch()
+        with pytest.raises(MissingError, match=r"cannot be opened: this version runs \.safetensors models"):
+            find_model(str(path))

@@ -1,0 +1,77 @@
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lseg_cli.model.correlation import correlate, unit_upsample
+
+SHAPES = [(8, 8), (8, 24), (13, 8), (15, 15), (9, 57)]  # 8 is the least: a quarter of 32 pixels
+
+
+def plain(features: Tensor, text: Tensor) -> Tensor:
+    """As in the paper: upsample, unit length, dot product, temperature."""
+    dense = F.interpolate(features, scale_factor=2, mode="bilinear", align_corners=True)
+    pixels = dense / dense.norm(dim=1, keepdim=True)
+    words = text / text.norm(dim=1, keepdim=True)
+    return torch.einsum("bchw,nc->bnhw", pixels, words) / 0.07
+
+
+def tensors(height: int, width: int, labels: int = 5, channels: int = 32) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(height * 100 + width)
+    features = torch.randn(2, channels, height, width, generator=generator) * 3 + 1
+    return features, torch.randn(labels, channels, generator=generator) * 2
+
+
+@pytest.mark.parametrize(("height", "width"), SHAPES)
+def test_equals_the_plain_formulation(height: int, width: int) -> None:
+    features, text = tensors(height, width)
+    ours = correlate(features, text)
+    assert ours.shape == (2, 5, 2 * height, 2 * width)
+    torch.testing.assert_close(ours * 0.07, plain(features, text) * 0.07, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("height", "width"), SHAPES)
+def test_gradients_equal_the_plain_formulations(height: int, width: int) -> None:
+    upstream = torch.randn(2, 5, 2 * height, 2 * width, generator=torch.Generator().manual_seed(0))
+    gradients = []
+    for formulation in (correlate, plain):
+        features, text = (tensor.requires_grad_() for tensor in tensors(height, width))
+        (formulation(features, text) * upstream).sum().backward()
+        gradients.append((features.grad, text.grad))
+    for ours, theirs in zip(*gradients, strict=True):
+        assert ours is not None
+        assert theirs is not None
+        torch.testing.assert_close(ours / theirs.abs().max(), theirs / theirs.abs().max(), atol=1e-5, rtol=0)
+
+
+def test_lengths_do_not_count() -> None:
+    features, text = tensors(8, 8)
+    torch.testing.assert_close(correlate(features * 100, text / 7), correlate(features, text), atol=1e-4, rtol=0)
+
+
+def test_pixels_without_a_direction_give_zero_and_a_finite_gradient() -> None:
+    _, text = tensors(8, 8)
+    features = torch.zeros(1, 32, 8, 8, requires_grad=True)
+    logits = correlate(features, text)
+    logits.sum().backward()
+    assert features.grad is not None
+    assert not logits.any()
+    assert features.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("labels", [1, 2, 3, 150, 257])
+def test_permuted_labels_permute_the_logits(labels: int) -> None:
+    features, text = tensors(9, 15, labels, channels=512)
+    order = torch.randperm(labels, generator=torch.Generator().manual_seed(1))
+    permuted, logits = correlate(features, text[order]), correlate(features, text)[:, order]
+    # To the last bit only where BLAS and PyTorch's interpolation round the last columns of a block like the others.
+    torch.testing.assert_close(permuted, logits, atol=1e-5, rtol=0)
+
+
+def test_the_dense_embedding_is_the_upsampled_one_at_unit_length() -> None:
+    features, text = tensors(8, 24)
+    dense = unit_upsample(features)
+    assert dense.shape == (2, 32, 16, 48)
+    torch.testing.assert_close(dense.norm(dim=1), torch.ones(2, 16, 48))
+    words = text / text.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(torch.einsum("bchw,nc->bnhw", dense, words) / 0.07, plain(features, text))
