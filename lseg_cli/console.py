@@ -16,8 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
+    from lseg_cli.contract import GraphSpec
+    from lseg_cli.evaluation.parity import Corner
     from lseg_cli.inference.runner import Run
     from lseg_cli.training.loop import EpochReport, Report, StepReport
 
@@ -202,6 +204,37 @@ def _epoch_line(report: "EpochReport") -> str:
     if report.scores is not None:
         line += f", mIoU {report.scores.mean_iou:.3f} (best {report.best_miou:.3f})"
     return f"{line}, {report.seconds:.0f} s"
+
+
+def show_export(
+    path: Path, spec: "GraphSpec", precision: str, corners: "Sequence[Corner] | None", console: Console
+) -> None:
+    """Shows what an exported file takes, and how near it is to its source; `corners` is None if that was not asked."""
+    size = f"{spec.height_px}x{spec.width_px} pixels" if spec.height_px else "any size"
+    size_mb = round(sum(file.stat().st_size for file in (path, Path(f"{path}.data")) if file.exists()) / 1e6, 1)
+    console.note(f"{path}: any number of labels, and of pictures of {size}; {precision}, {size_mb} MB.")
+    check = None
+    if corners is not None:
+        check = {
+            "corners": len(corners),
+            "difference": max(corner.difference for corner in corners),
+            "equal": min(corner.equal for corner in corners),
+        }
+        console.note(
+            f"Checked against PyTorch at {check['corners']} corners: logits within {check['difference']:.2g}, "
+            f"at least {check['equal']:.3%} of labels equal."
+        )
+    console.event("exported", {"file": str(path), "precision": precision, "size_mb": size_mb, "check": check})
+
+
+def show_facts(facts: "Mapping[str, Any]", as_json: bool) -> None:
+    """Facts on stdout: a line for each, or one JSON object."""
+    if as_json:
+        sys.stdout.write(json.dumps(facts, indent=2) + "\n")
+        return
+    width = max(map(len, facts))
+    for name, fact in facts.items():
+        sys.stdout.write(f"{name:<{width}}  {fact}\n")
 
 
 def fail(sentence: str, with_traceback: bool = False) -> None:

@@ -8,6 +8,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from lseg_cli import __version__
+from lseg_cli.commands.export import export
+from lseg_cli.commands.info import info
 from lseg_cli.commands.segment import segment
 from lseg_cli.commands.train import train
 from lseg_cli.console import fail
@@ -25,6 +27,8 @@ app = typer.Typer(
 )
 app.command("segment")(segment)
 app.command("train")(train)
+app.command("export")(export)
+app.command("info")(info)
 app.command("predict", hidden=True, help="The same as segment.")(segment)
 
 

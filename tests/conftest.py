@@ -1,12 +1,19 @@
 """What many tests need: tiny models, and a folder of pictures with masks."""
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from lseg_cli.config import EncoderConfig, ImageConfig, ModelConfig, RegularizerConfig, TextConfig
+from lseg_cli.model.checkpoint import save_model
+from lseg_cli.model.lseg import build
+from lseg_export.onnx_file import export_onnx
+from lseg_export.options import ExportOptions
 
 CLASSES = ("sky", "road", "car")
 COLOURS = np.array([[90, 160, 240], [110, 110, 110], [200, 30, 30]], np.uint8)
@@ -62,3 +69,24 @@ def mini(tmp_path: Path) -> Path:
         f"classes: [{', '.join(CLASSES)}]\n"
     )
     return root / "dataset.yaml"
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]:
+    """Makes a model of random weights and exports it, once for all tests: its `.safetensors` and its `.onnx` file."""
+
+    @cache
+    def export(config: ModelConfig, options: ExportOptions) -> tuple[Path, Path]:
+        torch.manual_seed(0)
+        model = build(config)
+        for module in model.modules():  # as after training: no layer passes its input on unchanged
+            if isinstance(module, torch.nn.BatchNorm2d):
+                torch.nn.init.normal_(module.bias)
+                torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+        folder = tmp_path_factory.mktemp("exported")
+        source, path = folder / "model.safetensors", folder / "model.onnx"
+        save_model(model, source)
+        export_onnx(source, path, options)
+        return source, path
+
+    return export

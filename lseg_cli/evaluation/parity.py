@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lseg_cli.contract import Engine
+from lseg_cli.contract import Engine, GraphSpec
 from lseg_cli.errors import VerificationError
 
 BATCHES = (1, 3)
@@ -66,13 +66,14 @@ def compare(reference: Engine, candidate: Engine) -> Iterator[Corner]:
         candidate: what was made of it.
     """
     spec = candidate.spec
-    sizes = SIZES if spec.height_px is None or spec.width_px is None else ((spec.height_px, spec.width_px),)
-    for height, width in sizes:
-        for batch in (each for each in BATCHES if each <= (spec.max_batch or each)):
-            image = make_pictures(batch, height, width)
-            for count in (each for each in LABEL_COUNTS if each <= (spec.max_labels or each)):
-                text = make_text(count, spec.model.text.width)
-                yield Corner(batch, count, height, width, *_compare(reference, candidate, image, text))
+    for (height, width), batch, count in _corners(spec):
+        image, text = make_pictures(batch, height, width), make_text(count, spec.model.text.width)
+        yield Corner(batch, count, height, width, *_compare(reference, candidate, image, text))
+
+
+def count_corners(spec: GraphSpec) -> int:
+    """How many comparisons `compare` makes."""
+    return len(_corners(spec))
 
 
 def check(corners: Sequence[Corner], precision: str) -> None:
@@ -115,6 +116,14 @@ def make_text(count: int, width: int) -> NDArray[np.float32]:
     text = np.random.default_rng(1).standard_normal((count, width)).astype(np.float32)
     unit: NDArray[np.float32] = text / np.linalg.norm(text, axis=1, keepdims=True)
     return unit
+
+
+def _corners(spec: GraphSpec) -> list[tuple[tuple[int, int], int, int]]:
+    """Size, batch and label count of every comparison."""
+    sizes = SIZES if spec.height_px is None or spec.width_px is None else ((spec.height_px, spec.width_px),)
+    batches = [each for each in BATCHES if each <= (spec.max_batch or each)]
+    counts = [each for each in LABEL_COUNTS if each <= (spec.max_labels or each)]
+    return list(product(sizes, batches, counts))
 
 
 def _compare(

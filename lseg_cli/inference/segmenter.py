@@ -234,6 +234,8 @@ def _check_size(size: Size, fixed: tuple[int | None, int | None]) -> None:
     sides = () if size is None else (size,) if isinstance(size, int) else size
     if any(side < SIZE_MULTIPLE for side in sides):
         raise LsegError(f"The size {size} is too small; both sides must be at least {SIZE_MULTIPLE} pixels.")
+    if isinstance(size, int) and fixed[0] and fixed[1] and size != max(fixed[0], fixed[1]):
+        raise MismatchError(f"The size {size} is given; this engine takes {fixed[0]}x{fixed[1]} only.")
     if isinstance(size, tuple):
         if any(side % SIZE_MULTIPLE for side in size):
             raise LsegError(f"The size {size[0]}x{size[1]} cannot be used; sides must be multiples of {SIZE_MULTIPLE}.")

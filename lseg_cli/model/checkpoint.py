@@ -12,10 +12,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lseg_cli.config import ModelConfig
+from lseg_cli.contract import CONFIG_KEY
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.model.lseg import LSeg, build
-
-CONFIG_KEY = "lseg.config"
 
 
 def save_model(model: LSeg, path: Path, half: bool = False) -> None:

@@ -1,21 +1,29 @@
 """What every engine promises, checked on every engine."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
+from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
 from lseg_cli.config import ModelConfig
 from lseg_cli.contract import Engine
-from lseg_cli.errors import LsegError, MismatchError, MissingError
+from lseg_cli.errors import DataError, LsegError, MismatchError, MissingError
 from lseg_cli.model.checkpoint import file_sha256, save_model
 from lseg_cli.model.lseg import build
-from lseg_engines.opener import find_model, open_engine
+from lseg_engines.onnx_engine import OnnxEngine
+from lseg_engines.opener import find_model, kind_of, open_engine
 from lseg_engines.torch_engine import TorchEngine, find_device
+from lseg_export.options import ExportOptions
 
 WIDTH = 16
+ANY_SIZE = ExportOptions(is_dynamic_size=True)
+Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
 
 
 def open_torch(config: ModelConfig, device: str = "cpu") -> TorchEngine:
@@ -38,9 +46,13 @@ def words(count: int) -> NDArray[np.float32]:
     return unit
 
 
-@pytest.fixture(params=["torch-pyramid", "torch-vit"])
-def engine(request: pytest.FixtureRequest, pyramid_config: ModelConfig, vit_config: ModelConfig) -> Engine:
-    return open_torch(pyramid_config if request.param == "torch-pyramid" else vit_config)
+@pytest.fixture(params=["torch-pyramid", "torch-vit", "onnx-pyramid", "onnx-vit"])
+def engine(
+    request: pytest.FixtureRequest, pyramid_config: ModelConfig, vit_config: ModelConfig, exported: Exporter
+) -> Engine:
+    kind, shape = request.param.split("-")
+    config = pyramid_config if shape == "pyramid" else vit_config
+    return open_torch(config) if kind == "torch" else OnnxEngine.open(exported(config, ANY_SIZE)[1], "cpu")
 
 
 class TestEveryEngine:
@@ -111,7 +123,7 @@ class TestEveryEngine:
         assert engine.device == "cpu"
         assert engine.precision == "fp32"
         assert engine.spec.model.text.width == WIDTH
-        assert engine.spec.model_sha256 == "0" * 64
+        assert len(engine.spec.model_sha256) == 64
 
 
 class TestTorch:
@@ -172,12 +184,108 @@ class TestOpening:
         assert engine.spec.model_sha256 == file_sha256(path)
 
     def test_a_file_that_is_not_there_is_told(self) -> None:
-        with pytest.raises(LsegError, match="There is no model 'lseg-tony'; give lseg-tiny or the path"):
+        with pytest.raises(LsegError, match="There is no model 'lseg-tony'; give lseg-tiny, or the path of"):
             find_model("lseg-tony")
 
-    @pytest.mark.parametrize("suffix", ["onnx", "engine", "pt"])
-    def test_a_file_that_cannot_be_opened_is_told(self, suffix: str, tmp_path: Path) -> None:
-        path = tmp_path / f"model.{suffix}"
-        path.touch()
-        with pytest.raises(MissingError, match=r"cannot be opened: this version runs \.safetensors models"):
-            find_model(str(path))
+    @pytest.mark.parametrize("content", [b"", b"hello, world, hello", b"\x08", b"ftrt" + b"\0" * 20])
+    def test_a_file_that_is_no_model_is_told(self, content: bytes, tmp_path: Path) -> None:
+        path = tmp_path / "model.onnx"
+        path.write_bytes(content)
+        with pytest.raises(MismatchError, match="neither a safetensors nor an ONNX file"):
+            open_engine(str(path), "cpu", "fp32", None)
+
+    def test_a_file_is_told_by_its_content(
+        self, pyramid_config: ModelConfig, exported: Exporter, tmp_path: Path
+    ) -> None:
+        source, path = exported(pyramid_config, ANY_SIZE)
+        for number, (file, kind) in enumerate([(source, "safetensors"), (path, "onnx")]):
+            renamed = tmp_path / f"model{number}.bin"
+            renamed.write_bytes(file.read_bytes())
+            assert kind_of(renamed) == kind
+            assert open_engine(str(renamed), "cpu", "fp32", 1).spec.model == pyramid_config
+
+    def test_the_precision_of_an_onnx_file_is_settled(self, pyramid_config: ModelConfig, exported: Exporter) -> None:
+        path = exported(pyramid_config, ANY_SIZE)[1]
+        with pytest.raises(MismatchError, match="is fp32, settled when it was exported; for fp16 export it again"):
+            open_engine(str(path), "cpu", "fp16", None)
+
+
+class TestOnnx:
+    @pytest.mark.parametrize("threads", [1, 2, None])
+    def test_it_answers_as_pytorch(self, threads: int | None, pyramid_config: ModelConfig, exported: Exporter) -> None:
+        source, path = exported(pyramid_config, ANY_SIZE)
+        engines = (TorchEngine.open(source, "cpu"), OnnxEngine.open(path, "cpu", threads))
+        ours, theirs = (each.run(picture(2), words(7), ("logits", "mask")) for each in engines)
+        difference = np.abs(np.subtract(ours["logits"], theirs["logits"])).max()
+        assert difference < 1e-4, f"The greatest difference is {difference}."
+        assert (ours["mask"] == theirs["mask"]).mean() > 0.9999
+
+    def test_binding_gives_what_running_gives(self, pyramid_config: ModelConfig, exported: Exporter) -> None:
+        """On CUDA tensors are bound; the same calls work on the CPU."""
+        engine = OnnxEngine.open(exported(pyramid_config, ANY_SIZE)[1], "cpu")
+        expected = engine.run(picture(2), words(3), ("mask", "confidence"))
+        engine._is_on_host = False
+        bound = engine.run(picture(2), words(3), ("mask", "confidence"))
+        assert list(bound) == ["mask", "confidence"]
+        assert all(np.array_equal(expected[name], bound[name]) for name in bound)
+
+    def test_what_is_no_graph_is_told(self, tmp_path: Path) -> None:
+        path = tmp_path / "broken.onnx"
+        path.write_bytes(b"\x08\x0a" + b"nonsense" * 4)
+        with pytest.raises(MismatchError, match="no whole ONNX graph that ONNX Runtime can run: Load model from"):
+            OnnxEngine.open(path, "cpu")
+
+    def test_a_graph_of_another_tool_is_told(
+        self, pyramid_config: ModelConfig, exported: Exporter, tmp_path: Path
+    ) -> None:
+        graph = onnx.load(exported(pyramid_config, ANY_SIZE)[1])
+        del graph.metadata_props[:]
+        onnx.save(graph, tmp_path / "other.onnx")
+        with pytest.raises(MismatchError, match="does not say what it is: `lseg export` did not write it"):
+            OnnxEngine.open(tmp_path / "other.onnx", "cpu")
+
+    @pytest.mark.parametrize("device", ["mps", "tpu", "", "cpu:1", "cuda:x"])
+    def test_a_device_nobody_offers_is_told(self, device: str, tmp_path: Path) -> None:
+        with pytest.raises(
+            MissingError, match=f"The device '{device}' is none of this ONNX Runtime's, which are .*cpu"
+        ):
+            OnnxEngine.open(tmp_path, device)
+
+    @pytest.mark.skipif(torch.cuda.is_available(), reason="here CUDA works")
+    def test_a_provider_that_does_not_load_is_no_cpu(
+        self,
+        pyramid_config: ModelConfig,
+        exported: Exporter,
+        monkeypatch: pytest.MonkeyPatch,
+        capfd: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr(
+            onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+        )
+        path = exported(pyramid_config, ANY_SIZE)[1]
+        with pytest.raises((MissingError, MismatchError), match=r"cuda:0|CUDA"):
+            OnnxEngine.open(path, "cuda")
+        assert capfd.readouterr() == ("", "")
+
+    def test_auto_is_the_cpu_where_there_is_no_gpu(
+        self, pyramid_config: ModelConfig, exported: Exporter, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("lseg_engines.onnx_engine._has_nvidia_gpu", lambda: False)
+        assert OnnxEngine.open(exported(pyramid_config, ANY_SIZE)[1]).device == "cpu"
+
+    def test_one_size_takes_no_other(self, pyramid_config: ModelConfig, exported: Exporter) -> None:
+        engine = OnnxEngine.open(exported(pyramid_config, ExportOptions(size=(64, 96)))[1], "cpu")
+        assert engine.run(picture(), words(2), ("mask",))["mask"].shape == (1, 64, 96)
+        with pytest.raises(MismatchError, match="64 x 64 pixels; this engine takes 64 x 96"):
+            engine.run(picture(1, 64, 64), words(2), ("mask",))
+
+    def test_full_memory_costs_one_picture(self, pyramid_config: ModelConfig, exported: Exporter) -> None:
+        engine = OnnxEngine.open(exported(pyramid_config, ANY_SIZE)[1], "cpu")
+
+        class FullSession:
+            def run(self, *_: object) -> None:
+                raise RuntimeException("[ONNXRuntimeError] : 6 : bad allocation")
+
+        engine._session = FullSession()
+        with pytest.raises(DataError, match="memory of cpu is full at 64x96 pixels with 2 labels; take a smaller"):
+            engine.run(picture(), words(2), ("mask",))

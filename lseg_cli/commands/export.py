@@ -1,0 +1,94 @@
+"""`lseg export`: a model -> one file that runs anywhere, with the labels as an input."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lseg_cli.commands import options
+from lseg_cli.console import Console, show_export
+from lseg_cli.errors import LsegError
+from lseg_export.options import ExportOptions  # noqa: TID253  imports nothing
+
+if TYPE_CHECKING:
+    from lseg_cli.evaluation.parity import Corner
+
+Source = Annotated[str, typer.Argument(metavar="MODEL", help="The bundled model's name, or a .safetensors file.")]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        "-o", "--out", metavar="FILE", show_envvar=False, help="The .onnx file to write. Default: <model>.onnx here."
+    ),
+]
+ImageSize = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|HxW",
+        show_envvar=False,
+        help="The pictures' one size: N x N, or height x width; others are squashed to it. Default: the model's.",
+    ),
+]
+DynamicSize = Annotated[
+    bool,
+    typer.Option(
+        "--dynamic-size", show_envvar=False, help="Any height and width in multiples of 32: pictures keep their aspect."
+    ),
+]
+Precision = Annotated[str, typer.Option(metavar="KIND", show_envvar=False, help="fp32, or fp16 for half the size.")]
+Opset = Annotated[int, typer.Option(metavar="N", show_envvar=False, help="Of the ONNX standard, 18 to 22.")]
+Verify = Annotated[
+    bool, typer.Option(show_envvar=False, help="Compare with PyTorch; no file is left if the answers differ.")
+]
+
+
+def export(  # noqa: PLR0913, PLR0917  an option is a parameter
+    model: Source,
+    out: Target = None,
+    imgsz: ImageSize = None,
+    dynamic_size: DynamicSize = ExportOptions.is_dynamic_size,
+    precision: Precision = ExportOptions.precision,
+    opset: Opset = ExportOptions.opset,
+    verify: Verify = True,
+    threads: options.Threads = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Export a model to ONNX: pictures and embedded labels in, masks out. Any labels, one file.
+
+    Example: lseg export lseg-tiny -o tiny.onnx
+    """
+    from lseg_cli.inference.runner import parse_size
+    from lseg_engines.opener import find_model
+    from lseg_export.onnx_file import export_onnx, staged
+
+    size = parse_size(imgsz)
+    job = ExportOptions((size, size) if isinstance(size, int) else size, dynamic_size, precision, opset)
+    source = find_model(model)
+    target = Path(out or f"{source.stem}.onnx")
+    if target.suffix.lower() != ".onnx":
+        raise LsegError(f"The file to write is {target}; its name must end with .onnx.")
+    console = Console(quiet, verbose, json)
+    with staged(target) as draft:
+        spec = export_onnx(source, draft, job)
+        corners = verify_export(source, draft, precision, threads, console) if verify else None
+    show_export(target, spec, precision, corners, console)
+
+
+def verify_export(
+    source: Path, exported: Path, precision: str, threads: int | None, console: Console
+) -> "list[Corner]":
+    """Compares a file with the model it was made from, on the CPU, where arithmetic is the same everywhere.
+
+    Raises:
+        VerificationError: the answers differ by more than the precision allows.
+    """
+    from lseg_cli.evaluation.parity import check, compare, count_corners
+    from lseg_engines.onnx_engine import OnnxEngine
+    from lseg_engines.torch_engine import TorchEngine
+
+    reference = TorchEngine.open(source, "cpu", "fp32", threads)
+    candidate = OnnxEngine.open(exported, "cpu", threads)
+    corners = list(console.track(compare(reference, candidate), count_corners(candidate.spec)))
+    check(corners, precision)
+    return corners

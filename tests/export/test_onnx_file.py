@@ -1,0 +1,123 @@
+"""What is in an exported file, and when there is none."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from lseg_cli.config import ModelConfig
+from lseg_cli.contract import GraphSpec
+from lseg_cli.errors import DataError, LsegError
+from lseg_engines.onnx_engine import OnnxEngine
+from lseg_engines.torch_engine import TorchEngine
+from lseg_export import onnx_file
+from lseg_export.onnx_file import export_onnx, staged
+from lseg_export.options import ExportOptions
+
+Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
+ANY_SIZE = ExportOptions(is_dynamic_size=True)
+FIXED = ExportOptions(size=(64, 96))
+HALF = ExportOptions(is_dynamic_size=True, precision="fp16")
+
+
+def shapes(path: Path) -> dict[str, tuple[int, list[int | str]]]:
+    """Type and dimensions of every input and output."""
+    graph = onnx.load(path).graph
+    types = {value.name: value.type.tensor_type for value in (*graph.input, *graph.output)}
+    return {
+        name: (each.elem_type, [dim.dim_param or dim.dim_value for dim in each.shape.dim])
+        for name, each in types.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "height", "width"), [(ANY_SIZE, "height", "width"), (FIXED, 64, 96), (HALF, "height", "width")]
+)
+def test_tensors_are_those_of_the_contract(
+    options: ExportOptions, height: int | str, width: int | str, pyramid_config: ModelConfig, exported: Exporter
+) -> None:
+    byte, number, real = onnx.TensorProto.UINT8, onnx.TensorProto.INT32, onnx.TensorProto.FLOAT
+    assert shapes(exported(pyramid_config, options)[1]) == {
+        "image": (byte, ["batch", height, width, 3]),
+        "text": (real, ["labels", 16]),
+        "logits": (real, ["batch", "labels", height, width]),
+        "mask": (number, ["batch", height, width]),
+        "confidence": (real, ["batch", height, width]),
+    }
+
+
+@pytest.mark.parametrize("options", [ANY_SIZE, FIXED, HALF])
+def test_the_file_says_what_it_is(options: ExportOptions, pyramid_config: ModelConfig, exported: Exporter) -> None:
+    source, path = exported(pyramid_config, options)
+    metadata = {each.key: each.value for each in onnx.load(path).metadata_props}
+    assert set(metadata) == {"lseg.spec", "lseg.precision", "lseg.version"}
+    assert metadata["lseg.precision"] == options.precision
+    spec = GraphSpec.from_metadata(metadata, "")
+    assert spec.model == pyramid_config
+    assert (spec.height_px, spec.width_px) == (options.size or (None, None))
+    assert spec.model_sha256 == TorchEngine.open(source, "cpu").spec.model_sha256
+
+
+def test_no_path_of_this_machine_is_in_it(pyramid_config: ModelConfig, exported: Exporter) -> None:
+    content = exported(pyramid_config, ANY_SIZE)[1].read_bytes()
+    for trace in (b"site-packages", b"lseg_cli", b".py", str(Path.home()).encode() + b"/", b"stack_trace"):
+        assert trace not in content, trace
+
+
+def test_half_precision_weighs_half(pyramid_config: ModelConfig, exported: Exporter) -> None:
+    graph = onnx.load(exported(pyramid_config, HALF)[1]).graph
+    numbers: dict[int, int] = {}
+    for tensor in graph.initializer:
+        numbers[tensor.data_type] = numbers.get(tensor.data_type, 0) + int(np.prod(tensor.dims))
+    assert numbers[onnx.TensorProto.FLOAT16] > 50 * numbers[onnx.TensorProto.FLOAT]
+
+
+def test_weights_beyond_the_limit_lie_beside(
+    pyramid_config: ModelConfig, exported: Exporter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_file, "LARGEST_FILE", 1000)
+    source = exported(pyramid_config, FIXED)[0]
+    with staged(tmp_path / "big.onnx") as draft:
+        export_onnx(source, draft, FIXED)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["big.onnx", "big.onnx.data"]
+    assert (tmp_path / "big.onnx").stat().st_size < (tmp_path / "big.onnx.data").stat().st_size
+    image, text = np.zeros((1, 64, 96, 3), np.uint8), np.ones((2, 16), np.float32)
+    logits = OnnxEngine.open(tmp_path / "big.onnx", "cpu").run(image, text, ("logits",))["logits"]
+    alone = OnnxEngine.open(exported(pyramid_config, FIXED)[1], "cpu").run(image, text, ("logits",))["logits"]
+    assert np.array_equal(logits, alone)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (ExportOptions(size=(64, 100)), "64 x 100; both sides must be multiples of 32"),
+        (ExportOptions(size=(64, 96), is_dynamic_size=True), "give --imgsz or --dynamic-size"),
+        (ExportOptions(opset=23), "Opset 23 cannot be exported; choose one of 18 to 22"),
+        (ExportOptions(precision="int4"), "'int4' cannot be exported; choose fp32 or fp16"),
+    ],
+)
+def test_what_cannot_be_is_told_at_once(options: ExportOptions, message: str, tmp_path: Path) -> None:
+    with pytest.raises(LsegError, match=message):
+        export_onnx(tmp_path / "missing.safetensors", tmp_path / "model.onnx", options)
+
+
+def test_a_model_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="There is no file"):
+        export_onnx(tmp_path / "missing.safetensors", tmp_path / "model.onnx", ANY_SIZE)
+
+
+def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_text("old")
+    with pytest.raises(DataError), staged(path) as draft:
+        export_onnx(tmp_path / "missing.safetensors", draft, ANY_SIZE)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(LsegError, match=r"model\.onnx cannot be written"), staged(tmp_path / "file" / "model.onnx"):
+        pass
