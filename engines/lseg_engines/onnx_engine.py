@@ -4,7 +4,7 @@ import contextlib
 import ctypes
 import io
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ class OnnxEngine:
             DataError: the device's memory is full.
         """
         self.spec.check(image, text)
-        feeds = {"image": np.ascontiguousarray(image), "text": np.ascontiguousarray(text)}
+        feeds: dict[str, Any] = {"image": np.ascontiguousarray(image), "text": np.ascontiguousarray(text)}
         names = list(outputs)
         try:
             tensors = self._session.run(names, feeds) if self._is_on_host else self._run_bound(names, feeds)
@@ -109,7 +109,7 @@ class OnnxEngine:
             ) from error
         return dict(zip(names, tensors, strict=True))
 
-    def _run_bound(self, names: list[str], feeds: dict[str, NDArray[Any]]) -> list[NDArray[np.generic]]:
+    def _run_bound(self, names: Sequence[str], feeds: dict[str, Any]) -> list[NDArray[np.generic]]:
         """Binds inputs and only the outputs that are asked for, so that a mask comes back without its logits."""
         binding = self._session.io_binding()
         for name, array in feeds.items():

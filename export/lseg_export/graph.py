@@ -15,6 +15,9 @@ from lseg_cli.model.lseg import LSeg
 class Graph(nn.Module):
     """What `lseg_cli.contract.GraphSpec` describes, as one module."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, model: LSeg, dtype: torch.dtype) -> None:
         """`dtype` is that of the model's encoder and decoder; all else is float32."""
         super().__init__()

@@ -133,7 +133,9 @@ def _dims(spec: GraphSpec) -> dict[str, Dims]:
     }
 
 
-def _export(graph: Graph, example: tuple[torch.Tensor, ...], free: tuple[dict[int, Any], ...], opset: int) -> Any:
+def _export(
+    graph: Graph, example: tuple[torch.Tensor, ...], free: tuple[dict[int, Any], ...], opset: int
+) -> onnx.ModelProto:
     """Runs PyTorch's exporter, kept quiet."""
     exporter = logging.getLogger("torch.onnx")
     level = exporter.level
@@ -157,7 +159,8 @@ def _export(graph: Graph, example: tuple[torch.Tensor, ...], free: tuple[dict[in
         exporter.setLevel(level)
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program.")
-    return program.model_proto
+    proto: onnx.ModelProto = program.model_proto
+    return proto
 
 
 def _tidy(proto: onnx.ModelProto, dims: dict[str, Dims]) -> None:

@@ -8,12 +8,11 @@ between labels. LayerNorm takes its means and variances in float32 by ONNX's def
 import torch
 
 from lseg_cli.model.lseg import LSeg
-from lseg_export.options import Precision
 
-PRECISIONS: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16}
+PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16}
 
 
-def cast(model: LSeg, precision: Precision) -> torch.dtype:
+def cast(model: LSeg, precision: str) -> torch.dtype:
     """Brings encoder and decoder, in place, to a precision; returns its type."""
     dtype = PRECISIONS[precision]
     model.encoder.to(dtype)

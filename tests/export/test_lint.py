@@ -1,5 +1,7 @@
 """The lint finds what an exporter leaves of its example."""
 
+from typing import Any
+
 import numpy as np
 import onnx
 import pytest
@@ -11,7 +13,7 @@ from lseg_export.lint import Dims, check_graph, free_primes
 TRACED = {"batch": 29, "labels": 31}
 
 
-def graph(*nodes: onnx.NodeProto, output: Dims = ("n", 8), **constants: object) -> onnx.ModelProto:
+def graph(*nodes: onnx.NodeProto, output: Dims = ("n", 8), **constants: Any) -> onnx.ModelProto:
     return helper.make_model(
         helper.make_graph(
             list(nodes) or [helper.make_node("Relu", ["x"], ["y"])],
@@ -40,7 +42,7 @@ def test_a_free_graph_passes() -> None:
         ({"zeros": np.zeros((31, 240), np.float32)}, "the labels of the example it was traced with .31 in"),
     ],
 )
-def test_what_is_left_of_the_example_is_found(constants: dict[str, object], message: str) -> None:
+def test_what_is_left_of_the_example_is_found(constants: dict[str, Any], message: str) -> None:
     with pytest.raises(VerificationError, match=message):
         check(graph(**constants))
 
@@ -48,7 +50,7 @@ def test_what_is_left_of_the_example_is_found(constants: dict[str, object], mess
 @pytest.mark.parametrize(
     "attributes", [{"value_ints": [1, 29]}, {"value_int": 58}, {"value": numpy_helper.from_array(np.array([29]), "v")}]
 )
-def test_attributes_are_looked_at(attributes: dict[str, object]) -> None:
+def test_attributes_are_looked_at(attributes: dict[str, Any]) -> None:
     node = helper.make_node("Constant", [], ["c"], "here", **attributes)
     with pytest.raises(VerificationError, match="in Constant here, value"):
         check(graph(node))
