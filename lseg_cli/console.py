@@ -1,6 +1,7 @@
 """The only module that draws: progress, lines, tables. Results go to stdout, everything else to stderr."""
 
 import json
+import os
 import sys
 import time
 import traceback
@@ -10,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import typer
 from rich import progress
 from rich.console import Console as RichConsole
 from rich.table import Table
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from lseg_cli.inference.runner import Run
     from lseg_cli.training.loop import EpochReport, Report, StepReport
 
+BROKEN_PIPE = 141  # 128 + SIGPIPE, as a shell reports it
 LOG_EVERY_S = 10.0
 _MAX_ROWS = 20
 
@@ -53,10 +56,15 @@ class Console:
             self.line(text)
 
     def event(self, kind: str, data: dict[str, Any]) -> None:
-        """A JSON line on stdout, if asked for."""
-        if self.json_lines:
+        """A JSON line on stdout, if asked for. Ends the program when nobody reads it any more."""
+        if not self.json_lines:
+            return
+        try:
             sys.stdout.write(json.dumps({"event": kind, **data}) + "\n")
             sys.stdout.flush()
+        except BrokenPipeError as error:
+            drop_stdout()
+            raise typer.Exit(BROKEN_PIPE) from error
 
     def track(self, items: Iterable[T], total: int) -> Iterator[T]:
         """Passes items on and shows how far they are: a bar on a terminal, else a line every ten seconds."""
@@ -244,3 +252,8 @@ def fail(sentence: str, with_traceback: bool = False) -> None:
     if with_traceback:
         sys.stderr.write(traceback.format_exc())
     sys.stderr.write(f"lseg: {sentence}\n")
+
+
+def drop_stdout() -> None:
+    """What is still to be written goes nowhere: else the interpreter complains at its end of a pipe that is closed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

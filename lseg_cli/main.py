@@ -1,6 +1,5 @@
 """The command line `lseg`: registers commands, and turns what goes wrong into one sentence and its exit code."""
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
@@ -12,11 +11,10 @@ from lseg_cli.commands.export import export
 from lseg_cli.commands.info import info
 from lseg_cli.commands.segment import segment
 from lseg_cli.commands.train import train
-from lseg_cli.console import fail
+from lseg_cli.console import BROKEN_PIPE, drop_stdout, fail
 from lseg_cli.errors import LsegError
 
 INTERRUPTED = 130
-BROKEN_PIPE = 141  # 128 + SIGPIPE, as a shell reports it
 
 app = typer.Typer(
     name="lseg",
@@ -77,7 +75,7 @@ def _run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains at its end
+        drop_stdout()
         return BROKEN_PIPE
     except Exception as error:
         if hasattr(error, "format_message"):  # a usage error of Typer, whose classes moved between versions

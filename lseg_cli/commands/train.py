@@ -14,30 +14,49 @@ if TYPE_CHECKING:
     from lseg_cli.training.loop import Trainer
 
 Config = Annotated[
-    Path | None, typer.Option("--config", help="A recipe (YAML); flags win over it.", show_default=False)
+    Path | None, typer.Option("--config", metavar="FILE", show_envvar=False, help="A recipe (YAML); flags win over it.")
 ]
 Data = Annotated[
     list[str] | None,
-    typer.Option("--data", help="A dataset.yaml to train on, PATH or PATH:SPLIT; may be repeated.", show_default=False),
+    typer.Option(
+        "--data", metavar="FILE[:SPLIT]", show_envvar=False, help="A dataset.yaml to train on. Repeat to mix data sets."
+    ),
 ]
 Validation = Annotated[
-    str | None, typer.Option("--val", help="A dataset.yaml to validate on, PATH or PATH:SPLIT.", show_default=False)
+    str | None,
+    typer.Option("--val", metavar="FILE[:SPLIT]", show_envvar=False, help="A dataset.yaml to validate on."),
 ]
-Model = Annotated[str | None, typer.Option("--model", "-m", help="A preset's name.", show_default=False)]
+Model = Annotated[
+    str | None, typer.Option("-m", "--model", metavar="PRESET", show_envvar=False, help="Such as lseg-tiny.")
+]
 EncoderWeights = Annotated[
     str | None,
-    typer.Option(help="The encoder's start: 'timm' (from the hub), a .safetensors of timm's, or '' for random."),
+    typer.Option(
+        metavar="FILE",
+        show_envvar=False,
+        help="Where the encoder starts: timm (ImageNet, from the hub) or a .safetensors of timm's. Default: random.",
+    ),
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")]
-Epochs = Annotated[int | None, typer.Option(help="Epochs.", show_default=False)]
-Batch = Annotated[int | None, typer.Option("--batch", "-b", help="Pictures per device and step.", show_default=False)]
-Rate = Annotated[float | None, typer.Option("--lr", help="Learning rate of the backbone.", show_default=False)]
-Crop = Annotated[int | None, typer.Option("--imgsz", help="Side of the training crop in pixels.", show_default=False)]
-Seed = Annotated[int | None, typer.Option(help="Of everything random.", show_default=False)]
-Workers = Annotated[int | None, typer.Option("--workers", "-j", help="Processes that read.", show_default=False)]
-Device = Annotated[str | None, typer.Option("--device", "-d", help="auto or cpu.", show_default=False)]
-Precision = Annotated[str | None, typer.Option(help="fp32, fp16 or bf16.", show_default=False)]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, exactly where it stopped.")]
+Out = Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", show_envvar=False, help="Folder of the run.")]
+Epochs = Annotated[int | None, typer.Option(metavar="N", show_envvar=False, help="Epochs.")]
+Batch = Annotated[
+    int | None, typer.Option("-b", "--batch", metavar="N", show_envvar=False, help="Pictures per device and step.")
+]
+Rate = Annotated[
+    float | None, typer.Option("--lr", metavar="RATE", show_envvar=False, help="Learning rate of the backbone.")
+]
+Crop = Annotated[
+    int | None, typer.Option("--imgsz", metavar="N", show_envvar=False, help="Side of the training crop in pixels.")
+]
+Seed = Annotated[int | None, typer.Option(metavar="N", show_envvar=False, help="Of everything random.")]
+Workers = Annotated[
+    int | None, typer.Option("-j", "--workers", metavar="N", show_envvar=False, help="Processes that read pictures.")
+]
+Device = Annotated[str | None, typer.Option("-d", "--device", metavar="DEVICE", show_envvar=False, help="auto or cpu.")]
+Precision = Annotated[str | None, typer.Option(metavar="KIND", show_envvar=False, help="fp32, fp16 or bf16.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", show_envvar=False, help="Go on with the run in --out, exactly where it stopped.")
+]
 
 
 def open_trainer(recipe: "TrainConfig", out: Path, resume: bool) -> "Trainer":
@@ -97,6 +116,8 @@ def train(  # noqa: PLR0913  an option is a parameter
     }
     with interruptible() as interrupt:
         trainer = open_trainer(load_recipe(config, flags), out, resume)
-        finished = show_training(trainer.run(interrupt), Console(quiet, verbose, json), out)
+        is_main = trainer.accelerator.is_main_process  # of several, one speaks
+        console = Console(quiet or not is_main, verbose, json and is_main)
+        finished = show_training(trainer.run(interrupt), console, out)
     if not finished:
         raise typer.Exit(interrupt.exit_code)

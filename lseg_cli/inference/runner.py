@@ -178,7 +178,7 @@ def _exit_code(error: BaseException | None, summary: Summary) -> int:
         return summary.exit_code
     if isinstance(error, KeyboardInterrupt):
         return 130
-    return error.exit_code if isinstance(error, LsegError) else 1
+    return int(getattr(error, "exit_code", 1))  # of LsegError, and of whatever the command line ends with
 
 
 def _versions() -> dict[str, str]:

@@ -7,6 +7,7 @@ import threading
 import warnings
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from lseg_cli.errors import DataError, LsegError
 RED = (200, 30, 40)
 
 
-def draw(path: Path, **options: object) -> Path:
+def draw(path: Path, **options: Any) -> Path:
     """A red picture, 8 wide and 6 high, whose left upper quarter is black."""
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.new("RGB", (8, 6), RED)

@@ -27,7 +27,7 @@ class FakeEngine:
         height, width = fixed or (None, None)
         self.spec = GraphSpec(model=config, model_sha256="", height_px=height, width_px=width, max_labels=9)
         self.logits = logits
-        self.image = np.zeros(0, np.uint8)
+        self.image: NDArray[np.uint8] = np.zeros(0, np.uint8)
 
     def run(
         self, image: NDArray[np.uint8], text: Floats, outputs: Collection[Output]

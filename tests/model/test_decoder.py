@@ -12,7 +12,8 @@ CHANNELS, WIDTH, EMBEDDING = (6, 8, 10, 12), 8, 16
 
 def plain_unit(unit: ResidualUnit, x: Tensor) -> Tensor:
     _, conv1, norm1, _, conv2, norm2 = unit.body
-    return x + norm2(conv2(F.relu(norm1(conv1(F.relu(x))))))
+    residual: Tensor = norm2(conv2(F.relu(norm1(conv1(F.relu(x))))))
+    return x + residual
 
 
 def plain_decoder(decoder: DPTDecoder, levels: Sequence[Tensor]) -> Tensor:

@@ -1,5 +1,6 @@
 import math
 from itertools import product
+from typing import Any
 
 import pytest
 import timm
@@ -49,7 +50,7 @@ def bilinear(count: int, wanted: int) -> Tensor:
 
 
 def test_levels_are_the_tapped_blocks_without_the_final_norm(vit: ViTEncoder) -> None:
-    plain = timm.create_model("test_vit", num_classes=0).eval()
+    plain: Any = timm.create_model("test_vit", num_classes=0).eval()
     nn.init.normal_(plain.norm.weight)  # it would show
     plain.load_state_dict(vit.vit.state_dict(), strict=False)
     vit.reassemble = nn.ModuleList(Tokens() for _ in TAPS)

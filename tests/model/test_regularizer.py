@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from itertools import product
 
 import pytest
@@ -12,7 +13,11 @@ CONFIGS = [
     RegularizerConfig(kind=kind, depth=depth, activation=activation)
     for kind, depth, activation in product(("depthwise", "bottleneck"), (1, 2, 4), ("lrelu", "tanh", "relu"))
 ]
-ACTIVATIONS = {"lrelu": lambda x: torch.where(x > 0, x, 0.01 * x), "tanh": torch.tanh, "relu": lambda x: x.clamp_min(0)}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "lrelu": lambda x: torch.where(x > 0, x, 0.01 * x),
+    "tanh": torch.tanh,
+    "relu": lambda x: x.clamp_min(0),
+}
 
 
 def plain(block: SpatialRegularizer, config: RegularizerConfig, logits: Tensor) -> Tensor:

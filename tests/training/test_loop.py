@@ -197,7 +197,7 @@ def die_instead_of_file(number: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return move(self, target)
 
-    Path.replace = replace  # type: ignore[method-assign]
+    Path.replace = replace  # type: ignore[method-assign, assignment]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no SIGKILL and no fork")
@@ -295,7 +295,7 @@ def test_accumulated_parts_make_one_step_of_the_same_size(one_picture: TrainConf
 def build_for_seed(config: TrainConfig) -> torch.Tensor:
     """A weight as a run starts with it."""
     torch.manual_seed(config.seed)
-    return build_for_training(config.model_config_of(), "").state_dict()["decoder.head.weight"]
+    return build_for_training(config.model_config_of(), "").get_parameter("decoder.head.weight").detach()
 
 
 def test_a_loss_that_is_no_number_stops_the_run(one_picture: TrainConfig, tmp_path: Path) -> None:

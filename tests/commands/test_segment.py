@@ -1,0 +1,263 @@
+"""`lseg segment` from the command line to the files."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+from lseg_cli import main
+from lseg_cli.config import ModelConfig
+from lseg_cli.data.images import read_image
+from lseg_cli.inference import runner
+from lseg_cli.model.checkpoint import save_model
+from lseg_cli.model.lseg import build
+from lseg_cli.model.word_table import WordTable
+
+LABELS = "person, sky, other"
+PHOTO: NDArray[np.uint8] = load_sample_image("china.jpg")
+
+
+@pytest.fixture(scope="session")
+def word_width() -> int:
+    return WordTable.open().width
+
+
+@pytest.fixture
+def model(pyramid_config: ModelConfig, word_width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A random model of the bundled word table, set for every command by LSEG_MODEL; the current folder is empty."""
+    torch.manual_seed(0)
+    text = pyramid_config.text.model_copy(update={"width": word_width})
+    path = tmp_path / "model" / "tiny.safetensors"
+    save_model(build(pyramid_config.model_copy(update={"text": text})), path)
+    monkeypatch.setenv("LSEG_MODEL", str(path))
+    monkeypatch.setenv("LSEG_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return path
+
+
+def lseg(*arguments: str) -> int:
+    """Runs a command; its exit code."""
+    with pytest.raises(SystemExit) as ended:
+        main.run(["segment", *arguments])
+    return int(ended.value.code or 0)
+
+
+def photo(path: str, width: int = 120, height: int = 80, **options: Any) -> Image.Image:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    picture = Image.fromarray(PHOTO).resize((width, height))
+    picture.save(path, **options)
+    return picture
+
+
+def lines(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in Path(name).read_text("utf-8").splitlines()]
+
+
+def mask_size(name: str) -> tuple[int, int]:
+    with Image.open(name) as mask:
+        return mask.size
+
+
+@pytest.mark.usefixtures("model")
+class TestARun:
+    def test_a_folder_becomes_masks_and_records(self, capsys: pytest.CaptureFixture[str]) -> None:
+        photo("in/a.jpg")
+        photo("in/sub/b ü.png", 50, 70)
+        assert lseg("in", "-l", LABELS) == 0
+        assert mask_size("out/masks/a.png") == (120, 80)
+        assert mask_size("out/masks/sub/b ü.png") == (50, 70)
+        results = lines("out/results.jsonl")
+        assert [result["source"] for result in results] == ["in/a.jpg", "in/sub/b ü.png"]
+        assert list(results[0]["ms"]) == ["read", "preprocess", "infer", "postprocess", "write"]
+        assert sum(results[0]["share"].values()) == pytest.approx(1, abs=1e-5)
+        run = json.loads(Path("out/run.json").read_text())
+        assert run["counts"] == {"found": 2, "done": 2, "failed": 0}
+        assert run["exit_code"] == 0
+        assert run["options"]["labels"] == LABELS
+        assert run["device"] == "cpu"
+        assert [label["name"] for label in json.loads(Path("out/labels.json").read_text())["labels"]] == [
+            "person", "sky", "other",
+        ]  # fmt: skip
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert "2 of 2 pictures segmented on cpu: masks in out/masks." in said.err
+        assert "person" in said.err
+
+    def test_a_broken_file_costs_itself_alone(self, capsys: pytest.CaptureFixture[str]) -> None:
+        photo("in/a.jpg")
+        Path("in/b.jpg").write_text("no picture")
+        photo("in/c.png")
+        Path("in/d.png").touch()
+        assert lseg("in", "-l", LABELS, "-q") == 3
+        assert len(lines("out/results.jsonl")) == 2
+        failures = lines("out/failures.jsonl")
+        assert [(failure["source"], failure["stage"]) for failure in failures] == [
+            ("in/b.jpg", "decode"), ("in/d.png", "decode"),
+        ]  # fmt: skip
+        error = capsys.readouterr().err
+        assert "in/b.jpg holds no picture" in error
+        assert "2 of 4 pictures failed: see out/failures.jsonl." in error
+        assert "masks in" not in error
+        assert json.loads(Path("out/run.json").read_text())["exit_code"] == 3
+
+    def test_when_everything_fails_the_exit_code_says_so(self) -> None:
+        Path("a.jpg").write_text("no picture")
+        assert lseg("a.jpg", "-l", LABELS) == 4
+        assert json.loads(Path("out/run.json").read_text())["exit_code"] == 4
+
+    def test_nothing_to_do(self, capsys: pytest.CaptureFixture[str]) -> None:
+        Path("in").mkdir()
+        assert lseg("in", "-l", LABELS) == 4
+        assert capsys.readouterr().err.startswith("lseg: There is no picture in in; looked for jpg")
+        assert not Path("out").exists()
+
+    def test_same_stems_keep_their_extensions(self) -> None:
+        for name in ("in/bus.jpg", "in/bus.png", "in/car.png"):
+            photo(name)
+        assert lseg("in", "-l", LABELS) == 0
+        masks = sorted(path.name for path in Path("out/masks").iterdir())
+        assert masks == ["bus.jpg.png", "bus.png.png", "car.png"]
+
+    def test_several_folders_do_not_overwrite_each_other(self) -> None:
+        photo("x/in/1.jpg")
+        photo("y/in/1.jpg")
+        assert lseg("x/in", "y/in", "-l", LABELS) == 0
+        assert Path("out/masks/x/in/1.png").exists()
+        assert Path("out/masks/y/in/1.png").exists()
+
+    def test_a_turned_picture_gets_a_turned_mask(self) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        upright = photo("upright.png", 80, 120)
+        upright.transpose(Image.Transpose.ROTATE_90).save("turned.png", exif=exif)
+        assert lseg("upright.png", "turned.png", "-l", LABELS) == 0
+        assert mask_size("out/masks/turned.png") == (80, 120)
+        with Image.open("out/masks/upright.png") as one, Image.open("out/masks/turned.png") as other:
+            assert np.array_equal(np.asarray(one), np.asarray(other))
+
+    def test_odd_pictures(self) -> None:
+        picture = photo("in/rgb.png")
+        picture.convert("L").save("in/grey.png")
+        picture.convert("CMYK").save("in/cmyk.jpg")
+        picture.convert("P").save("in/palette.gif")
+        picture.convert("RGBA").save("in/alpha.webp")
+        Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257).save("in/16-bit.tif")
+        Image.new("RGB", (1, 1)).save("in/pixel.bmp")
+        Image.new("RGB", (400, 3)).save("in/strip.png")
+        assert lseg("in", "-l", LABELS) == 0
+        sizes = {path.stem: mask_size(str(path)) for path in Path("out/masks").iterdir()}
+        assert sizes.pop("pixel") == (1, 1)
+        assert sizes.pop("strip") == (400, 3)
+        assert set(sizes.values()) == {(120, 80)}
+        with Image.open("out/masks/grey.png") as grey, Image.open("out/masks/16-bit.png") as deep:
+            assert np.array_equal(np.asarray(grey), np.asarray(deep))
+
+    def test_overlay_and_confidence_and_ignored_pixels(self) -> None:
+        photo("a.jpg")
+        assert lseg("a.jpg", "-l", LABELS, "--save", "overlay,conf", "--min-confidence", "0.4", "--imgsz", "64x96") == 0
+        with Image.open("out/masks/a.png") as mask, Image.open("out/conf/a.png") as confidence:
+            unsure = np.asarray(confidence) < 0.4 * 255 - 0.5
+            sure = np.asarray(confidence) > 0.4 * 255 + 0.5
+            assert (np.asarray(mask)[unsure] == 255).all()
+            assert (np.asarray(mask)[sure] < 3).all()
+        assert Path("out/overlays/a.jpg").exists()
+        (result,) = lines("out/results.jsonl")
+        assert result["ignored"] > 0
+
+    def test_the_order_of_labels_changes_ids_alone(self) -> None:
+        photo("a.png")
+        assert lseg("a.png", "-l", "person,sky,other", "-o", "one") == 0
+        assert lseg("a.png", "-l", "other,person,sky", "-o", "two") == 0
+        with Image.open("one/masks/a.png") as one, Image.open("two/masks/a.png") as two:
+            moved = np.array([1, 2, 0], np.uint8)[np.asarray(one)]
+            assert (moved != np.asarray(two)).mean() < 1e-3
+
+    def test_earlier_results_are_kept_unless_told(self, capsys: pytest.CaptureFixture[str]) -> None:
+        photo("a.png")
+        assert lseg("a.png", "-l", LABELS) == 0
+        assert lseg("a.png", "-l", LABELS) == 2
+        assert "use --overwrite, or another -o." in capsys.readouterr().err
+        assert lseg(".", "-l", LABELS, "--overwrite") == 0
+        assert len(lines("out/results.jsonl")) == 1  # the masks of the first run lie below '.' and are passed over
+
+    def test_events(self, capsys: pytest.CaptureFixture[str]) -> None:
+        photo("a.png")
+        Path("b.png").touch()
+        assert lseg("a.png", "b.png", "-l", "sky", "--json", "-q") == 3
+        events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [event["event"] for event in events] == ["notice", "start", "done", "failed", "end"]
+        assert events[2]["mask"] == "masks/a.png"
+        assert events[-1] == {"event": "end", "total": 2, "done": 1, "failed": 1, "exit_code": 3}
+
+    def test_an_interrupted_run_says_so_and_keeps_what_is_done(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        photo("in/a.png")
+        photo("in/b.png")
+
+        def interrupted(path: Path) -> object:
+            if path.name == "b.png":
+                raise KeyboardInterrupt
+            return read_image(path)
+
+        monkeypatch.setattr(runner, "read_image", interrupted)
+        assert lseg("in", "-l", LABELS) == 130
+        assert "lseg: Interrupted; what is finished is kept." in capsys.readouterr().err
+        assert Path("out/masks/a.png").exists()
+        assert len(lines("out/results.jsonl")) == 1
+        assert json.loads(Path("out/run.json").read_text())["exit_code"] == 130
+
+    def test_options_from_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        photo("a.png")
+        monkeypatch.setenv("LSEG_SEGMENT_LABELS", LABELS)
+        monkeypatch.setenv("LSEG_SEGMENT_OUT", "elsewhere")
+        assert lseg("a.png") == 0
+        assert Path("elsewhere/masks/a.png").exists()
+
+    @pytest.mark.parametrize(
+        ("arguments", "code", "sentence"),
+        [
+            (["-l", " , "], 2, "No label is given"),
+            (["-l", LABELS, "--imgsz", "big"], 2, "--imgsz 'big' is no size; write the long side (480) or"),
+            (["-l", LABELS, "--imgsz", "100x64"], 2, "sides must be multiples of 32"),
+            (["-l", LABELS, "--save", "svg"], 2, "--save svg is not known"),
+            (["-l", LABELS, "-m", "nowhere"], 2, "There is no model 'nowhere'"),
+            (["-l", LABELS, "-d", "cuda:9"], 6, "The device 'cuda:9' is not here"),
+            (["-l", LABELS, "--precision", "fp16", "-d", "cpu"], 6, "fp16 needs a CUDA device"),
+            (["-l", LABELS, "--template", "no place"], 2, "has no place for the label"),
+            (["gone.png", "-l", LABELS], 2, "There is no file or folder 'gone.png'"),
+        ],
+    )
+    def test_what_cannot_be_done_is_told_in_a_sentence(
+        self, arguments: list[str], code: int, sentence: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        photo("a.png")
+        assert lseg("a.png", *arguments) == code
+        error = capsys.readouterr().err
+        assert sentence in error
+        assert error.startswith("lseg: ")
+        assert error.count("\n") == 1
+        assert not Path("out").exists()
+
+    def test_a_model_of_another_width_is_refused(
+        self, pyramid_config: ModelConfig, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        save_model(build(pyramid_config), Path("narrow.safetensors"))
+        photo("a.png")
+        assert lseg("a.png", "-l", LABELS, "-m", "narrow.safetensors") == 5
+        assert capsys.readouterr().err.startswith("lseg: ")
+
+    @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+    def test_a_folder_that_cannot_be_written_is_told(self, capsys: pytest.CaptureFixture[str]) -> None:
+        photo("a.png")
+        Path("locked").mkdir(mode=0o500)
+        assert lseg("a.png", "-l", LABELS, "-o", "locked/out") == 2
+        assert "cannot be written (Permission denied); choose another -o." in capsys.readouterr().err

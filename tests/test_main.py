@@ -1,0 +1,134 @@
+"""The program as a whole: what it loads, says and returns before any command does its work."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lseg_cli import __version__, main
+from lseg_cli.errors import DataError, LsegError, MismatchError, MissingError, VerificationError
+
+ROOT = Path(__file__).parent.parent
+HEAVY = [
+    "torch",
+    "torchvision",
+    "timm",
+    "open_clip",
+    "onnx",
+    "onnxruntime",
+    "tensorrt",
+    "cv2",
+    "PIL",
+    "numpy",
+    "pydantic",
+]
+ENVIRONMENT = {"PYTHONPATH": ":".join(str(ROOT / folder) for folder in (".", "engines", "export"))}
+
+
+def lseg(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main.run(arguments)
+    return int(ended.value.code or 0)
+
+
+def python(code: str, shell: str = "") -> "subprocess.CompletedProcess[str]":
+    """Runs code in a Python of its own, its output piped into a shell command."""
+    command = f"\"{sys.executable}\" -c '{code}' {shell}"
+    return subprocess.run(["bash", "-c", command], env=ENVIRONMENT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
+    """Makes the command line raise what it is given."""
+
+    def prepare(error: BaseException) -> None:
+        def fail(**_: object) -> None:
+            raise error
+
+        monkeypatch.setattr(main, "app", fail)
+
+    return prepare
+
+
+def test_the_command_line_loads_nothing_heavy() -> None:
+    code = f"import sys, lseg_cli.main; print([name for name in {HEAVY} if name in sys.modules])".replace("'", '"')
+    assert python(code).stdout == "[]\n"
+
+
+def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert lseg("--version") == 0
+    assert capsys.readouterr().out == f"lseg {__version__}\n"
+    assert lseg("-h") == lseg("--help") == lseg("segment", "-h") == 0
+    said = capsys.readouterr().out
+    assert "segment" in said
+    assert "predict" not in said.split("Usage")[1]
+    assert lseg() == 2
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["segmnt"], "Did you mean 'segment'?"),
+        (["segment", "x", "--lables", "sky"], "--labels"),
+        (["segment", "x"], "Missing option"),
+        (["segment", "-l", "sky"], "Missing argument"),
+        (["segment", "x", "-l", "sky", "--min-confidence", "2"], "--min-confidence"),
+        (["predict", "x"], "Missing option"),
+    ],
+)
+def test_usage_errors_are_one_sentence(arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lseg(*arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("lseg: ")
+    assert sentence in said.err
+    assert said.err.endswith("--help.\n")
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [(LsegError, 2), (DataError, 4), (MismatchError, 5), (MissingError, 6), (VerificationError, 7)]
+)
+def test_mistakes_are_one_sentence_and_their_exit_code(
+    kind: type[LsegError], code: int, broken: Callable[[BaseException], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken(kind("This was wrong; do that."))
+    assert lseg("-v") == code
+    assert capsys.readouterr().err == "lseg: This was wrong; do that.\n"
+
+
+def test_an_interrupt_is_130(broken: Callable[[BaseException], None], capsys: pytest.CaptureFixture[str]) -> None:
+    broken(KeyboardInterrupt())
+    assert lseg() == 130
+    assert capsys.readouterr().err == "lseg: Interrupted; what is finished is kept.\n"
+
+
+def test_a_bug_shows_its_traceback_only_when_asked(
+    broken: Callable[[BaseException], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken(ZeroDivisionError("division by zero"))
+    assert lseg("segment") == 1
+    assert capsys.readouterr().err == "lseg: This is a bug: ZeroDivisionError: division by zero; -v shows where.\n"
+    assert lseg("segment", "-v") == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    code = """
+from lseg_cli import main
+from lseg_cli.console import Console
+
+@main.app.command()
+def count() -> None:
+    for number in range(9999):
+        Console(json_lines=True).event(str(number), {})
+
+main.run(["count"])
+"""
+    ended = python(code, "| head -1; exit ${PIPESTATUS[0]}")
+    assert ended.stdout == '{"event": "0"}\n'
+    assert ended.stderr == ""
+    assert ended.returncode == 141
