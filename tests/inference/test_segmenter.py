@@ -119,6 +119,9 @@ def test_the_size_of_the_input_follows_the_picture(pyramid_config: ModelConfig) 
     assert Segmenter(fixed, text).preprocess(picture).shape == (1, 96, 64, 3)
     with pytest.raises(MismatchError, match="64x96 is given; this engine takes 96x64 only"):
         Segmenter(fixed, text, (64, 96))
+    assert Segmenter(fixed, text, 96).preprocess(picture).shape == (1, 96, 64, 3)
+    with pytest.raises(MismatchError, match="size 128 is given; this engine takes 96x64 only"):
+        Segmenter(fixed, text, 128)
 
 
 def test_shrinking_averages(pyramid_config: ModelConfig) -> None:

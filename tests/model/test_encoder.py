@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 import timm
 import torch
+from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
 from lseg_cli.config import PRESETS, EncoderConfig, ModelConfig
 from lseg_cli.errors import LsegError
-from lseg_cli.model.encoder import PyramidEncoder, Reassemble, ViTEncoder, build_encoder
+from lseg_cli.model.encoder import PyramidEncoder, Reassemble, SameConv2d, ViTEncoder, build_encoder
 from lseg_cli.model.lseg import build
 
 TAPS, CHANNELS = (1, 2, 3, 5), (8, 8, 16, 16)
@@ -168,3 +169,22 @@ def test_what_cannot_be_tapped_is_told(vit_config: ModelConfig, changes: dict[st
     encoder = EncoderConfig.model_validate({**vit_config.encoder.model_dump(), **changes})
     with pytest.raises(LsegError, match=sentence):
         build(vit_config.model_copy(update={"encoder": encoder}))
+
+
+@pytest.mark.parametrize("kernel", [2, 3, 4, 5, 7])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_a_constant_padding_is_tensorflows_at_sides_of_the_strides_multiple(
+    kernel: int, stride: int, dilation: int
+) -> None:
+    conv = Conv2dSame(4, 8, kernel, stride, dilation=dilation, groups=2)
+    same = SameConv2d(conv)
+    for height, width in product((2, 6, 32), (4, 16)):
+        x = torch.rand(1, 4, height, width)
+        assert torch.equal(same(x), conv(x))
+
+
+def test_the_encoder_of_lseg_tiny_pads_by_constants() -> None:
+    encoder = PyramidEncoder("tf_efficientnet_lite0", (1, 2, 3, 4))
+    assert not any(isinstance(module, Conv2dSame) for module in encoder.modules())
+    assert sum(isinstance(module, SameConv2d) for module in encoder.modules()) == 5
