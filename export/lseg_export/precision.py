@@ -6,7 +6,10 @@ between labels. LayerNorm takes its means and variances in float32 by ONNX's def
 """
 
 import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from lseg_cli.config import SIZE_MULTIPLE
 from lseg_cli.model.lseg import LSeg
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16}
@@ -15,6 +18,44 @@ PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16}
 def cast(model: LSeg, precision: str) -> torch.dtype:
     """Brings encoder and decoder, in place, to a precision; returns its type."""
     dtype = PRECISIONS[precision]
+    if dtype != torch.float32:
+        fold_norms(model)
     model.encoder.to(dtype)
     model.decoder.to(dtype)
     return dtype
+
+
+def fold_norms(model: LSeg) -> None:
+    """Folds every BatchNorm into the convolution before it, in place and in float32.
+
+    In float16 the exporter's own folding would round a large mean times a scale, and lose the small difference that is
+    left of it. Which convolution comes before is seen by running the model once.
+    """
+    found: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
+    made: dict[int, tuple[nn.Conv2d, Tensor]] = {}  # by the output's id, and the output, so that no id comes twice
+
+    def note_output(module: nn.Conv2d, _: object, output: Tensor) -> None:
+        made[id(output)] = module, output
+
+    def note_input(module: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
+        if id(inputs[0]) in made:
+            found.append((made[id(inputs[0])][0], module))
+
+    hooks = []
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            hooks.append(module.register_forward_hook(note_output))
+        elif isinstance(module, nn.BatchNorm2d):
+            hooks.append(module.register_forward_pre_hook(note_input))
+    with torch.no_grad():
+        model.features(torch.zeros(1, 3, 2 * SIZE_MULTIPLE, 2 * SIZE_MULTIPLE))
+    for hook in hooks:
+        hook.remove()
+    paths = {module: path for path, module in model.named_modules()}
+    for conv, norm in found:
+        conv.weight, conv.bias = fuse_conv_bn_weights(
+            conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+        )
+        # timm's norm has its activation inside.
+        rest = nn.Sequential(norm.drop, norm.act) if hasattr(norm, "act") else nn.Identity()
+        model.set_submodule(paths[norm], rest)

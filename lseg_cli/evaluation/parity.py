@@ -4,6 +4,7 @@ An exporter freezes an axis at the batch, the number of labels or the size it wa
 labels is right and three pictures with one label are not. So every pair of the smallest and larger counts is run.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -18,6 +19,7 @@ from lseg_cli.errors import VerificationError
 BATCHES = (1, 3)
 LABEL_COUNTS = (1, 2, 7, 150, 257)  # one label; one more than a byte's worth; and what people use
 SIZES = ((96, 160), (224, 128))  # (height, width) in px for a graph of free size: one lies, one stands
+MOST_LOGITS = 200_000_000  # of one comparison, 6 GB in all: 3 pictures of 480x480 with 257 labels are just within
 OCTAVES = 5
 
 
@@ -128,7 +130,8 @@ def _corners(spec: GraphSpec) -> list[tuple[tuple[int, int], int, int]]:
     sizes = SIZES if spec.height_px is None or spec.width_px is None else ((spec.height_px, spec.width_px),)
     batches = [each for each in BATCHES if each <= (spec.max_batch or each)]
     counts = [each for each in LABEL_COUNTS if each <= (spec.max_labels or each)]
-    return list(product(sizes, batches, counts))
+    corners = product(sizes, batches, counts)
+    return [(size, batch, count) for size, batch, count in corners if math.prod(size) * batch * count <= MOST_LOGITS]
 
 
 def _compare(

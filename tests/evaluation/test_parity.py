@@ -57,6 +57,11 @@ def test_a_graph_of_free_size_is_asked_at_two(pyramid_config: ModelConfig) -> No
     assert {(corner.batch, corner.labels) for corner in corners} == {(1, 1), (1, 2), (1, 7)}
 
 
+def test_large_pictures_are_not_asked_with_more_than_memory_holds(pyramid_config: ModelConfig) -> None:
+    assert count_corners(GraphSpec(model=pyramid_config, model_sha256="", height_px=480, width_px=480)) == 10
+    assert count_corners(GraphSpec(model=pyramid_config, model_sha256="", height_px=1024, width_px=1024)) == 7
+
+
 @pytest.mark.parametrize(
     "distort",
     [
