@@ -29,9 +29,21 @@ def fold_norms(model: LSeg) -> None:
     """Folds every BatchNorm into the convolution before it, in place and in float32.
 
     In float16 the exporter's own folding would round a large mean times a scale, and lose the small difference that is
-    left of it. Which convolution comes before is seen by running the model once.
+    left of it.
     """
-    found: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
+    paths = {module: path for path, module in model.named_modules()}
+    for conv, norm in _find_pairs(model):
+        conv.weight, conv.bias = fuse_conv_bn_weights(
+            conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+        )
+        # timm's norm has its activation inside.
+        rest = nn.Sequential(norm.drop, norm.act) if hasattr(norm, "act") else nn.Identity()
+        model.set_submodule(paths[norm], rest)
+
+
+def _find_pairs(model: LSeg) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+    """Each BatchNorm with the convolution whose output it takes: seen by running the model once."""
+    pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
     made: dict[int, tuple[nn.Conv2d, Tensor]] = {}  # by the output's id, and the output, so that no id comes twice
 
     def note_output(module: nn.Conv2d, _: object, output: Tensor) -> None:
@@ -39,23 +51,14 @@ def fold_norms(model: LSeg) -> None:
 
     def note_input(module: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
         if id(inputs[0]) in made:
-            found.append((made[id(inputs[0])][0], module))
+            pairs.append((made[id(inputs[0])][0], module))
 
-    hooks = []
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            hooks.append(module.register_forward_hook(note_output))
-        elif isinstance(module, nn.BatchNorm2d):
-            hooks.append(module.register_forward_pre_hook(note_input))
+    convs = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    hooks = [conv.register_forward_hook(note_output) for conv in convs]
+    hooks += [norm.register_forward_pre_hook(note_input) for norm in norms]
     with torch.no_grad():
         model.features(torch.zeros(1, 3, 2 * SIZE_MULTIPLE, 2 * SIZE_MULTIPLE))
     for hook in hooks:
         hook.remove()
-    paths = {module: path for path, module in model.named_modules()}
-    for conv, norm in found:
-        conv.weight, conv.bias = fuse_conv_bn_weights(
-            conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
-        )
-        # timm's norm has its activation inside.
-        rest = nn.Sequential(norm.drop, norm.act) if hasattr(norm, "act") else nn.Identity()
-        model.set_submodule(paths[norm], rest)
+    return pairs

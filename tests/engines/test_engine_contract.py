@@ -275,9 +275,9 @@ class TestOnnx:
 
     def test_one_size_takes_no_other(self, pyramid_config: ModelConfig, exported: Exporter) -> None:
         engine = OnnxEngine.open(exported(pyramid_config, ExportOptions(size=(64, 96)))[1], "cpu")
-        assert engine.run(picture(), words(2), ("mask",))["mask"].shape == (1, 64, 96)
+        assert engine.run(picture(), words(2), {"mask"})["mask"].shape == (1, 64, 96)
         with pytest.raises(MismatchError, match="64 x 64 pixels; this engine takes 64 x 96"):
-            engine.run(picture(1, 64, 64), words(2), ("mask",))
+            engine.run(picture(1, 64, 64), words(2), {"mask"})
 
     def test_full_memory_costs_one_picture(self, pyramid_config: ModelConfig, exported: Exporter) -> None:
         engine = OnnxEngine.open(exported(pyramid_config, ANY_SIZE)[1], "cpu")
@@ -288,4 +288,4 @@ class TestOnnx:
 
         engine._session = FullSession()
         with pytest.raises(DataError, match="memory of cpu is full at 64x96 pixels with 2 labels; take a smaller"):
-            engine.run(picture(), words(2), ("mask",))
+            engine.run(picture(), words(2), {"mask"})

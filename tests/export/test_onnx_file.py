@@ -83,8 +83,8 @@ def test_weights_beyond_the_limit_lie_beside(
     assert sorted(file.name for file in tmp_path.iterdir()) == ["big.onnx", "big.onnx.data"]
     assert (tmp_path / "big.onnx").stat().st_size < (tmp_path / "big.onnx.data").stat().st_size
     image, text = np.zeros((1, 64, 96, 3), np.uint8), np.ones((2, 16), np.float32)
-    logits = OnnxEngine.open(tmp_path / "big.onnx", "cpu").run(image, text, ("logits",))["logits"]
-    alone = OnnxEngine.open(exported(pyramid_config, FIXED)[1], "cpu").run(image, text, ("logits",))["logits"]
+    logits = OnnxEngine.open(tmp_path / "big.onnx", "cpu").run(image, text, {"logits"})["logits"]
+    alone = OnnxEngine.open(exported(pyramid_config, FIXED)[1], "cpu").run(image, text, {"logits"})["logits"]
     assert np.array_equal(logits, alone)
 
 
