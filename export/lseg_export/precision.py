@@ -5,6 +5,8 @@ softmax stay float32: the sum of 512 squares overflows float16 from values of 11
 between labels. LayerNorm takes its means and variances in float32 by ONNX's definition (`stash_type` 1).
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
@@ -41,9 +43,9 @@ def fold_norms(model: LSeg) -> None:
         model.set_submodule(paths[norm], rest)
 
 
-def _find_pairs(model: LSeg) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+def _find_pairs(model: LSeg) -> list[tuple[nn.Conv2d, Any]]:
     """Each BatchNorm with the convolution whose output it takes: seen by running the model once."""
-    pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
+    pairs: list[tuple[nn.Conv2d, Any]] = []  # timm's classes name no types for their attributes
     made: dict[int, tuple[nn.Conv2d, Tensor]] = {}  # by the output's id, and the output, so that no id comes twice
 
     def note_output(module: nn.Conv2d, _: object, output: Tensor) -> None:

@@ -1,5 +1,7 @@
 """What happens to the numbers of a model that is exported in half precision."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -13,12 +15,12 @@ from lseg_export.precision import cast, fold_norms
 def model(request: pytest.FixtureRequest, pyramid_config: ModelConfig, vit_config: ModelConfig) -> LSeg:
     torch.manual_seed(0)
     model = build(pyramid_config if request.param == "pyramid" else vit_config).eval()
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            for tensor in (module.bias, module.running_mean):
-                nn.init.normal_(tensor)
-            for tensor in (module.weight, module.running_var):
-                nn.init.uniform_(tensor, 0.5, 1.5)
+    norms: list[Any] = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        for tensor in (norm.bias, norm.running_mean):
+            nn.init.normal_(tensor)
+        for tensor in (norm.weight, norm.running_var):
+            nn.init.uniform_(tensor, 0.5, 1.5)
     return model
 
 
