@@ -38,7 +38,10 @@ def write_tensors(tensors: dict[str, Tensor], metadata: dict[str, str], path: Pa
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        temporary.touch()
+        mode = temporary.stat().st_mode  # as the umask says; safetensors would leave a file for its owner alone
         save_file(tensors, temporary, {"format": "pt", **metadata})
+        temporary.chmod(mode)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

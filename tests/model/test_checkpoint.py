@@ -167,3 +167,9 @@ def test_a_failing_write_leaves_the_old_file(model: LSeg, path: Path, monkeypatc
         save_model(model, path)
     assert path.read_bytes() == old
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_the_file_is_as_readable_as_any_other(tmp_path: Path, pyramid_config: ModelConfig) -> None:
+    save_model(build(pyramid_config), tmp_path / "model.safetensors")
+    (tmp_path / "other").touch()
+    assert (tmp_path / "model.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
