@@ -137,8 +137,8 @@ def _share_table(run: "Run") -> Table:
     table.add_column("share", justify="right")
     ranked = sorted(run.folder.named_colors(), key=lambda pair: -summary.share[pair[0]])
     for name, (red, green, blue) in ranked[:_MAX_ROWS]:
-        box = Text("■ ", f"rgb({red},{green},{blue})")
-        table.add_row(box + Text(name, ""), f"{summary.share[name] / summary.done:.1%}")
+        box = ("■ ", f"rgb({red},{green},{blue})")
+        table.add_row(Text.assemble(box, name), f"{summary.share[name] / summary.done:.1%}")
     rest = sum(summary.share[name] for name, _ in ranked[_MAX_ROWS:])
     if len(ranked) > _MAX_ROWS:
         table.add_row(f"  {len(ranked) - _MAX_ROWS} more", f"{rest / summary.done:.1%}")

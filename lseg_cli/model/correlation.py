@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lseg_cli.config import TEMPERATURE
-from lseg_cli.model.decoder import upsample2
+from lseg_cli.model.decoder import upsample2, upsample2_each
 
 _TINY = 1e-20  # keeps the derivative finite where an embedding is exactly zero; below any real square
 
@@ -29,8 +29,12 @@ def correlate(features: Tensor, text: Tensor) -> Tensor:
         (B, N, 2h, 2w) logits.
     """
     words = text / text.norm(dim=-1, keepdim=True)
-    cosines = torch.matmul(words, features.flatten(2)).reshape(features.shape[0], -1, *features.shape[2:])
-    return upsample2(cosines) * (upsampled_square(features).clamp_min(_TINY).rsqrt() / TEMPERATURE)
+    # Pixels times words, in this layout: the order of the words then changes no bit (seen with MKL for 1 to 257 of them;
+    # words times pixels does round some rows differently), and a channels-last map is read as it lies.
+    pixels = features.flatten(2).transpose(1, 2)  # (B, h * w, C)
+    cosines = torch.bmm(pixels, words.T.expand(pixels.shape[0], -1, -1)).transpose(1, 2)
+    cosines = cosines.reshape(features.shape[0], -1, *features.shape[2:])  # (B, N, h, w)
+    return upsample2_each(cosines) * (upsampled_square(features).clamp_min(_TINY).rsqrt() / TEMPERATURE)
 
 
 def upsampled_square(features: Tensor) -> Tensor:

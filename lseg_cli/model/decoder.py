@@ -15,6 +15,16 @@ def upsample2(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=True)
 
 
+def upsample2_each(maps: Tensor) -> Tensor:
+    """`upsample2` of label maps, (B, N, h, w) -> (B, N, 2h, 2w), each by itself.
+
+    So that the order of the labels changes no bit: taken together, PyTorch's CPU rounds the last maps differently.
+    For few labels it is also twice as fast.
+    """
+    height, width = maps.shape[-2:]
+    return upsample2(maps.flatten(0, 1).unsqueeze(1)).reshape(*maps.shape[:2], 2 * height, 2 * width)
+
+
 class ResidualUnit(nn.Module):
     """Pre-activation residual unit of two 3x3 convolutions with BatchNorm."""
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lseg_cli.config import SIZE_MULTIPLE, ModelConfig
 from lseg_cli.errors import LsegError
 from lseg_cli.model.correlation import correlate, unit_upsample
-from lseg_cli.model.decoder import DPTDecoder, upsample2
+from lseg_cli.model.decoder import DPTDecoder, upsample2_each
 from lseg_cli.model.encoder import build_encoder
 from lseg_cli.model.regularizer import build_regularizer
 
@@ -37,7 +37,7 @@ class LSeg(nn.Module):
         Returns:
             (B, N, H, W) logits; equal for a permuted `text` but for the order.
         """
-        return upsample2(self.score(self.features(pixels), text))
+        return upsample2_each(self.score(self.features(pixels), text))
 
     def features(self, pixels: Tensor) -> Tensor:
         """Pixel embeddings before upsampling and unit length: (B, 3, H, W) -> (B, C, H / 4, W / 4)."""

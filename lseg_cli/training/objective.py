@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from lseg_cli.config import TEMPERATURE
 from lseg_cli.model.correlation import correlate
-from lseg_cli.model.decoder import upsample2
+from lseg_cli.model.decoder import upsample2_each
 from lseg_cli.model.lseg import LSeg
 from lseg_cli.training.labels import IGNORE
 
@@ -36,7 +36,7 @@ class Objective(nn.Module):
         scores = self.model.regularizer(logits)
         half = target[:, ::2, ::2]
         if self.stride == 1:
-            loss = _cross_entropy(upsample2(scores), target, weights)
+            loss = _cross_entropy(upsample2_each(scores), target, weights)
         else:
             loss = _cross_entropy(scores, half, weights)
         if self.alignment:

@@ -64,6 +64,15 @@ def config(mini: Path, pyramid_config: ModelConfig) -> TrainConfig:
     )
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Sums are rounded in the order of the threads, and the process that dies below has one alone."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def state_of(out: Path) -> dict[str, torch.Tensor]:
     """All tensors of a run's state and models, and its step and best figure."""
     tensors: dict[str, torch.Tensor] = {}
