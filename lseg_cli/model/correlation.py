@@ -29,7 +29,7 @@ def correlate(features: Tensor, text: Tensor) -> Tensor:
         (B, N, 2h, 2w) logits.
     """
     words = text / text.norm(dim=-1, keepdim=True)
-    # Pixels times words, in this layout: the order of the words then changes no bit (seen with MKL for 1 to 257 of them;
+    # Pixels times words, in this layout: the order of the words then changes no bit (seen with MKL, 1 to 257 of them;
     # words times pixels does round some rows differently), and a channels-last map is read as it lies.
     pixels = features.flatten(2).transpose(1, 2)  # (B, h * w, C)
     cosines = torch.bmm(pixels, words.T.expand(pixels.shape[0], -1, -1)).transpose(1, 2)
