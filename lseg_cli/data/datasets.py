@@ -99,8 +99,12 @@ def open_dataset(ref: DataRef) -> Dataset:
         described = DatasetFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise DataError(f"The data set {path} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError, ValidationError) as error:
-        raise DataError(f"{path} is not a data set description: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "content"
+        raise DataError(f"{path} is not a data set description: its {where} cannot be used: {first['msg']}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is not a data set description: {' '.join(str(error).split())}.") from error
     if ref.split not in described.splits:
         raise DataError(f"{path} has no split '{ref.split}'; it has {', '.join(described.splits)}.")
     folders = described.splits[ref.split]
