@@ -24,7 +24,9 @@ class Confusion:
         """`classes` by id; `ignore` is an id of the true mask."""
         self.classes = classes
         self.pictures = 0
-        self._matrix = MulticlassConfusionMatrix(len(classes), ignore_index=ignore, validate_args=False)
+        self._matrix = MulticlassConfusionMatrix(
+            len(classes), ignore_index=ignore, validate_args=False, sync_on_compute=False
+        )
 
     def add(self, predicted: Tensor, truth: Tensor) -> None:
         """One picture: two (H, W) integer tensors of ids."""

@@ -139,7 +139,8 @@ class Trainer:
             if should_stop():  # asked once: a signal may come at any time
                 if not is_epoch:
                     self._save(done)
-                return
+                break
+        self.accelerator.end_training()  # several processes would wait for each other at their end
 
     def _step(self, batch: Batch) -> float:
         """One step of the optimiser; gives the loss, a mean over devices and accumulated parts."""
