@@ -197,7 +197,7 @@ class WordTable:
         if not total.any():
             raise LsegError(
                 f"The label {text!r} holds no word that the bundled text encoder knows: it takes English words; "
-                "for other words use a model with a CLIP text tower (lseg models lists them)."
+                "other words need a model with a CLIP text tower (--model)."
             )
         return _unit(total)
 
