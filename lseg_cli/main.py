@@ -11,7 +11,7 @@ from lseg_cli.commands.export import export
 from lseg_cli.commands.info import info
 from lseg_cli.commands.segment import segment
 from lseg_cli.commands.train import train
-from lseg_cli.console import BROKEN_PIPE, drop_stdout, fail
+from lseg_cli.console.terminal import BROKEN_PIPE, drop_stdout, fail
 from lseg_cli.errors import LsegError
 
 INTERRUPTED = 130

@@ -119,7 +119,7 @@ def test_a_bug_shows_its_traceback_only_when_asked(
 def test_a_reader_that_goes_away_is_no_error() -> None:
     code = """
 from lseg_cli import main
-from lseg_cli.console import Console
+from lseg_cli.console.terminal import Console
 
 @main.app.command()
 def count() -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lseg_cli.commands import options
-from lseg_cli.console import Console, show_export
+from lseg_cli.console.exporting import show_export
+from lseg_cli.console.terminal import Console
 from lseg_cli.errors import LsegError
 from lseg_export.options import ExportOptions  # noqa: TID253  imports nothing
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from lseg_cli.commands import options
-from lseg_cli.console import show_facts
+from lseg_cli.console.facts import show_facts
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="The bundled model's name, a .safetensors or an .onnx file.")]
 

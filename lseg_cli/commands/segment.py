@@ -3,7 +3,8 @@
 import typer
 
 from lseg_cli.commands import options
-from lseg_cli.console import Console, show_segmentation
+from lseg_cli.console.segmentation import show_segmentation
+from lseg_cli.console.terminal import Console
 from lseg_cli.inference.job import SegmentJob  # noqa: TID253  imports nothing
 
 

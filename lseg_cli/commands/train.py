@@ -7,7 +7,8 @@ import typer
 
 from lseg_cli.commands import options
 from lseg_cli.commands.interrupt import interruptible
-from lseg_cli.console import Console, show_training
+from lseg_cli.console.terminal import Console
+from lseg_cli.console.training import show_training
 
 if TYPE_CHECKING:
     from lseg_cli.config import TrainConfig

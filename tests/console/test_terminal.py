@@ -5,12 +5,12 @@ import io
 import pytest
 from rich.console import Console as RichConsole
 
-from lseg_cli.console import Console
+from lseg_cli.console.terminal import Console
 
 
 def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     clock = iter(range(0, 1000, 4))
-    monkeypatch.setattr("lseg_cli.console.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("lseg_cli.console.terminal.time.monotonic", lambda: float(next(clock)))
     assert list(Console().track("abcdef", 6)) == list("abcdef")
     assert capsys.readouterr().err.splitlines() == [
         "3 of 6, 0.2 per second, 12 s left",

@@ -1,0 +1,92 @@
+"""What speaks to the person at the terminal, or to the log where there is none."""
+
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+import typer
+from rich import progress
+from rich.console import Console as RichConsole
+
+BROKEN_PIPE = 141  # 128 + SIGPIPE, as a shell reports it
+LOG_EVERY_S = 10.0
+
+T = TypeVar("T")
+
+
+class Console:
+    """Speaks to the person at the terminal, or to the log where there is none. `NO_COLOR` and `TERM=dumb` count."""
+
+    def __init__(self, quiet: bool = False, verbose: bool = False, json_lines: bool = False) -> None:
+        """Sets what is said.
+
+        Args:
+            quiet: nothing but errors.
+            verbose: a line for each picture.
+            json_lines: events as JSON lines on stdout.
+        """
+        self.quiet, self.verbose, self.json_lines = quiet, verbose, json_lines
+        self.stderr = RichConsole(stderr=True, highlight=False)
+
+    def line(self, text: str, style: str = "") -> None:
+        """A line on stderr, also when quiet."""
+        self.stderr.print(text, style=style, markup=False, soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """A line on stderr, unless quiet."""
+        if not self.quiet:
+            self.line(text)
+
+    def event(self, kind: str, data: dict[str, Any]) -> None:
+        """A JSON line on stdout, if asked for. Ends the program when nobody reads it any more."""
+        if not self.json_lines:
+            return
+        try:
+            sys.stdout.write(json.dumps({"event": kind, **data}) + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError as error:
+            drop_stdout()
+            raise typer.Exit(BROKEN_PIPE) from error
+
+    def track(self, items: Iterable[T], total: int) -> Iterator[T]:
+        """Passes items on and shows how far they are: a bar on a terminal, else a line every ten seconds."""
+        if self.quiet:
+            yield from items
+        elif self.stderr.is_terminal and not self.stderr.is_dumb_terminal:
+            yield from self._bar(items, total)
+        else:
+            yield from self._log(items, total)
+
+    def _bar(self, items: Iterable[T], total: int) -> Iterator[T]:
+        columns = (progress.BarColumn(), progress.MofNCompleteColumn(), progress.TimeRemainingColumn())
+        with progress.Progress(*columns, console=self.stderr, transient=True) as bar:
+            task = bar.add_task("", total=total)
+            for item in items:
+                yield item
+                bar.advance(task)
+
+    def _log(self, items: Iterable[T], total: int) -> Iterator[T]:
+        start = last = time.monotonic()
+        for number, item in enumerate(items, 1):
+            yield item
+            now = time.monotonic()
+            if now - last >= LOG_EVERY_S:
+                last = now
+                left_s = (now - start) / number * (total - number)
+                self.line(f"{number} of {total}, {number / (now - start):.1f} per second, {left_s:.0f} s left")
+
+
+def fail(sentence: str, with_traceback: bool = False) -> None:
+    """An error on stderr, plain: it may be about anything, so it needs nothing."""
+    if with_traceback:
+        sys.stderr.write(traceback.format_exc())
+    sys.stderr.write(f"lseg: {sentence}\n")
+
+
+def drop_stdout() -> None:
+    """What is still to be written goes nowhere: else the interpreter complains at its end of a pipe that is closed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

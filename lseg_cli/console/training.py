@@ -1,0 +1,84 @@
+"""`lseg train` as it is seen: steps, epochs, and where the model is."""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich import progress
+
+from lseg_cli.console.terminal import LOG_EVERY_S, Console
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lseg_cli.training.loop import EpochReport, Report, StepReport
+
+
+def show_training(reports: "Iterable[Report]", console: Console, out: Path) -> bool:
+    """Carries out a training run and shows it; whether it came to its end.
+
+    Args:
+        reports: of the trainer.
+        console: where to.
+        out: folder of the run.
+    """
+    from lseg_cli.training.loop import EpochReport
+
+    last: StepReport | None = None
+    with _step_display(console) as show:
+        for report in reports:
+            if isinstance(report, EpochReport):
+                console.event("epoch", asdict(report))
+                console.note(_epoch_line(report))
+            else:
+                last = report
+                show(report)
+    if last is not None and last.step < last.steps:
+        console.line(f"Stopped after step {last.step} of {last.steps}; the same command with --resume goes on.")
+        return False
+    console.note(f"The model is {out / 'weights' / 'last.safetensors'}, the best so far best.safetensors beside it.")
+    return True
+
+
+@contextmanager
+def _step_display(console: Console) -> "Iterator[Callable[[StepReport], None]]":
+    """How steps are shown: a bar on a terminal, else a line every ten seconds."""
+    if console.quiet:
+        yield lambda _: None
+    elif console.stderr.is_terminal and not console.stderr.is_dumb_terminal:
+        text = progress.TextColumn("epoch {task.fields[epoch]}  loss {task.fields[loss]:.3f}")
+        columns = (text, progress.BarColumn(), progress.MofNCompleteColumn(), progress.TimeRemainingColumn())
+        with progress.Progress(*columns, console=console.stderr, transient=True) as bar:
+            task = bar.add_task("", total=None, epoch=1, loss=0.0)
+            yield lambda now: bar.update(task, completed=now.step, total=now.steps, epoch=now.epoch, loss=now.loss)
+    else:
+        yield _StepLog(console.line).show
+
+
+class _StepLog:
+    """A line every ten seconds."""
+
+    def __init__(self, line: "Callable[[str], None]") -> None:
+        self._line = line
+        self._start: tuple[float, int] | None = None
+        self._last = 0.0
+
+    def show(self, report: "StepReport") -> None:
+        now = time.monotonic()
+        if self._start is None:  # the first step is slower than the others
+            self._start, self._last = (now, report.step), now
+        elif now - self._last >= LOG_EVERY_S:
+            self._last = now
+            left_s = (now - self._start[0]) / (report.step - self._start[1]) * (report.steps - report.step)
+            where = f"step {report.step} of {report.steps}, epoch {report.epoch}"
+            self._line(f"{where}, loss {report.loss:.3f}, {left_s:.0f} s left")
+
+
+def _epoch_line(report: "EpochReport") -> str:
+    line = f"epoch {report.epoch}: loss {report.loss:.3f}"
+    if report.scores is not None:
+        line += f", mIoU {report.scores.mean_iou:.3f} (best {report.best_miou:.3f})"
+    return f"{line}, {report.seconds:.0f} s"
