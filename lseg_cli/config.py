@@ -129,7 +129,10 @@ class LabelConfig(Frozen):
     max_labels: int = Field(256, ge=2)  # of one step: the labels present in the batch first
     subset: float = Field(0.0, ge=0, le=1)  # probability of a random part of the label set instead of all
     other: float = Field(0.0, ge=0, le=1)  # probability that the label 'other' stands for every pixel without a label
-    paraphrase: float = Field(0.0, ge=0, le=1)  # probability that a label is said in a neighbouring word
+    paraphrase: float = Field(0.0, ge=0, le=1)  # probability that a label is said in other words
+    synonyms: str = (
+        ""  # a YAML file, label: [other words]; labels without a line there take the word table's neighbours
+    )
     noise: float = Field(0.0, ge=0)  # length of a random vector added to the unit embedding of a label
     negatives: int = Field(0, ge=0)  # labels of other things, absent from the data set
     held_out: str = ""  # a YAML file whose strings are never used as paraphrases or negatives

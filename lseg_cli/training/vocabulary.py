@@ -1,12 +1,13 @@
 """The words of a mix of data sets: its labels, other words for them, and words for things it does not have."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 import yaml
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from lseg_cli.config import LabelConfig
@@ -37,7 +38,8 @@ def build_words(
         balance: exponent of the class weights, see `TrainConfig.balance`.
     """
     table = WordTable.open() if config.paraphrase or config.negatives else None
-    held_out = frozenset(_strings(config.held_out)) if config.held_out else frozenset()
+    held_out = frozenset(_strings(_read_yaml(config.held_out))) if config.held_out else frozenset()
+    synonyms = read_synonyms(config.synonyms) if config.synonyms else {}
     words: list[Words] = []
     for dataset, pixels in zip(datasets, counts, strict=True):
         names = [*dataset.classes, OTHER]
@@ -45,11 +47,19 @@ def build_words(
         near = [torch.empty(0, classes.shape[1]) for _ in names]
         negatives = torch.empty(0, classes.shape[1])
         if table is not None and config.paraphrase:
-            near = [_embedded(found, embed, classes) for found in neighbours(table, names, held_out)]
+            near = [_embedded(found, embed, classes) for found in paraphrases(table, names, synonyms, held_out)]
         if table is not None and config.negatives:
             negatives = _embedded(strangers(table, names, held_out), embed, classes)
         words.append(Words(classes, near, negatives, _class_weights(pixels, balance), dataset.ignore))
     return words
+
+
+def paraphrases(
+    table: WordTable, names: Sequence[str], synonyms: Mapping[str, Sequence[str]], held_out: frozenset[str]
+) -> list[list[str]]:
+    """For each name other words for it: its synonyms as far as they are not held out, or the table's neighbours."""
+    known = [[word for word in synonyms.get(name, ()) if not _holds(word, held_out)] for name in names]
+    return [given or found for given, found in zip(known, neighbours(table, names, held_out), strict=True)]
 
 
 def neighbours(table: WordTable, names: Sequence[str], held_out: frozenset[str]) -> list[list[str]]:
@@ -99,12 +109,32 @@ def _class_weights(pixels: NDArray[np.int64], balance: float) -> Tensor:
     return torch.from_numpy(np.clip(ratio**balance, 1 / 8, 8)).float()
 
 
-def _strings(path: str) -> Iterator[str]:
-    """Every string value in a YAML file, lower case."""
+def read_synonyms(path: str) -> dict[str, list[str]]:
+    """A file of synonyms: label -> other words for it.
+
+    Raises:
+        DataError: the file cannot be read, or holds something else.
+    """
+    content = _read_yaml(path)
     try:
-        pending: list[object] = [yaml.safe_load(Path(path).read_text(encoding="utf-8"))]
+        return TypeAdapter(dict[str, list[str]]).validate_python(content, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "content"
+        raise DataError(f"The synonyms {path} must be lists of words by label; {where}: {first['msg']}.") from error
+
+
+def _read_yaml(path: str) -> object:
+    try:
+        content: object = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"The held-out words {path} cannot be read: {error}.") from error
+        raise DataError(f"The words in {path} cannot be read: {error}.") from error
+    return content
+
+
+def _strings(content: object) -> Iterator[str]:
+    """Every string value in what a YAML file holds, lower case."""
+    pending = [content]
     while pending:
         value = pending.pop()
         if isinstance(value, str) and value.strip():

@@ -12,8 +12,9 @@ from lseg_cli.data.datasets import Dataset
 from lseg_cli.errors import DataError
 from lseg_cli.model.word_table import WordTable
 from lseg_cli.training.labels import Words
-from lseg_cli.training.vocabulary import build_words, neighbours, strangers
+from lseg_cli.training.vocabulary import build_words, neighbours, paraphrases, read_synonyms, strangers
 
+RECIPE = Path(__file__).parents[2] / "recipes/lseg-tiny"
 ROAD, SKY, ELSE, FRUIT = np.eye(4, dtype=np.float32)
 MEANINGS: dict[str, NDArray[np.float32]] = {
     "road": ROAD,
@@ -121,6 +122,29 @@ def test_words_of_a_file_are_held_out(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert len(words.negatives) == 0
 
 
+def test_synonyms_take_the_place_of_neighbours_where_they_are_given(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "synonyms.yaml"
+    path.write_text("road: [banana, streets]\nwater: [lake]\n")
+    held_out = tmp_path / "held_out.yaml"
+    held_out.write_text("first: {road: street}")
+    config = LabelConfig(paraphrase=0.5, synonyms=str(path), held_out=str(held_out))
+    words = built(monkeypatch, config)
+    assert words.near[0].tolist() == [FRUIT.tolist()]
+    assert len(words.near[1]) == 2
+
+
+@pytest.mark.parametrize(("content", "why"), [("road: street", "road"), ("[road]", "content"), ("road: [1]", "road.0")])
+def test_a_file_that_holds_no_synonyms_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str, why: str
+) -> None:
+    path = tmp_path / "synonyms.yaml"
+    path.write_text(content)
+    with pytest.raises(DataError, match=rf"synonyms\.yaml must be lists of words by label; {why}: "):
+        built(monkeypatch, LabelConfig(paraphrase=0.5, synonyms=str(path)))
+
+
 @pytest.mark.parametrize("content", [None, b"a: [", b"\xff\xfe\x80"])
 def test_a_file_of_held_out_words_that_cannot_be_read_is_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None
@@ -143,11 +167,12 @@ def test_class_weights_balance_pixels_within_a_factor_of_8(monkeypatch: pytest.M
 
 
 def test_the_bundled_model_never_hears_the_words_it_is_tested_with() -> None:
-    lists = yaml.safe_load((Path(__file__).parents[2] / "recipes/lseg-tiny/paraphrases.yaml").read_text())
+    lists = yaml.safe_load((RECIPE / "paraphrases.yaml").read_text())
     held_out = {word.casefold() for words in lists.values() for word in words.values()}
     names = [*lists["first"], "other"]
-    words = WordTable.open()
-    found = [word for near in neighbours(words, names, frozenset(held_out)) for word in near]
+    synonyms = read_synonyms(str(RECIPE / "synonyms.yaml"))
+    near = paraphrases(WordTable.open(), names, synonyms, frozenset(held_out))
+    found = [word for words in near for word in words]
     assert len(found) > 50
     compact = {word.replace(" ", "").replace("-", "").removesuffix("s") for word in found}
     assert compact.isdisjoint({word.replace(" ", "").replace("-", "").removesuffix("s") for word in held_out})
