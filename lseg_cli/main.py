@@ -7,6 +7,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from lseg_cli import __version__
+from lseg_cli.commands.bench import bench
+from lseg_cli.commands.doctor import doctor
 from lseg_cli.commands.export import export
 from lseg_cli.commands.info import info
 from lseg_cli.commands.labels import labels_app
@@ -29,6 +31,8 @@ app.command("train")(train)
 app.command("export")(export)
 app.command("info")(info)
 app.add_typer(labels_app)
+app.command("bench")(bench)
+app.command("doctor")(doctor)
 app.command("predict", hidden=True, help="The same as segment.")(segment)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lseg_cli.config import PRESETS, ModelConfig, TextConfig
-from lseg_cli.contract import CONFIG_KEY, METADATA_PREFIX, PRECISION_KEY, GraphSpec
+from lseg_cli.contract import CONFIG_KEY, METADATA_PREFIX, PRECISION_KEY
 from lseg_cli.data.vocabulary import VOCABULARY_KEY, read_vocabulary
 from lseg_cli.errors import MismatchError
 from lseg_engines.opener import BUNDLED, find_model, kind_of
@@ -29,7 +29,7 @@ def describe(path: Path) -> Facts:
         MismatchError: the file is none of this tool, or damaged.
         MissingError: it cannot be read.
     """
-    kind = kind_of(path)
+    kind: str = kind_of(path)
     if kind == "onnx":
         facts = _of_onnx(path)
     else:
@@ -50,8 +50,11 @@ def text_encoder_of(model: str) -> TextConfig:
     if model != BUNDLED and model in PRESETS:
         return PRESETS[model].text
     path = find_model(model)
-    config = _read_onnx(path)[1].model if kind_of(path) == "onnx" else _model_config(path, _read_header(path))
-    return config.text
+    if kind_of(path) == "onnx":
+        from lseg_engines.onnx_header import read_onnx  # noqa: PLC0415  not needed for the other kinds
+
+        return read_onnx(path)[1].model.text
+    return _model_config(path, _read_header(path)).text
 
 
 def _of_model(config: ModelConfig) -> Facts:
@@ -120,21 +123,10 @@ def _of_vocabulary(path: Path) -> Facts:
     }
 
 
-def _read_onnx(path: Path) -> tuple[Any, GraphSpec, dict[str, str]]:
-    """An ONNX file without its external data, what it says it is, and all of its metadata."""
-    import onnx  # noqa: PLC0415  not needed for the other kinds
-    from google.protobuf.message import DecodeError  # noqa: PLC0415
-
-    try:
-        graph = onnx.load(path, load_external_data=False)
-    except DecodeError as error:
-        raise MismatchError(f"{path} is damaged: it is no whole ONNX graph.") from error
-    metadata = {prop.key: prop.value for prop in graph.metadata_props}
-    return graph, GraphSpec.from_metadata(metadata, str(path)), metadata
-
-
 def _of_onnx(path: Path) -> Facts:
-    graph, spec, metadata = _read_onnx(path)
+    from lseg_engines.onnx_header import read_onnx  # noqa: PLC0415  not needed for the other kinds
+
+    graph, spec, metadata = read_onnx(path)
     values = {
         value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
         for value in (*graph.graph.input, *graph.graph.output)

@@ -70,6 +70,10 @@ MinConfidence = Annotated[
         help="Pixels below it get no label but the ignore id (255, or 65535).",
     ),
 ]
+Engine = Annotated[
+    str,
+    typer.Option(metavar="KIND", show_envvar=False, help="torch, onnx or trt: refuse a model's file of another kind."),
+]
 Device = Annotated[
     str,
     typer.Option(
