@@ -76,6 +76,8 @@ def bench(  # noqa: PLR0913  an option is a parameter
     workloads = [Workload(batch, count, height, width, _outputs(outputs)) for count in _counts(sweep_labels, labels)]
     openers = find_openers(models, peer, device, precision, threads)
     console = Console(quiet or json, json_lines=json)
+    if memory:
+        console.note("Peak memory first, of each engine in a process of its own.")
     run = Bench(openers, workloads, runs, threads, memory)
     for _ in console.track(run, len(run)):
         pass

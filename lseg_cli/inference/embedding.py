@@ -10,6 +10,7 @@ from lseg_cli.config import TextConfig
 from lseg_cli.data.labels import LabelSet, count_empty
 from lseg_cli.data.vocabulary import SUFFIX, Vocabulary, open_labels
 from lseg_cli.errors import LsegError, MismatchError
+from lseg_cli.inference.palette import colors
 from lseg_cli.inference.writers import atomic
 from lseg_cli.model.embedding_cache import EmbeddingCache
 from lseg_cli.model.text import embed_labels, encoder_sha256, spelled_out
@@ -61,14 +62,16 @@ def embed_label_set(
 def compile_vocabulary(
     labels: LabelSet, encoder: TextConfig, cache: EmbeddingCache | None = None
 ) -> tuple[Vocabulary, list[str]]:
-    """Labels with their embeddings, and notices. A vocabulary is compiled anew, from its names and prompts.
+    """Labels with their colours and embeddings, and notices. A vocabulary is compiled anew, from names and prompts.
 
     Raises:
         LsegError: as `embed_labels`.
     """
     embedded = embed_label_set(LabelSet(labels=labels.labels), encoder, cache=cache)
-    vocabulary = Vocabulary(labels=labels.labels, encoder=embedded.encoder, embeddings=embedded.vectors)
-    return vocabulary, embedded.notices
+    coloured = tuple(
+        label.model_copy(update={"color": color}) for label, color in zip(labels.labels, colors(labels), strict=True)
+    )
+    return Vocabulary(labels=coloured, encoder=embedded.encoder, embeddings=embedded.vectors), embedded.notices
 
 
 def check_labels(text: str, encoder: TextConfig, cache: EmbeddingCache | None = None) -> tuple[LabelSet, list[str]]:

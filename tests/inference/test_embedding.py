@@ -11,6 +11,7 @@ from lseg_cli.data.vocabulary import read_vocabulary
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.inference import embedding
 from lseg_cli.inference.embedding import check_labels, compile_vocabulary, embed_label_set, write_vocabulary
+from lseg_cli.inference.palette import colors
 from lseg_cli.model.word_table import WordTable
 
 WORDS = TextConfig(kind="words", name="words", width=192)
@@ -27,6 +28,7 @@ def test_a_vocabulary_gives_what_the_encoder_would_give(words_sha256: str, tmp_p
     vocabulary, _ = compile_vocabulary(LABELS, WORDS)
     write_vocabulary(vocabulary, tmp_path / "new" / "street.vocab.safetensors")
     assert [file.name for file in (tmp_path / "new").iterdir()] == ["street.vocab.safetensors"]
+    assert [label.color for label in vocabulary.labels] == colors(LABELS)
     taken = embed_label_set(read_vocabulary(tmp_path / "new" / "street.vocab.safetensors"), WORDS)
     embedded = embed_label_set(LABELS, WORDS)
     assert np.array_equal(taken.vectors, embedded.vectors)
