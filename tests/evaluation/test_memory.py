@@ -14,6 +14,7 @@ from lseg_cli.contract import GraphSpec, Output
 from lseg_cli.errors import DataError, MismatchError
 from lseg_cli.evaluation.latency import Workload
 from lseg_cli.evaluation.memory import measure_memory
+from lseg_engines.opener import open_engine
 
 WORKLOADS = [Workload(1, 3, 64, 96)]
 
@@ -55,3 +56,14 @@ def test_a_process_that_dies_is_told() -> None:
 def test_what_an_engine_refuses_comes_back_as_its_sentence() -> None:
     with pytest.raises(MismatchError, match="multiples of 32"):
         measure_memory(partial(Hog, 1), [Workload(1, 3, 60, 96)])
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_its_memory_is_told_as_well() -> None:
+    import torch  # noqa: PLC0415  above, it would be in the memory of every engine of this file
+
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    peak = measure_memory(partial(open_engine, "lseg-tiny", "cuda", "fp32", None), WORKLOADS)
+    assert peak.device_mib is not None
+    assert peak.device_mib > 20
