@@ -7,8 +7,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from lseg_cli import __version__
+from lseg_cli.commands.bench import bench
+from lseg_cli.commands.doctor import doctor
 from lseg_cli.commands.export import export
 from lseg_cli.commands.info import info
+from lseg_cli.commands.labels import labels_app
 from lseg_cli.commands.segment import segment
 from lseg_cli.commands.train import train
 from lseg_cli.console.terminal import BROKEN_PIPE, drop_stdout, fail
@@ -27,6 +30,9 @@ app.command("segment")(segment)
 app.command("train")(train)
 app.command("export")(export)
 app.command("info")(info)
+app.add_typer(labels_app)
+app.command("bench")(bench)
+app.command("doctor")(doctor)
 app.command("predict", hidden=True, help="The same as segment.")(segment)
 
 

@@ -72,7 +72,9 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "sentence"),
     [
         (["segmnt"], "Did you mean 'segment'?"),
+        (["labels", "chek"], "Did you mean 'check'?"),
         (["segment", "x", "--lables", "sky"], "--labels"),
+        (["bench", "x", "--sweep-lables", "3"], "--sweep-labels"),
         (["segment", "x"], "Missing option"),
         (["segment", "-l", "sky"], "Missing argument"),
         (["segment", "x", "-l", "sky", "--min-confidence", "2"], "--min-confidence"),

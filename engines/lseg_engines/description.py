@@ -1,4 +1,4 @@
-"""What a model's file says about itself, read without opening it as an engine: no PyTorch, no session."""
+"""What a file of this tool says about itself, read without opening it as an engine: no PyTorch, no session."""
 
 import json
 import math
@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lseg_cli.config import ModelConfig
-from lseg_cli.contract import CONFIG_KEY, METADATA_PREFIX, PRECISION_KEY, GraphSpec
+from lseg_cli.config import PRESETS, ModelConfig, TextConfig
+from lseg_cli.contract import CONFIG_KEY, METADATA_PREFIX, PRECISION_KEY
+from lseg_cli.data.vocabulary import VOCABULARY_KEY, read_vocabulary
 from lseg_cli.errors import MismatchError
-from lseg_engines.opener import kind_of
+from lseg_engines.opener import BUNDLED, find_model, kind_of
 
 Facts = dict[str, Any]
 
@@ -22,15 +23,38 @@ def describe(path: Path) -> Facts:
     """Facts by name, in the order to show them; every value fits into JSON.
 
     Args:
-        path: of a `.safetensors` or `.onnx` model.
+        path: of a `.safetensors` or `.onnx` model, or of a vocabulary.
 
     Raises:
+        MismatchError: the file is none of this tool, or damaged.
+        MissingError: it cannot be read.
+    """
+    kind: str = kind_of(path)
+    if kind == "onnx":
+        facts = _of_onnx(path)
+    else:
+        header = _read_header(path)
+        is_vocabulary = VOCABULARY_KEY in header.get("__metadata__", {})
+        kind, facts = ("vocabulary", _of_vocabulary(path)) if is_vocabulary else (kind, _of_safetensors(path, header))
+    return {"file": str(path), "kind": kind, "size_mb": round(path.stat().st_size / 1e6, 3), **facts}
+
+
+def text_encoder_of(model: str) -> TextConfig:
+    """The text encoder of a preset or of a model's file.
+
+    Raises:
+        LsegError: there is neither.
         MismatchError: the file is no model of this tool, or damaged.
         MissingError: it cannot be read.
     """
-    kind = kind_of(path)
-    facts = {"file": str(path), "kind": kind, "size_mb": round(path.stat().st_size / 1e6, 1)}
-    return facts | (_of_onnx(path) if kind == "onnx" else _of_safetensors(path))
+    if model != BUNDLED and model in PRESETS:
+        return PRESETS[model].text
+    path = find_model(model)
+    if kind_of(path) == "onnx":
+        from lseg_engines.onnx_header import read_onnx  # noqa: PLC0415  not needed for the other kinds
+
+        return read_onnx(path)[1].model.text
+    return _model_config(path, _read_header(path)).text
 
 
 def _of_model(config: ModelConfig) -> Facts:
@@ -49,36 +73,60 @@ def _of_model(config: ModelConfig) -> Facts:
     }
 
 
-def _of_safetensors(path: Path) -> Facts:
-    """Reads the header alone: its length in eight bytes, then JSON."""
+def _read_header(path: Path) -> dict[str, Any]:
+    """The header of a safetensors file alone: its length in eight bytes, then JSON."""
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             header: dict[str, Any] = json.loads(file.read(min(length, _MOST_HEADER)))
-        config = header.pop("__metadata__", {}).get(CONFIG_KEY)
-        tensors = [(entry["dtype"], math.prod(entry["shape"])) for entry in header.values()]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except ValueError as error:
         raise MismatchError(f"{path} is damaged: its header cannot be read.") from error
+    return header
+
+
+def _model_config(path: Path, header: dict[str, Any]) -> ModelConfig:
+    config = header.get("__metadata__", {}).get(CONFIG_KEY)
     if config is None:
         raise MismatchError(f"{path} holds tensors but no LSeg configuration: it is not a model of this tool.")
     try:
-        facts = _of_model(ModelConfig.model_validate_json(config))
+        return ModelConfig.model_validate_json(config)
     except ValidationError as error:
         raise MismatchError(f"{path} was written by another version of this tool.") from error
+
+
+def _of_safetensors(path: Path, header: dict[str, Any]) -> Facts:
+    try:
+        tensors = [
+            (entry["dtype"], math.prod(entry["shape"])) for name, entry in header.items() if name != "__metadata__"
+        ]
+    except (KeyError, TypeError) as error:
+        raise MismatchError(f"{path} is damaged: its header cannot be read.") from error
     types = sorted({dtype for dtype, _ in tensors})
-    return facts | {"tensors": len(tensors), "numbers": sum(count for _, count in tensors), "types": types}
+    return _of_model(_model_config(path, header)) | {
+        "tensors": len(tensors),
+        "numbers": sum(count for _, count in tensors),
+        "types": types,
+    }
+
+
+def _of_vocabulary(path: Path) -> Facts:
+    vocabulary = read_vocabulary(path)
+    encoder = vocabulary.encoder
+    return {
+        "labels": len(vocabulary.labels),
+        "names": list(vocabulary.names),
+        "prompts": sum(map(len, vocabulary.prompts)),
+        "text_encoder": f"{encoder.name} ({encoder.kind})",
+        "text_encoder_sha256": encoder.sha256,
+        "embedding_width": encoder.width,
+        "templates": list(encoder.templates),
+    }
 
 
 def _of_onnx(path: Path) -> Facts:
-    import onnx  # noqa: PLC0415  not needed for the other kind
-    from google.protobuf.message import DecodeError  # noqa: PLC0415
+    from lseg_engines.onnx_header import read_onnx  # noqa: PLC0415  not needed for the other kinds
 
-    try:
-        graph = onnx.load(path, load_external_data=False)
-    except DecodeError as error:
-        raise MismatchError(f"{path} is damaged: it is no whole ONNX graph.") from error
-    metadata = {prop.key: prop.value for prop in graph.metadata_props}
-    spec = GraphSpec.from_metadata(metadata, str(path))
+    graph, spec, metadata = read_onnx(path)
     values = {
         value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
         for value in (*graph.graph.input, *graph.graph.output)

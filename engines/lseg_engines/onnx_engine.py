@@ -64,26 +64,7 @@ class OnnxEngine:
             MissingError: a device that is not there or cannot be used; never another one instead.
             MismatchError: the file is no ONNX graph, or none of this tool.
         """
-        provider, options, name = _find_provider(device)
-        if provider.startswith(("CUDA", "Tensorrt")):
-            with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
-                onnxruntime.preload_dlls()  # CUDA's libraries of the nvidia-* packages that came with PyTorch
-        onnxruntime.set_default_logger_severity(_FATAL)
-        settings = onnxruntime.SessionOptions()
-        settings.log_severity_level = _FATAL
-        settings.intra_op_num_threads = threads or 0
-        try:
-            # Without the fall-back, which would print and go on with the CPU.
-            session = onnxruntime.InferenceSession(
-                str(path), settings, providers=[(provider, options)], enable_fallback=0
-            )
-        except _REFUSALS as error:
-            raise MismatchError(f"{path} is no whole ONNX graph that ONNX Runtime can run: {_reason(error)}") from error
-        if provider not in session.get_providers():
-            raise MissingError(
-                f"ONNX Runtime cannot use {name}: its {provider} does not load; CUDA {onnxruntime.cuda_version or '?'} "
-                "and cuDNN 9 must be installed, or take --device cpu."
-            )
+        session, name = open_session(path, device, threads)
         return cls(session, str(path), name)
 
     def run(
@@ -119,6 +100,45 @@ class OnnxEngine:
         self._session.run_with_iobinding(binding)
         tensors: list[NDArray[np.generic]] = binding.copy_outputs_to_cpu()
         return tensors
+
+
+def open_session(source: Path | bytes, device: str, threads: int | None = None) -> tuple[Any, str]:
+    """A session of ONNX Runtime on a device, and the device's full name.
+
+    Args:
+        source: an ONNX file, or what would be in it.
+        device: as of `OnnxEngine.open`.
+        threads: as of `OnnxEngine.open`.
+
+    Raises:
+        MissingError: a device that is not there or cannot be used; never another one instead.
+        MismatchError: no ONNX graph.
+    """
+    provider, options, name = _find_provider(device)
+    if provider.startswith(("CUDA", "Tensorrt")):
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
+            onnxruntime.preload_dlls()  # CUDA's libraries of the nvidia-* packages that came with PyTorch
+    onnxruntime.set_default_logger_severity(_FATAL)
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = _FATAL
+    settings.intra_op_num_threads = threads or 0
+    try:
+        # Without the fall-back, which would print and go on with the CPU.
+        session = onnxruntime.InferenceSession(
+            source if isinstance(source, bytes) else str(source),
+            settings,
+            providers=[(provider, options)],
+            enable_fallback=0,
+        )
+    except _REFUSALS as error:
+        origin = "The graph" if isinstance(source, bytes) else source
+        raise MismatchError(f"{origin} is no whole ONNX graph that ONNX Runtime can run: {_reason(error)}") from error
+    if provider not in session.get_providers():
+        raise MissingError(
+            f"ONNX Runtime cannot use {name}: its {provider} does not load; CUDA {onnxruntime.cuda_version or '?'} "
+            "and cuDNN 9 must be installed, or take --device cpu."
+        )
+    return session, name
 
 
 def _find_provider(device: str) -> tuple[str, dict[str, str], str]:

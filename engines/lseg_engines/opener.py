@@ -10,6 +10,8 @@ from lseg_cli.weights import WEIGHTS_DIR
 BUNDLED = "lseg-tiny"
 ModelKind = Literal["safetensors", "onnx"]
 
+_KIND_OF_ENGINE = {"torch": "safetensors", "onnx": "onnx", "trt": "engine"}
+
 
 def find_model(model: str) -> Path:
     """The file of a bundled model's name or of a path.
@@ -43,6 +45,30 @@ def kind_of(path: Path) -> ModelKind:
     if head[:1] == b"\x08" and len(head) == 16:  # protobuf's field 1, a number: the version of the format
         return "onnx"
     raise MismatchError(f"{path} is no model of this tool: it is neither a safetensors nor an ONNX file.")
+
+
+def require_engine(model: str, engine: str) -> None:
+    """Whether a model runs in the engine that was asked for: a file's kind settles it.
+
+    Args:
+        model: a bundled model's name or a path.
+        engine: 'auto', 'torch', 'onnx' or 'trt'.
+
+    Raises:
+        LsegError: no such engine; or as `find_model`.
+        MismatchError: the file is of another kind.
+    """
+    if engine == "auto":
+        return
+    if engine not in _KIND_OF_ENGINE:
+        raise LsegError(f"The engine {engine!r} is not known; choose auto, {', '.join(_KIND_OF_ENGINE)}.")
+    path = find_model(model)
+    kind = kind_of(path)
+    if kind != _KIND_OF_ENGINE[engine]:
+        raise MismatchError(
+            f"{path} is of the kind .{kind}, and --engine {engine} runs .{_KIND_OF_ENGINE[engine]} files; leave "
+            "--engine away, or give such a file."
+        )
 
 
 def open_engine(model: str, device: str, precision: str, threads: int | None) -> Engine:

@@ -1,4 +1,4 @@
-"""`lseg info`: what a model's file is."""
+"""`lseg info`: what a file of this tool is."""
 
 from typing import Annotated
 
@@ -7,11 +7,13 @@ import typer
 from lseg_cli.commands import options
 from lseg_cli.console.facts import show_facts
 
-File = Annotated[str, typer.Argument(metavar="FILE", help="The bundled model's name, a .safetensors or an .onnx file.")]
+File = Annotated[
+    str, typer.Argument(metavar="FILE", help="The bundled model's name, a .safetensors or .onnx file, or a vocabulary.")
+]
 
 
 def info(file: File, json: options.Json = False) -> None:
-    """Tell what a model's file is: architecture, text encoder, sizes, precision, where it came from.
+    """Tell what a file is: a model's architecture, text encoder, sizes, precision and origin; a vocabulary's labels.
 
     Example: lseg info tiny.onnx
     """

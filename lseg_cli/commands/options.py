@@ -21,7 +21,7 @@ Labels = Annotated[
         "--labels",
         metavar="WORDS",
         show_envvar=False,
-        help="What to look for: 'sky,road=road|street,other', @labels.txt, .json or .yaml.",
+        help="What to look for: 'sky,road=road|street,other', @labels.txt, .json, .yaml, or a vocabulary.",
     ),
 ]
 Model = Annotated[
@@ -69,6 +69,10 @@ MinConfidence = Annotated[
         show_envvar=False,
         help="Pixels below it get no label but the ignore id (255, or 65535).",
     ),
+]
+Engine = Annotated[
+    str,
+    typer.Option(metavar="KIND", show_envvar=False, help="torch, onnx or trt: refuse a model's file of another kind."),
 ]
 Device = Annotated[
     str,

@@ -17,6 +17,7 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     save: options.Save = None,
     template: options.Template = None,
     min_confidence: options.MinConfidence = SegmentJob.min_confidence,
+    engine: options.Engine = SegmentJob.engine,
     device: options.Device = SegmentJob.device,
     precision: options.Precision = SegmentJob.precision,
     threads: options.Threads = SegmentJob.threads,
@@ -30,7 +31,7 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     Example: lseg segment photos/ -l "sky,road,tree,other" --save overlay
     """
     from lseg_cli.inference.runner import Run
-    from lseg_engines.opener import open_engine
+    from lseg_engines.opener import open_engine, require_engine
 
     job = SegmentJob(
         inputs=tuple(inputs),
@@ -41,11 +42,13 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
         save=options.split(save),
         templates=tuple(template or ()),
         min_confidence=min_confidence,
+        engine=engine,
         device=device,
         precision=precision,
         threads=threads,
         overwrite=overwrite,
     )
+    require_engine(model, engine)
     with Run(job, open_engine) as run:
         show_segmentation(run, Console(quiet, verbose, json))
     raise typer.Exit(run.summary.exit_code)

@@ -1,8 +1,8 @@
 """Labels as people type them: `"sky, road=road|street, other"`, a text file, JSON or YAML -> a checked `LabelSet`.
 
 A label has a name (shown, written to files), prompts (what the text encoder reads; their embeddings are averaged) and
-an id (the value in the mask). A compiled vocabulary carries embeddings too and is no matter of text: it is opened
-elsewhere.
+an id (the value in the mask). A compiled vocabulary carries embeddings too and is no matter of text: see
+`lseg_cli.data.vocabulary`.
 
 Ids follow the order, from 0, unless a file gives them, to all labels or none. Masks are 8-bit while every id is at most
 254, with 255 for "ignore"; beyond that they are 16-bit, with 65535 for "ignore", and 255 is an id like any other. So
@@ -161,6 +161,17 @@ def parse_labels(text: str) -> tuple[LabelSet, list[str]]:
     return labels, notices
 
 
+def single_file(text: str) -> Path | None:
+    """The file that a label text names, with or without an @, if it names one thing alone."""
+    parts = [part for part in _split(text, ",") if part]
+    return _path(parts[0].removeprefix("@")) if len(parts) == 1 else None
+
+
+def count_empty(text: str) -> int:
+    """Entries of a label text with nothing in them, as in ``sky,,road,``: they are dropped."""
+    return _split(text, ",").count("")
+
+
 def _color(value: object) -> object:
     """`#rrggbb` or three numbers -> three numbers."""
     if isinstance(value, str) and re.fullmatch(r"#[0-9a-fA-F]{6}", value):
@@ -221,11 +232,18 @@ def _from_text(part: str) -> _Entry:
     return _Entry(name=name, prompts=tuple(unique.values()))
 
 
+def _path(name: str) -> Path:
+    return Path(name.replace("\\,", ","))  # no other escape: a backslash is a folder on Windows
+
+
 def _from_file(name: str, notices: list[str]) -> Iterator[_Entry]:
-    path = Path(name.replace("\\,", ","))  # no other escape: a backslash is a folder on Windows
+    path = _path(name)
     suffix = path.suffix.lower()
     if suffix == ".safetensors":
-        raise LsegError(f"{path} is no list of labels; labels come from .txt, .json, .yaml or .yml files.")
+        raise LsegError(
+            f"{path} is no list of labels; labels come from .txt, .json, .yaml or .yml files, and a compiled "
+            "vocabulary stands alone."
+        )
     try:
         text = path.expanduser().read_text("utf-8-sig")
     except UnicodeDecodeError as error:

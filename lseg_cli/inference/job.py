@@ -15,6 +15,7 @@ class SegmentJob:
     save: tuple[str, ...] = ()  # beside the masks: overlay, conf
     templates: tuple[str, ...] = ()  # none: the model's own
     min_confidence: float = 0.0
+    engine: str = "auto"  # torch, onnx or trt: that the file be of its kind
     device: str = "auto"
     precision: str = "fp32"
     threads: int | None = None

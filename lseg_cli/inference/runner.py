@@ -16,14 +16,14 @@ import numpy as np
 from lseg_cli import __version__
 from lseg_cli.contract import Engine
 from lseg_cli.data.images import PictureError, Source, find_images, read_image
-from lseg_cli.data.labels import parse_labels
+from lseg_cli.data.vocabulary import open_labels
 from lseg_cli.errors import DataError, LsegError
+from lseg_cli.inference.embedding import embed_label_set
 from lseg_cli.inference.job import SegmentJob
 from lseg_cli.inference.names import output_names
 from lseg_cli.inference.segmenter import Segmentation, Segmenter, stopwatch
 from lseg_cli.inference.writers import Done, Failed, OutputFolder
 from lseg_cli.model.embedding_cache import EmbeddingCache
-from lseg_cli.model.text import embed_labels, encoder_sha256
 
 _PACKAGES = ("numpy", "opencv-python", "opencv-python-headless", "pillow", "torch", "timm", "onnxruntime", "tensorrt")
 
@@ -72,27 +72,23 @@ class Run:
         """
         self._start = time.perf_counter()
         self.job = job
-        self.labels, self.notices = parse_labels(job.labels)
+        self.labels, self.notices = open_labels(job.labels)
         size = parse_size(job.imgsz)
         self.folder = OutputFolder(Path(job.out), self.labels, job.save)
         self.folder.check(job.overwrite)
         self._sources = find_images(job.inputs)
         self.summary = Summary(len(self._sources))
         self.engine = open_engine(job.model, job.device, job.precision, job.threads)
-        config = self.engine.spec.model.text
-        self._text = config.model_copy(update={"templates": job.templates or config.templates})
-        cache = EmbeddingCache()
-        embeddings, notices = embed_labels(self.labels.prompts, self._text, cache)
-        self.notices += notices
-        self._text_sha256 = encoder_sha256(self._text, cache)
+        embedded = embed_label_set(self.labels, self.engine.spec.model.text, job.templates, EmbeddingCache())
+        self.notices += embedded.notices
+        self._text = embedded.encoder
         needs_confidence = job.min_confidence > 0 or "conf" in job.save
         threads = job.threads or os.cpu_count() or 1
-        self._segmenter = Segmenter(self.engine, embeddings, size, needs_confidence, threads)
+        self._segmenter = Segmenter(self.engine, embedded.vectors, size, needs_confidence, threads)
 
     def __enter__(self) -> "Run":
         """Makes the output folder."""
-        encoder = self._text.model_dump(mode="json") | {"sha256": self._text_sha256}
-        self.folder.begin({"encoder": encoder, "templates": self._text.templates})
+        self.folder.begin({"encoder": self._text.model_dump(mode="json"), "templates": self._text.templates})
         return self
 
     def __exit__(

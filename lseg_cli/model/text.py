@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lseg_cli.config import TextConfig
 from lseg_cli.errors import LsegError, MismatchError
-from lseg_cli.model.clip_files import encoder_key
+from lseg_cli.model.clip_files import HF_HUB, LOCAL_DIR, architecture, encoder_key
 from lseg_cli.model.embedding_cache import Embedding, EmbeddingCache
 
 if TYPE_CHECKING:
@@ -94,6 +94,35 @@ def encoder_sha256(config: TextConfig, cache: EmbeddingCache | None = None) -> s
     """
     known = config.sha256 or (cache.encoder_sha256(encoder_key(config)) if cache else "")
     return known or _open(config, cache).sha256
+
+
+def named_encoder(name: str) -> TextConfig:
+    """The text encoder of a name alone: 'words', or open_clip's 'ViT-B-32-quickgelu/openai', 'hf-hub:…', 'local-dir:…'.
+
+    After the first slash stands a tag of open_clip or the path of a file.
+
+    Raises:
+        LsegError: open_clip knows no such encoder.
+        MissingError: it is one of the hub's, and cannot be fetched.
+    """
+    if name == "words":
+        from lseg_cli.model.word_table import WordTable  # noqa: PLC0415  reads a table of some megabytes
+
+        return TextConfig(kind="words", name=name, width=WordTable.open().width)
+    architecture_name, _, pretrained = (name, "", "") if name.startswith((HF_HUB, LOCAL_DIR)) else name.partition("/")
+    width = architecture(architecture_name)["embed_dim"]
+    return TextConfig(kind="open_clip", name=architecture_name, pretrained=pretrained, width=width)
+
+
+def spelled_out(prompts: Sequence[Sequence[str]], config: TextConfig) -> list[str]:
+    """Notices on words that are not in the word table; an encoder of another kind reads any."""
+    if config.kind != "words":
+        return []
+    from lseg_cli.model.word_table import WordTable  # noqa: PLC0415  reads a table of some megabytes
+
+    table = WordTable.open(Path(config.pretrained) if config.pretrained else None)
+    words = dict.fromkeys(word for text in chain.from_iterable(prompts) for word in table.unknown(text))
+    return [f"'{word}' is not in the word table: its embedding is put together from its spelling." for word in words]
 
 
 def embed_labels(

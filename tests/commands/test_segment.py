@@ -230,6 +230,8 @@ class TestARun:
             (["-l", LABELS, "--imgsz", "100x64"], 2, "sides must be multiples of 32"),
             (["-l", LABELS, "--save", "svg"], 2, "--save svg is not known"),
             (["-l", LABELS, "-m", "nowhere"], 2, "There is no model 'nowhere'"),
+            (["-l", LABELS, "--engine", "caffe"], 2, "The engine 'caffe' is not known; choose auto, torch, onnx, trt."),
+            (["-l", LABELS, "--engine", "onnx"], 5, "is of the kind .safetensors, and --engine onnx runs .onnx files"),
             (["-l", LABELS, "-d", "cuda:9"], 6, "The device 'cuda:9' is not here"),
             (["-l", LABELS, "--precision", "fp16", "-d", "cpu"], 6, "fp16 needs a CUDA device"),
             (["-l", LABELS, "--template", "no place"], 2, "has no place for the label"),

@@ -12,7 +12,7 @@ from lseg_cli.config import PRESETS, TextConfig
 from lseg_cli.errors import LsegError, MismatchError, MissingError
 from lseg_cli.model.clip_text import ClipTextEncoder
 from lseg_cli.model.embedding_cache import Embedding, EmbeddingCache
-from lseg_cli.model.text import embed_labels, encoder_sha256, open_encoder
+from lseg_cli.model.text import embed_labels, encoder_sha256, named_encoder, open_encoder, spelled_out
 from lseg_cli.model.word_table import WordTable
 
 CLIP = TextConfig(kind="open_clip", name="ViT-B-32-quickgelu", pretrained="openai", width=8)
@@ -220,3 +220,25 @@ def test_with_everything_cached_neither_torch_nor_open_clip_is_imported(tmp_path
     cache.remember_encoder([CLIP.name, CLIP.pretrained], "ab" * 32)
     env = {**os.environ, "LSEG_CACHE": str(tmp_path), "PYTHONPATH": "."}
     subprocess.run([sys.executable, "-c", CACHED_RUN], env=env, check=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "architecture", "pretrained"),
+    [
+        ("ViT-B-32-quickgelu/openai", "ViT-B-32-quickgelu", "openai"),
+        ("ViT-B-32-quickgelu//data/weights.pt", "ViT-B-32-quickgelu", "/data/weights.pt"),
+        ("ViT-B-32", "ViT-B-32", ""),
+    ],
+)
+def test_an_encoder_can_be_named(name: str, architecture: str, pretrained: str) -> None:
+    assert named_encoder(name) == TextConfig(kind="open_clip", name=architecture, pretrained=pretrained, width=512)
+
+
+def test_the_word_table_can_be_named() -> None:
+    assert named_encoder("words") == PRESETS["lseg-tiny"].text
+
+
+def test_words_that_are_spelled_out_are_told_once() -> None:
+    (notice,) = spelled_out([["zorblax sky"], ["sky", "zorblax"]], PRESETS["lseg-tiny"].text)
+    assert "'zorblax' is not in the word table" in notice
+    assert spelled_out([["zorblax"]], CLIP) == []

@@ -1,0 +1,115 @@
+"""`lseg labels`: label sets compiled into vocabularies, checked and listed."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lseg_cli.commands import options
+from lseg_cli.console.facts import show_table
+from lseg_cli.console.labels import show_check, show_vocabulary
+from lseg_cli.console.terminal import Console
+from lseg_cli.inference.job import SegmentJob  # noqa: TID253  imports nothing
+
+if TYPE_CHECKING:
+    from lseg_cli.config import TextConfig
+
+labels_app = typer.Typer(
+    name="labels", help="Label sets: compile them into a vocabulary, check them, list them.", no_args_is_help=True
+)
+
+Spec = Annotated[
+    str, typer.Argument(metavar="LABELS", help="A file of labels, a vocabulary, or words as for segment --labels.")
+]
+Vocabulary = Annotated[
+    Path, typer.Option("-o", "--out", metavar="FILE", show_envvar=False, help="The .safetensors file to write.")
+]
+TextEncoder = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME[/TAG]",
+        show_envvar=False,
+        help="Rather than the model's: words, or one of open_clip's such as ViT-B-32-quickgelu/openai.",
+    ),
+]
+
+
+@labels_app.command("compile")
+def compile_labels(
+    labels: Spec,
+    *,
+    out: Vocabulary,
+    model: options.Model = SegmentJob.model,
+    text_encoder: TextEncoder = None,
+    template: options.Template = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Compile labels into a vocabulary: names, prompts, colours and embeddings. Used wherever labels are.
+
+    Example: lseg labels compile street.yaml -o street.vocab.safetensors
+    """
+    from lseg_cli.data.vocabulary import open_labels  # noqa: PLC0415  numpy
+    from lseg_cli.inference.embedding import compile_vocabulary, write_vocabulary
+    from lseg_cli.model.embedding_cache import EmbeddingCache
+
+    chosen, notices = open_labels(_as_labels(labels))
+    vocabulary, more = compile_vocabulary(chosen, _encoder(model, text_encoder, template), EmbeddingCache())
+    write_vocabulary(vocabulary, out)
+    show_vocabulary(out, vocabulary, notices + more, Console(quiet, json_lines=json))
+
+
+@labels_app.command("check")
+def check(
+    labels: Spec,
+    *,
+    model: options.Model = SegmentJob.model,
+    text_encoder: TextEncoder = None,
+    template: options.Template = None,
+    json: options.Json = False,
+) -> None:
+    """Tell what is odd about labels: near-duplicates, text that is cut, empty entries, a lone label.
+
+    Example: lseg labels check "sky,road,street,other"
+    """
+    from lseg_cli.inference.embedding import check_labels
+    from lseg_cli.model.embedding_cache import EmbeddingCache
+
+    encoder = _encoder(model, text_encoder, template)
+    show_check(*check_labels(_as_labels(labels), encoder, EmbeddingCache()), json)
+
+
+@labels_app.command("list")
+def list_labels(labels: Spec, json: options.Json = False) -> None:
+    """List labels with their ids, prompts and colours.
+
+    Example: lseg labels list street.yaml
+    """
+    from lseg_cli.data.vocabulary import open_labels  # noqa: PLC0415  numpy
+    from lseg_cli.inference.palette import colors
+
+    chosen, _ = open_labels(_as_labels(labels))
+    rows = [
+        {
+            "id": label.id,
+            "name": label.name,
+            "color": "#" + bytes(color).hex(),
+            "prompts": list(label.prompts) if json else " | ".join(label.prompts),
+        }
+        for label, color in zip(chosen.labels, colors(chosen), strict=True)
+    ]
+    show_table(rows, json)
+
+
+def _as_labels(text: str) -> str:
+    """A file may be named without an @, for here the labels are mostly in one."""
+    is_file = len(text) < 4096 and "\0" not in text and Path(text).is_file()
+    return "@" + text.replace(",", "\\,") if is_file else text
+
+
+def _encoder(model: str, text_encoder: str | None, template: list[str] | None) -> "TextConfig":
+    from lseg_cli.model.text import named_encoder
+    from lseg_engines.description import text_encoder_of
+
+    config = named_encoder(text_encoder) if text_encoder else text_encoder_of(model)
+    return config.model_copy(update={"templates": tuple(template or config.templates)})

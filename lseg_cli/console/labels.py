@@ -1,0 +1,35 @@
+"""`lseg labels` as it is seen."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lseg_cli.console.terminal import Console
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lseg_cli.data.labels import LabelSet
+    from lseg_cli.data.vocabulary import Vocabulary
+
+
+def show_vocabulary(path: Path, vocabulary: "Vocabulary", notices: "Sequence[str]", console: Console) -> None:
+    """What was compiled, and what is odd about it."""
+    for notice in notices:
+        console.note(f"Note: {notice}")
+    encoder, count = vocabulary.encoder, len(vocabulary.labels)
+    console.note(f"{path}: {count} labels, embedded by {encoder.name} (width {encoder.width}).")
+    facts = {"file": str(path), "labels": count, "encoder": encoder.model_dump(mode="json"), "notices": list(notices)}
+    console.event("compiled", facts)
+
+
+def show_check(labels: "LabelSet", notices: "Sequence[str]", as_json: bool) -> None:
+    """Notices on stdout, for they are the result: a line for each, or one JSON object."""
+    if as_json:
+        sys.stdout.write(json.dumps({"labels": len(labels.labels), "notices": list(notices)}, indent=2) + "\n")
+        return
+    for notice in notices:
+        sys.stdout.write(f"{notice}\n")
+    summary = f"{len(notices)} to look at" if notices else "nothing odd"
+    sys.stdout.write(f"{len(labels.labels)} labels: {summary}.\n")

@@ -1,0 +1,107 @@
+"""A compiled vocabulary: labels that bring their embeddings, in one `.safetensors` file. No text encoder is needed.
+
+The file holds `embeddings` float32 (N, C), rows of length 1, and in its metadata, as JSON, the labels (id, name,
+prompts, colour) and the text encoder that made them: its name, hash, width and the templates. It fits every model that
+reads labels with this encoder, and no other.
+"""
+
+import hashlib
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from numpy.typing import NDArray
+from pydantic import ConfigDict, ValidationError
+
+from lseg_cli.config import TextConfig
+from lseg_cli.contract import METADATA_PREFIX
+from lseg_cli.data.labels import LabelSet, parse_labels, single_file
+from lseg_cli.errors import LsegError, MismatchError
+
+SUFFIX = ".safetensors"
+VOCABULARY_KEY = METADATA_PREFIX + "vocabulary"
+
+_TENSOR = "embeddings"
+_LENGTH_SLACK = 1e-3  # of a unit vector in float32
+
+
+class Vocabulary(LabelSet):
+    """A label set with its embeddings, and the text encoder that made them: its `sha256` is always known."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    encoder: TextConfig
+    embeddings: NDArray[np.float32]  # (N, C), unit length
+
+    def digest(self) -> str:
+        """As of any label set, and over the embeddings, which decide what a mask says as well."""
+        return hashlib.sha256(super().digest().encode() + self.embeddings.tobytes()).hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """The file's content."""
+        facts = self.model_dump_json(exclude={"embeddings"})
+        return safetensors.numpy.save({_TENSOR: np.ascontiguousarray(self.embeddings)}, {VOCABULARY_KEY: facts})
+
+
+def open_labels(text: str) -> tuple[LabelSet, list[str]]:
+    """What stands behind `--labels`: a compiled vocabulary, with or without an @, or all that `parse_labels` takes.
+
+    Returns:
+        The labels, a `Vocabulary` where they were compiled, and notices.
+
+    Raises:
+        LsegError: as `parse_labels`.
+        MismatchError: a vocabulary's file is damaged, or is none.
+    """
+    path = single_file(text)
+    if path is not None and path.suffix.lower() == SUFFIX:
+        return read_vocabulary(path), []
+    return parse_labels(text)
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """The vocabulary of a file that `lseg labels compile` wrote.
+
+    Raises:
+        LsegError: it cannot be read.
+        MismatchError: it is damaged, or no vocabulary.
+    """
+    try:
+        data = path.expanduser().read_bytes()
+    except (OSError, ValueError, RuntimeError) as error:  # the last: no such user in ~user
+        reason = getattr(error, "strerror", None) or error
+        raise LsegError(
+            f"The vocabulary '{path}' cannot be read ({reason}); give the path of an existing file."
+        ) from error
+    try:
+        embeddings = safetensors.numpy.load(data).get(_TENSOR)
+        facts = _metadata(data).get(VOCABULARY_KEY)
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise MismatchError(f"{path} is damaged: it is no whole safetensors file; compile the labels again.") from error
+    if facts is None or embeddings is None:
+        raise MismatchError(f"{path} is no vocabulary: `lseg labels compile` did not write it.")
+    try:
+        vocabulary = Vocabulary.model_validate({**json.loads(facts), _TENSOR: embeddings})
+    except (ValidationError, LsegError, ValueError, TypeError) as error:
+        raise MismatchError(f"{path} is damaged, or of another version; compile the labels again.") from error
+    wanted = (len(vocabulary.labels), vocabulary.encoder.width)
+    if embeddings.dtype != np.float32 or embeddings.shape != wanted or not vocabulary.encoder.sha256:
+        raise MismatchError(
+            f"{path} is damaged: its embeddings are {embeddings.dtype} {embeddings.shape}, and its labels need float32 "
+            f"{wanted}; compile the labels again."
+        )
+    # Written so that what is not a number fails.
+    if not (np.abs(np.linalg.norm(embeddings, axis=1) - 1) < _LENGTH_SLACK).all():
+        raise MismatchError(f"{path} is damaged: some embedding has not length 1; compile the labels again.")
+    return vocabulary
+
+
+def _metadata(data: bytes) -> dict[str, Any]:
+    """Of a safetensors file that was found whole; `safetensors.numpy.load` keeps it to itself."""
+    (length,) = struct.unpack("<Q", data[:8])
+    metadata: dict[str, Any] = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+    return metadata
