@@ -70,15 +70,9 @@ def _of_safetensors(path: Path) -> Facts:
 
 
 def _of_onnx(path: Path) -> Facts:
-    import onnx  # noqa: PLC0415  not needed for the other kind
-    from google.protobuf.message import DecodeError  # noqa: PLC0415
+    from lseg_engines.onnx_header import read_onnx  # noqa: PLC0415  not needed for the other kinds
 
-    try:
-        graph = onnx.load(path, load_external_data=False)
-    except DecodeError as error:
-        raise MismatchError(f"{path} is damaged: it is no whole ONNX graph.") from error
-    metadata = {prop.key: prop.value for prop in graph.metadata_props}
-    spec = GraphSpec.from_metadata(metadata, str(path))
+    graph, spec, metadata = read_onnx(path)
     values = {
         value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
         for value in (*graph.graph.input, *graph.graph.output)

@@ -9,6 +9,7 @@ from lseg_cli.commands import options
 from lseg_cli.console.exporting import show_export
 from lseg_cli.console.terminal import Console
 from lseg_cli.errors import LsegError
+from lseg_cli.files import staged
 from lseg_export.options import ExportOptions  # noqa: TID253  imports nothing
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def export(  # noqa: PLR0913, PLR0917  an option is a parameter
     """
     from lseg_cli.inference.runner import parse_size
     from lseg_engines.opener import find_model
-    from lseg_export.onnx_file import export_onnx, staged
+    from lseg_export.onnx_file import export_onnx
 
     size = parse_size(imgsz)
     job = ExportOptions((size, size) if isinstance(size, int) else size, dynamic_size, precision, opset)

@@ -14,7 +14,8 @@ from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 from lseg_cli.config import ModelConfig
 from lseg_cli.contract import Engine
 from lseg_cli.errors import DataError, LsegError, MismatchError, MissingError
-from lseg_cli.model.checkpoint import file_sha256, save_model
+from lseg_cli.files import file_sha256
+from lseg_cli.model.checkpoint import save_model
 from lseg_cli.model.lseg import build
 from lseg_engines.onnx_engine import OnnxEngine
 from lseg_engines.opener import find_model, kind_of, open_engine
