@@ -1,6 +1,7 @@
 """What a TensorRT engine is asked to be. Imports next to nothing, for the command line reads its defaults first."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class BuildOptions:
         is_hardware_compatible: every GPU from Ampere on runs the engine (TensorRT only).
     """
 
-    flavour: str
+    flavour: Literal["trt", "rtx"]
     max_batch: int = 4
     max_labels: int = 256
     opt_batch: int = 1

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lseg_cli.config import ModelConfig
-from lseg_cli.contract import CONFIG_KEY, METADATA_PREFIX, PRECISION_KEY, GraphSpec
+from lseg_cli.contract import CONFIG_KEY, METADATA_PREFIX, PRECISION_KEY
 from lseg_cli.errors import MismatchError
 from lseg_engines.opener import kind_of
 
