@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+USUAL_LABELS = 32
+
 
 @dataclass(frozen=True)
 class BuildOptions:
@@ -12,8 +14,8 @@ class BuildOptions:
         flavour: 'trt' or 'rtx'.
         max_batch: most pictures at once.
         max_labels: most labels at once.
-        opt_batch: number of pictures that the engine is tuned for.
-        opt_labels: number of labels that the engine is tuned for.
+        opt_batch: number of pictures that the engine is tuned for; None: one.
+        opt_labels: number of labels that the engine is tuned for; None: 32, or fewer if it takes no more.
         max_side_px: longest side of a picture, for a graph of any size; None: the length the model was trained for.
         workspace_gib: most memory that a layer may take for itself; None: as TensorRT decides.
         opt_level: how long to search for fast kernels, 0 to 5; None: as TensorRT decides.
@@ -27,8 +29,8 @@ class BuildOptions:
     flavour: Literal["trt", "rtx"]
     max_batch: int = 4
     max_labels: int = 256
-    opt_batch: int = 1
-    opt_labels: int = 32
+    opt_batch: int | None = None
+    opt_labels: int | None = None
     max_side_px: int | None = None
     workspace_gib: float | None = None
     opt_level: int | None = None
@@ -37,3 +39,14 @@ class BuildOptions:
     is_tf32: bool = False
     is_version_compatible: bool = False
     is_hardware_compatible: bool = False
+
+    @property
+    def batches(self) -> tuple[int, int, int]:
+        """The least, the tuned and the largest number of pictures."""
+        return 1, 1 if self.opt_batch is None else self.opt_batch, self.max_batch
+
+    @property
+    def labels(self) -> tuple[int, int, int]:
+        """The least, the tuned and the largest number of labels."""
+        usual = min(USUAL_LABELS, self.max_labels)
+        return 1, usual if self.opt_labels is None else self.opt_labels, self.max_labels

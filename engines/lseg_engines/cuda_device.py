@@ -49,7 +49,7 @@ class CudaDevice:
         self.name = wanted
         self.gpu: Gpu = gpus[here.index(wanted)]
         self._device = torch.device(wanted)
-        self._stream = torch.cuda.Stream(self._device)
+        self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]  # PyTorch names no types here
         self.stream = int(self._stream.cuda_stream)
 
     @contextmanager

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from lseg_cli.config import ModelConfig
 from lseg_cli.contract import CONFIG_KEY, METADATA_PREFIX, PRECISION_KEY
 from lseg_cli.errors import MismatchError
+from lseg_engines.engine_sidecar import check_is_of, read_sidecar
 from lseg_engines.opener import kind_of
 
 Facts = dict[str, Any]
@@ -22,7 +23,7 @@ def describe(path: Path) -> Facts:
     """Facts by name, in the order to show them; every value fits into JSON.
 
     Args:
-        path: of a `.safetensors` or `.onnx` model.
+        path: of a `.safetensors`, `.onnx` or `.engine` model.
 
     Raises:
         MismatchError: the file is no model of this tool, or damaged.
@@ -30,7 +31,7 @@ def describe(path: Path) -> Facts:
     """
     kind = kind_of(path)
     facts = {"file": str(path), "kind": kind, "size_mb": round(path.stat().st_size / 1e6, 1)}
-    return facts | (_of_onnx(path) if kind == "onnx" else _of_safetensors(path))
+    return facts | _READERS[kind](path)
 
 
 def _of_model(config: ModelConfig) -> Facts:
@@ -85,3 +86,31 @@ def _of_onnx(path: Path) -> Facts:
         "model_sha256": spec.model_sha256,
         "written_by": f"lseg {metadata.get(f'{METADATA_PREFIX}version', '?')}",
     }
+
+
+def _of_engine(path: Path) -> Facts:
+    """From the sidecar, which must be that of the engine."""
+    sidecar = read_sidecar(path)
+    check_is_of(sidecar, path)
+    build = sidecar.build
+    least, tuned, most = zip(*build.profiles.values(), strict=True)
+    names = list(build.profiles)
+    return _of_model(build.spec.model) | {
+        "precision": build.precision,
+        "found_precisions": sidecar.found_precisions and list(sidecar.found_precisions),
+        "tensorrt": f"{sidecar.flavour.title} {build.version}",
+        "runs_on": [f"SM{sm}" for sm in build.sm] or "every GPU from Ampere on",
+        "built_on": build.gpu or "a machine without a GPU",
+        "least": dict(zip(names, map(list, least), strict=True)),
+        "tuned": dict(zip(names, map(list, tuned), strict=True)),
+        "most": dict(zip(names, map(list, most), strict=True)),
+        "onnx": build.onnx,
+        "onnx_sha256": build.onnx_sha256,
+        "onnx_check": build.onnx_check and build.onnx_check.model_dump(),
+        "engine_check": sidecar.engine_check and sidecar.engine_check.model_dump(),
+        "model_sha256": build.spec.model_sha256,
+        "written_by": sidecar.written_by,
+    }
+
+
+_READERS = {"safetensors": _of_safetensors, "onnx": _of_onnx, "engine": _of_engine}

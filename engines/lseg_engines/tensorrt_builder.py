@@ -17,10 +17,19 @@ from lseg_cli import __version__
 from lseg_cli.config import SIZE_MULTIPLE
 from lseg_cli.contract import PRECISION_KEY, GraphSpec
 from lseg_cli.errors import LsegError, MismatchError, MissingError
-from lseg_cli.files import file_sha256
+from lseg_cli.files import file_sha256, staged
 from lseg_engines.build_options import BuildOptions
 from lseg_engines.build_progress import Report, make_monitor
-from lseg_engines.engine_sidecar import BuildRecord, Check, Shapes, Sidecar, make_tie, write_sidecar
+from lseg_engines.engine_sidecar import (
+    BuildRecord,
+    Check,
+    Shapes,
+    Sidecar,
+    make_tie,
+    onnx_of,
+    read_sidecar,
+    write_sidecar,
+)
 from lseg_engines.nvidia_driver import find_gpus
 from lseg_engines.onnx_header import read_onnx
 from lseg_engines.tensorrt_flavour import FLAVOURS, Flavour, Session
@@ -88,6 +97,23 @@ def build_engine(
     return sidecar
 
 
+def rebuild_engine(path: Path) -> None:
+    """Builds an engine again, with the options it was built with, for the TensorRT and the GPU that are here.
+
+    Raises:
+        MismatchError: its ONNX file is not here any more, or is another one.
+        LsegError: as `build_engine`.
+    """
+    old = read_sidecar(path)
+    build, onnx = old.build, onnx_of(old, path)
+    here = tuple(gpu.sm for gpu in find_gpus())
+    options = build.options
+    if options.sm and not set(here) <= set(options.sm):
+        options = replace(options, sm=tuple(sorted({*options.sm, *here})))
+    with staged(path) as draft:
+        build_engine(onnx, draft, options, lambda _phase, _share: True, build.onnx, build.onnx_check)
+
+
 def open_session(options: BuildOptions) -> Session:
     """A flavour that can build here what is asked for; tells what cannot be before anything takes time.
 
@@ -124,11 +150,8 @@ def _check_options(flavour: Flavour, options: BuildOptions) -> None:
 
 
 def _check_counts(options: BuildOptions) -> None:
-    for name, opt, most in (
-        ("batch", options.opt_batch, options.max_batch),
-        ("labels", options.opt_labels, options.max_labels),
-    ):
-        if not 1 <= opt <= most:
+    for name, (least, opt, most) in (("batch", options.batches), ("labels", options.labels)):
+        if not least <= opt <= most:
             raise LsegError(f"--opt-{name} {opt} does not lie between 1 and --max-{name} {most}.")
 
 
@@ -146,11 +169,9 @@ def make_profiles(spec: GraphSpec, options: BuildOptions) -> dict[str, Shapes]:
         (side, side, side) if side else (SIZE_MULTIPLE, min(tuned, longest), longest)
         for side in (spec.height_px, spec.width_px)
     )
-    batches = (1, options.opt_batch, options.max_batch)
-    labels = (1, options.opt_labels, options.max_labels)
-    least, opt, most = ((batches[at], heights[at], widths[at], 3) for at in range(3))
-    width = spec.model.text.width
-    return {"image": (least, opt, most), "text": ((labels[0], width), (labels[1], width), (labels[2], width))}
+    least, opt, most = ((*sides, 3) for sides in zip(options.batches, heights, widths, strict=True))
+    few, usual, many = ((count, spec.model.text.width) for count in options.labels)
+    return {"image": (least, opt, most), "text": (few, usual, many)}
 
 
 def _build(session: Session, onnx_path: Path, build: BuildRecord, options: BuildOptions, report: Report) -> Any:

@@ -5,8 +5,8 @@ tensors of PyTorch that are allocated once per shape; from the second run of a s
 Only what is asked for comes back: a mask leaves its logits on the GPU.
 
 Few label counts are enough for the engine: it is given some more labels, copies of the first one, up to the next count
-of `BUCKETS`. Copies change no other label's logits, for the regulariser's maximum over labels stays the same; embeddings
-of zeros would. The mask and the confidence are made free of the copies afterwards.
+of `BUCKETS`. Copies change no other label's logits, for the regulariser's maximum over labels stays the same, which
+embeddings of zeros would change. The mask and the confidence are made free of the copies afterwards.
 """
 
 import mmap
