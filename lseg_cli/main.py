@@ -1,7 +1,9 @@
 """The command line `lseg`: registers commands, and turns what goes wrong into one sentence and its exit code."""
 
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -63,7 +65,17 @@ def run(args: Sequence[str] | None = None) -> NoReturn:
         args: of the command line, without the program; None: the process's own.
     """
     arguments = sys.argv[1:] if args is None else list(args)
-    sys.exit(_run(arguments))
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = _run(arguments)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    sys.exit(code)
+
+
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    """As Ctrl-C does, so that what tidies up behind itself does so."""
+    sys.exit(128 + number)
 
 
 def _run(arguments: list[str]) -> int:

@@ -174,12 +174,13 @@ def verify_engine(
     from lseg_cli.evaluation.parity import check, compare, count_corners, summarize
     from lseg_engines.engine_precision import check_precisions
     from lseg_engines.engine_sidecar import Check, IncompatibleEngineError, write_sidecar
+    from lseg_engines.nvidia_driver import find_gpus
     from lseg_engines.tensorrt_engine import TensorrtEngine
 
     try:
         engine = TensorrtEngine.open(draft)
     except (MissingError, IncompatibleEngineError) as error:
-        console.note(f"The engine was not run here: {error}")
+        console.note(f"The engine was not run: {error}" if find_gpus() else "Not run: here is no NVIDIA GPU.")
         return sidecar
     found = engine.find_precisions()
     check_precisions(found, engine.precision)

@@ -67,6 +67,14 @@ VersionCompatible = Annotated[
 HardwareCompatible = Annotated[
     bool, typer.Option("--hardware-compatible", show_envvar=False, help="--trt: every GPU from Ampere on runs it.")
 ]
+Rebuild = Annotated[
+    str,
+    typer.Option(
+        metavar="WHEN",
+        show_envvar=False,
+        help="never, or auto: a TensorRT engine that does not fit this GPU or version is built again.",
+    ),
+]
 
 
 def choose_flavour(trt: bool, rtx: bool) -> Literal["trt", "rtx"] | None:
@@ -90,3 +98,14 @@ def parse_sm(text: str | None) -> tuple[int, ...]:
     if not all(part.isdecimal() for part in parts if part):
         raise LsegError(f"--sm {text!r} names no compute capabilities; write them as 75,86,89.")
     return tuple(dict.fromkeys(int(part) for part in parts if part))
+
+
+def parse_rebuild(text: str) -> bool:
+    """`auto` -> True, `never` -> False.
+
+    Raises:
+        LsegError: something else.
+    """
+    if text not in ("auto", "never"):
+        raise LsegError(f"--rebuild {text!r} cannot be; it is auto or never.")
+    return text == "auto"

@@ -96,7 +96,6 @@ def export(  # noqa: PLR0913, PLR0917  an option is a parameter
             flavour=flavour,
             max_batch=max_batch,
             max_labels=max_labels,
-            max_side_px=max(job.size) if job.size else None,
             workspace_gib=workspace,
             opt_level=opt_level,
             timing_cache=timing_cache,

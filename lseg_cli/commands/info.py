@@ -7,7 +7,9 @@ import typer
 from lseg_cli.commands import options
 from lseg_cli.console.facts import show_facts
 
-File = Annotated[str, typer.Argument(metavar="FILE", help="The bundled model's name, a .safetensors or an .onnx file.")]
+File = Annotated[
+    str, typer.Argument(metavar="FILE", help="The bundled model's name, a .safetensors, .onnx or .engine file.")
+]
 
 
 def info(file: File, json: options.Json = False) -> None:
