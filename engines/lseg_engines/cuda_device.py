@@ -62,15 +62,15 @@ class CudaDevice:
         """Memory for a tensor."""
         return torch.empty(shape, dtype=dtype, device=self._device)
 
-    def capture(self, enqueue: Callable[[], None]) -> Callable[[], None] | None:
+    def capture(self, enqueue: Callable[[], bool]) -> Callable[[], None] | None:
         """What `enqueue` puts on the stream, as a graph to launch again; None if it cannot be captured."""
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph, stream=self._stream):
-                enqueue()
+            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+                is_done = enqueue()
         except RuntimeError:
             return None
-        return graph.replay
+        return graph.replay if is_done else None
 
     def fetch(self, tensors: dict[str, Tensor]) -> dict[str, NDArray[np.generic]]:
         """Copies of tensors on the host, made once all that was put on the stream is done."""

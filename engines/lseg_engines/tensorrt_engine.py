@@ -205,13 +205,13 @@ class TensorrtEngine:
         if self._replay is not None:
             self._replay()
         else:
-            self._enqueue()
+            self._require(self._enqueue(), "the run")
         self._runs += 1
         if self._runs == 1 and self._cache_file is not None:
             self._cache_file.save(self._cache)
 
-    def _enqueue(self) -> None:
-        self._require(self._context.execute_async_v3(self._device.stream), "the run")
+    def _enqueue(self) -> bool:
+        return bool(self._context.execute_async_v3(self._device.stream))
 
     def _result(self, name: str, count: int) -> Tensor:
         """An output without the copies of labels."""

@@ -15,8 +15,8 @@ from lseg_engines.nvidia_driver import Gpu, find_gpus
 
 FlavourKey = Literal["trt", "rtx"]
 
-# What either says on a machine without a GPU, where it is neither an error nor news.
-_NOISE = ("cudaError 35", "Thread context has not been set", "Unable to determine GPU memory usage")
+# What either says on a machine without a GPU, where it is no error.
+_NOISE = ("cudaError 35", "Thread context has not been set")
 _CAUSE = re.compile(r"Error Code \d+: [^(]*\((?P<cause>.*)\)\s*$", re.DOTALL)
 _PLACE = re.compile(r"^\[[^]]*\]\s*|\.?\s+In \S+ at /\S+$")
 
@@ -126,7 +126,7 @@ class Session:
         return tidy(self._errors[-1]) if self._errors else "it does not say why"
 
     def _make_log(self) -> Any:
-        trt, errors = self.trt, self._errors
+        trt, errors, noise = self.trt, self._errors, () if find_gpus() else _NOISE
         bad = (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR)
 
         class Log(trt.ILogger):  # type: ignore[misc, name-defined]  # the class is of whichever module was loaded
@@ -136,7 +136,7 @@ class Session:
                 trt.ILogger.__init__(self)
 
             def log(self, severity: Any, message: str) -> None:
-                if severity in bad and not any(noise in message for noise in _NOISE):
+                if severity in bad and not any(each in message for each in noise):
                     errors.append(message)
 
         return Log()

@@ -93,7 +93,7 @@ class HostDevice(CudaDevice):
     def empty(self, shape: Dims, dtype: torch.dtype) -> torch.Tensor:
         return torch.full(shape, 77, dtype=dtype)
 
-    def capture(self, enqueue: Callable[[], None]) -> Callable[[], None] | None:
+    def capture(self, enqueue: Callable[[], bool]) -> Callable[[], None] | None:
         if not self.can_capture:
             return None
         self.captured += 1

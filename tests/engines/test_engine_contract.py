@@ -284,7 +284,7 @@ class TestOnnx:
     def test_auto_is_the_cpu_where_there_is_no_gpu(
         self, pyramid_config: ModelConfig, exported: Exporter, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("lseg_engines.onnx_engine._has_nvidia_gpu", lambda: False)
+        monkeypatch.setattr("lseg_engines.onnx_engine.find_gpus", lambda: [])
         assert OnnxEngine.open(exported(pyramid_config, ANY_SIZE)[1]).device == "cpu"
 
     def test_one_size_takes_no_other(self, pyramid_config: ModelConfig, exported: Exporter) -> None:

@@ -58,7 +58,8 @@ def test_reasons_are_without_codes_and_source_files(message: str, reason: str) -
     assert tidy(message) == reason
 
 
-def test_the_last_error_is_kept_and_noise_is_not(machine: World) -> None:
+def test_the_last_error_is_kept_and_noise_is_not(machine: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lseg_engines.tensorrt_flavour.find_gpus", lambda: [])
     session = Session(FLAVOURS["rtx" if "rtx" in machine.trt.__name__ else "trt"])
     severity = machine.trt.ILogger.Severity
     assert session.last_error() == "it does not say why"
@@ -68,6 +69,12 @@ def test_the_last_error_is_kept_and_noise_is_not(machine: World) -> None:
     session.log.log(severity.ERROR, "x (cudaError 35: CUDA driver version is insufficient for CUDA runtime version)")
     session.log.log(severity.INTERNAL_ERROR, "Thread context has not been set! Using global log stream.")
     assert session.last_error() == "The second"
+
+
+def test_a_driver_that_is_too_old_is_no_noise(machine: World) -> None:
+    session = Session(FLAVOURS["rtx" if "rtx" in machine.trt.__name__ else "trt"])
+    session.log.log(machine.trt.ILogger.Severity.ERROR, "Too old (cudaError 35).")
+    assert session.last_error() == "Too old (cudaError 35)"
 
 
 def test_what_a_machine_can_do_is_told(make_machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
