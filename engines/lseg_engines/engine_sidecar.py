@@ -21,6 +21,7 @@ from lseg_engines.build_options import BuildOptions
 from lseg_engines.tensorrt_flavour import FLAVOURS, Flavour
 
 TIE_PREFIX = "lseg:"
+_BEGINNING = 1 << 20  # bytes: TensorRT-RTX 1.7 has the name within the first 4,000
 AMPERE = 80  # the first compute capability, times ten, that a portable engine runs on
 
 Shapes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]  # the least, the tuned and the largest
@@ -120,12 +121,14 @@ def read_sidecar(engine: Path) -> Sidecar:
 
 
 def check_is_of(sidecar: Sidecar, engine: Path) -> None:
-    """Whether a sidecar is that of an engine, byte for byte; reads the whole file.
+    """Whether a sidecar is that of an engine: by the network's name near its beginning, else by the whole file's hash.
 
     Raises:
         MismatchError: it is not.
     """
-    if file_sha256(engine) != sidecar.engine_sha256:
+    with engine.open("rb") as file:
+        has_name = sidecar.tie.encode() in file.read(_BEGINNING)
+    if not has_name and file_sha256(engine) != sidecar.engine_sha256:
         raise MismatchError(_other(engine))
 
 
