@@ -125,8 +125,9 @@ class TensorrtEngine:
 
     def find_precisions(self) -> tuple[str, ...]:
         """The number formats that the engine computes in."""
-        inspector = self._engine.create_engine_inspector()
-        return read_precisions(inspector.get_engine_information(self._session.trt.LayerInformationFormat.JSON))
+        with self._device.active():
+            inspector = self._engine.create_engine_inspector()
+            return read_precisions(inspector.get_engine_information(self._session.trt.LayerInformationFormat.JSON))
 
     def _load(self, path: Path) -> Any:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
@@ -182,7 +183,7 @@ class TensorrtEngine:
         if shapes == self._shapes:
             return
         context = self._context
-        self._shapes, self._replay, self._runs = {}, None, 0
+        self._shapes, self._tensors, self._replay, self._runs = {}, {}, None, 0
         for name, shape in shapes.items():
             self._require(context.set_input_shape(name, shape), f"the shape {shape} of {name}")
         missing = context.infer_shapes()
@@ -229,7 +230,7 @@ class TensorrtEngine:
         """TensorRT tells of a failure by a value alone."""
         if not is_done:
             self._shapes = {}
-            raise DataError(f"TensorRT does not take {what}: {self._session.last_error()}.")
+            raise DataError(f"TensorRT refuses {what}: {self._session.last_error()}.")
 
 
 def bucket(count: int, most: int) -> int:

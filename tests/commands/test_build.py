@@ -19,6 +19,7 @@ from lseg_cli.model.checkpoint import save_model
 from lseg_cli.model.lseg import build
 from lseg_engines.nvidia_driver import find_gpus
 from lseg_export.options import ExportOptions
+from tests.engines.fake_tensorrt import World
 
 Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
 FIXED = ExportOptions(size=(64, 96))
@@ -159,3 +160,34 @@ def test_a_signal_ends_a_build_and_leaves_nothing(
         process.communicate()
     assert process.returncode == code
     assert names(tmp_path) == ["model.onnx"]
+
+
+class TestWithAGpu:
+    """On a stand-in for a GPU and TensorRT: what is built is run as well."""
+
+    def test_an_engine_is_compared_and_looked_at(
+        self, make_machine: Callable[[str], World], onnx_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        make_machine("tensorrt 10.16.1.11")
+        assert lseg("build", "model.onnx", "--trt", "-o", "x.engine", "--max-batch", 1, "--max-labels", 8) == 0
+        assert "The engine was checked against ONNX Runtime at 3 corners: logits within" in capsys.readouterr().err
+        sidecar = json.loads((tmp_path / "x.engine.json").read_text())
+        assert sidecar["found_precisions"] == ["fp32"]
+        assert sidecar["engine_check"]["equal"] > 0.9999
+        assert sidecar["build"]["sm"] == [89]
+
+    def test_another_precision_than_the_graphs_leaves_no_engine(
+        self, make_machine: Callable[[str], World], onnx_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        make_machine("tensorrt 11.4.0.106").formats = "Half"
+        assert lseg("build", "model.onnx", "--trt", "-o", "x.engine") == 7
+        assert "the engine that TensorRT built computes in fp32 and fp16." in capsys.readouterr().err
+        assert "x.engine" not in names(tmp_path)
+
+    def test_an_engine_that_answers_otherwise_is_not_left(
+        self, make_machine: Callable[[str], World], onnx_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        make_machine("tensorrt 11.4.0.106")
+        monkeypatch.setattr("lseg_engines.tensorrt_engine.pad_labels", lambda text, _most: text[::-1].copy())
+        assert lseg("build", "model.onnx", "--trt", "-o", "x.engine", "--max-batch", 1, "--max-labels", 8) == 7
+        assert "x.engine" not in names(tmp_path)

@@ -172,7 +172,7 @@ def test_what_tensorrt_refuses_to_open_is_told(
 def test_a_run_that_fails_costs_one_picture(machine: World, path: Path) -> None:
     engine = TensorrtEngine.open(path)
     machine.refused.add("run")
-    with pytest.raises(DataError, match="TensorRT does not take the run: No run today"):
+    with pytest.raises(DataError, match="TensorRT refuses the run: No run today"):
         engine.run(picture(), words(3), {"mask"})
     machine.refused.clear()
     assert engine.run(picture(), words(3), {"mask"})["mask"].shape == (1, 64, 96)
