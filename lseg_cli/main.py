@@ -1,13 +1,16 @@
 """The command line `lseg`: registers commands, and turns what goes wrong into one sentence and its exit code."""
 
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
 
 from lseg_cli import __version__
 from lseg_cli.commands.bench import bench
+from lseg_cli.commands.build import build
 from lseg_cli.commands.doctor import doctor
 from lseg_cli.commands.export import export
 from lseg_cli.commands.info import info
@@ -29,6 +32,7 @@ app = typer.Typer(
 app.command("segment")(segment)
 app.command("train")(train)
 app.command("export")(export)
+app.command("build")(build)
 app.command("info")(info)
 app.add_typer(labels_app)
 app.command("bench")(bench)
@@ -67,7 +71,17 @@ def run(args: Sequence[str] | None = None) -> NoReturn:
         args: of the command line, without the program; None: the process's own.
     """
     arguments = sys.argv[1:] if args is None else list(args)
-    sys.exit(_run(arguments))
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = _run(arguments)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    sys.exit(code)
+
+
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    """As Ctrl-C does, so that what tidies up behind itself does so."""
+    sys.exit(128 + number)
 
 
 def _run(arguments: list[str]) -> int:

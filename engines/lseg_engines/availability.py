@@ -1,6 +1,5 @@
 """What this machine can run, for `lseg doctor`: tried, not looked up, for a provider that is listed may not load."""
 
-import importlib
 import re
 import time
 import warnings
@@ -14,12 +13,11 @@ from lseg_cli.evaluation.parity import make_pictures
 from lseg_cli.inference.embedding import embed_label_set
 from lseg_cli.inference.segmenter import Segmenter
 from lseg_engines.environment import Check, check_environment
-from lseg_engines.nvidia_driver import find_gpus
 from lseg_engines.opener import BUNDLED, find_model, open_engine
+from lseg_engines.tensorrt_flavour import find_flavours
 
 MAIN_JOB = "segmentation"
 
-_FLAVOURS = (("TensorRT", "tensorrt", "tensorrt"), ("TensorRT-RTX", "tensorrt_rtx", "tensorrt-rtx"))
 _PLACE = re.compile(r"^/\S+:\d+ .*?\) (?=[A-Z])")  # '/src/x.cc:729 void f(const T&) ', before what ONNX Runtime says
 
 
@@ -28,8 +26,8 @@ def check_machine() -> Iterator[Check]:
     yield from check_environment()
     yield from _gpus()
     yield from _providers()
-    for flavour in _FLAVOURS:
-        yield _flavour(*flavour)
+    for found in find_flavours():
+        yield Check(found.title, "ok" if found.runs else "not here", found.version or "not installed", found.reason)
     yield _bundled()
     yield _main_job()
 
@@ -93,21 +91,6 @@ def _try_provider(kind: str) -> None:
     (result,) = session.run(["y"], {"x": np.array([-1, 2], np.float32)})
     if result.tolist() != [0, 2]:
         raise LsegError(f"It answers {result.tolist()} where [0, 2] is right.")
-
-
-def _flavour(title: str, module: str, package: str) -> Check:
-    try:
-        found = str(importlib.import_module(module).__version__)
-    except ModuleNotFoundError:
-        return Check(title, "not here", "not installed", f"pip install {package}")
-    except Exception as error:
-        advice = f"pip install --force-reinstall {package}"
-        return Check(title, "not here", f"installed and does not load: {_reason(error)}", advice)
-    if not find_gpus():
-        return Check(
-            title, "not here", f"{found}, and no NVIDIA GPU to run an engine", "run engines where there is one"
-        )
-    return Check(title, "ok", found)
 
 
 def _bundled() -> Check:

@@ -12,6 +12,7 @@ from lseg_cli.config import PRESETS, ModelConfig, TextConfig
 from lseg_cli.contract import CONFIG_KEY, METADATA_PREFIX, PRECISION_KEY
 from lseg_cli.data.vocabulary import VOCABULARY_KEY, read_vocabulary
 from lseg_cli.errors import MismatchError
+from lseg_engines.engine_sidecar import check_is_of, read_sidecar
 from lseg_engines.opener import BUNDLED, find_model, kind_of
 
 Facts = dict[str, Any]
@@ -23,15 +24,18 @@ def describe(path: Path) -> Facts:
     """Facts by name, in the order to show them; every value fits into JSON.
 
     Args:
-        path: of a `.safetensors` or `.onnx` model, or of a vocabulary.
+        path: of a `.safetensors`, `.onnx` or `.engine` model, or of a vocabulary.
 
     Raises:
         MismatchError: the file is none of this tool, or damaged.
         MissingError: it cannot be read.
     """
     kind: str = kind_of(path)
+    facts: Facts
     if kind == "onnx":
         facts = _of_onnx(path)
+    elif kind == "engine":
+        facts = _of_engine(path)
     else:
         header = _read_header(path)
         is_vocabulary = VOCABULARY_KEY in header.get("__metadata__", {})
@@ -54,6 +58,8 @@ def text_encoder_of(model: str) -> TextConfig:
         from lseg_engines.onnx_header import read_onnx  # noqa: PLC0415  not needed for the other kinds
 
         return read_onnx(path)[1].model.text
+    if kind_of(path) == "engine":
+        return read_sidecar(path).build.spec.model.text
     return _model_config(path, _read_header(path)).text
 
 
@@ -138,4 +144,29 @@ def _of_onnx(path: Path) -> Facts:
         "opset": next(each.version for each in graph.opset_import if each.domain in ("", "ai.onnx")),
         "model_sha256": spec.model_sha256,
         "written_by": f"lseg {metadata.get(f'{METADATA_PREFIX}version', '?')}",
+    }
+
+
+def _of_engine(path: Path) -> Facts:
+    """From the sidecar, which must be that of the engine."""
+    sidecar = read_sidecar(path)
+    check_is_of(sidecar, path)
+    build = sidecar.build
+    least, tuned, most = zip(*build.profiles.values(), strict=True)
+    names = list(build.profiles)
+    return _of_model(build.spec.model) | {
+        "precision": build.precision,
+        "found_precisions": sidecar.found_precisions and list(sidecar.found_precisions),
+        "tensorrt": f"{sidecar.flavour.title} {build.version}",
+        "runs_on": [f"SM{sm}" for sm in build.sm] or "every GPU from Ampere on",
+        "built_on": build.gpu or "a machine without a GPU",
+        "least": dict(zip(names, map(list, least), strict=True)),
+        "tuned": dict(zip(names, map(list, tuned), strict=True)),
+        "most": dict(zip(names, map(list, most), strict=True)),
+        "onnx": build.onnx,
+        "onnx_sha256": build.onnx_sha256,
+        "onnx_check": build.onnx_check and build.onnx_check.model_dump(),
+        "engine_check": sidecar.engine_check and sidecar.engine_check.model_dump(),
+        "model_sha256": build.spec.model_sha256,
+        "written_by": sidecar.written_by,
     }

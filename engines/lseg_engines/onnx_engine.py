@@ -1,9 +1,7 @@
 """The engine that runs an exported `.onnx` file in ONNX Runtime. Neither PyTorch nor a text tower is imported."""
 
 import contextlib
-import ctypes
 import io
-import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
 from lseg_cli.contract import PRECISION_KEY, GraphSpec, Output
 from lseg_cli.errors import DataError, MismatchError, MissingError
+from lseg_engines.nvidia_driver import find_gpus
 
 _SUFFIX = "ExecutionProvider"
 _FATAL = 4  # of ONNX Runtime's severities: what goes wrong is raised here, so it need not be on stderr as well
@@ -149,7 +148,7 @@ def _find_provider(device: str) -> tuple[str, dict[str, str], str]:
     """
     built = {name.removesuffix(_SUFFIX).lower(): name for name in onnxruntime.get_available_providers()}
     if device == "auto":
-        device = "cuda" if "cuda" in built and _has_nvidia_gpu() else "cpu"
+        device = "cuda" if "cuda" in built and find_gpus() else "cpu"
     kind, _, index = device.partition(":")
     if kind not in built or (index and not index.isdecimal()) or (kind == "cpu" and index):
         raise MissingError(
@@ -159,16 +158,6 @@ def _find_provider(device: str) -> tuple[str, dict[str, str], str]:
     if kind not in ("cuda", "tensorrt"):
         return built[kind], {}, kind
     return built[kind], {"device_id": index or "0"}, f"{kind}:{index or 0}"
-
-
-def _has_nvidia_gpu() -> bool:
-    """Asks the driver; PyTorch, which would know as well, takes seconds to import."""
-    count = ctypes.c_int(0)
-    try:
-        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-        return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
-    except OSError:
-        return False
 
 
 def _reason(error: Exception) -> str:

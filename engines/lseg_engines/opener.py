@@ -6,9 +6,10 @@ from typing import Literal
 from lseg_cli.contract import Engine
 from lseg_cli.errors import LsegError, MismatchError, MissingError
 from lseg_cli.weights import WEIGHTS_DIR
+from lseg_engines.engine_sidecar import IncompatibleEngineError, sidecar_path
 
 BUNDLED = "lseg-tiny"
-ModelKind = Literal["safetensors", "onnx"]
+ModelKind = Literal["safetensors", "onnx", "engine"]
 
 _KIND_OF_ENGINE = {"torch": "safetensors", "onnx": "onnx", "trt": "engine"}
 
@@ -24,7 +25,9 @@ def find_model(model: str) -> Path:
     if model == BUNDLED and not path.exists():
         raise MissingError(f"The bundled model {path} is not here; reinstall lseg-cli, or give a file with --model.")
     if not path.is_file():
-        raise LsegError(f"There is no model {model!r}; give {BUNDLED}, or the path of a .safetensors or .onnx file.")
+        raise LsegError(
+            f"There is no model {model!r}; give {BUNDLED}, or the path of a .safetensors, .onnx or .engine file."
+        )
     return path
 
 
@@ -32,7 +35,7 @@ def kind_of(path: Path) -> ModelKind:
     """What a model's file is.
 
     Raises:
-        MismatchError: neither a safetensors nor an ONNX file.
+        MismatchError: neither a safetensors nor an ONNX file, nor a TensorRT engine.
         MissingError: it cannot be read.
     """
     try:
@@ -44,7 +47,12 @@ def kind_of(path: Path) -> ModelKind:
         return "safetensors"
     if head[:1] == b"\x08" and len(head) == 16:  # protobuf's field 1, a number: the version of the format
         return "onnx"
-    raise MismatchError(f"{path} is no model of this tool: it is neither a safetensors nor an ONNX file.")
+    # After the first letter, which tells TensorRT from TensorRT-RTX; or whatever a version of theirs may write.
+    if head[1:4] == b"trt" or sidecar_path(path).is_file():
+        return "engine"
+    raise MismatchError(
+        f"{path} is no model of this tool: it is neither a safetensors nor an ONNX file, nor a TensorRT engine."
+    )
 
 
 def require_engine(model: str, engine: str) -> None:
@@ -71,14 +79,15 @@ def require_engine(model: str, engine: str) -> None:
         )
 
 
-def open_engine(model: str, device: str, precision: str, threads: int | None) -> Engine:
+def open_engine(model: str, device: str, precision: str, threads: int | None, rebuild: bool = False) -> Engine:
     """An engine that is ready to run.
 
     Args:
         model: a bundled model's name or a path.
         device: 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'; for ONNX also what its runtime offers.
-        precision: 'fp32', 'fp16' or 'bf16'; an ONNX file has the one it was exported with.
+        precision: 'fp32', 'fp16' or 'bf16'; an ONNX file and an engine have the one they were exported with.
         threads: of the CPU; None: the runtime's choice.
+        rebuild: build a TensorRT engine again that another TensorRT or another GPU was meant to run.
 
     Raises:
         LsegError: as `find_model` and `kind_of`, or as the engine.
@@ -86,15 +95,34 @@ def open_engine(model: str, device: str, precision: str, threads: int | None) ->
     """
     path = find_model(model)
     # Each runtime takes seconds to import: a wrong name is told before, and only the one that runs is imported.
-    if kind_of(path) == "onnx":
-        from lseg_engines.onnx_engine import OnnxEngine  # noqa: PLC0415
+    kind = kind_of(path)
+    if kind == "safetensors":
+        from lseg_engines.torch_engine import TorchEngine  # noqa: PLC0415
 
-        engine = OnnxEngine.open(path, device, threads)
-        if precision not in ("fp32", engine.precision):
-            raise MismatchError(
-                f"{path} is {engine.precision}, settled when it was exported; for {precision} export it again."
-            )
-        return engine
-    from lseg_engines.torch_engine import TorchEngine  # noqa: PLC0415
+        return TorchEngine.open(path, device, precision, threads)
+    engine = _open_onnx(path, device, threads) if kind == "onnx" else _open_tensorrt(path, device, rebuild)
+    if precision not in ("fp32", engine.precision):
+        raise MismatchError(
+            f"{path} is {engine.precision}, settled when it was exported; for {precision} export it again."
+        )
+    return engine
 
-    return TorchEngine.open(path, device, precision, threads)
+
+def _open_onnx(path: Path, device: str, threads: int | None) -> Engine:
+    from lseg_engines.onnx_engine import OnnxEngine  # noqa: PLC0415
+
+    return OnnxEngine.open(path, device, threads)
+
+
+def _open_tensorrt(path: Path, device: str, rebuild: bool) -> Engine:
+    from lseg_engines.tensorrt_engine import TensorrtEngine  # noqa: PLC0415
+
+    try:
+        return TensorrtEngine.open(path, device)
+    except IncompatibleEngineError:
+        if not rebuild:
+            raise
+    from lseg_engines.tensorrt_builder import rebuild_engine  # noqa: PLC0415
+
+    rebuild_engine(path)
+    return TensorrtEngine.open(path, device)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from lseg_cli.contract import GraphSpec, Output
 from lseg_cli.errors import DataError, LsegError, MissingError
+from lseg_cli.files import file_sha256
 from lseg_cli.model import load
-from lseg_cli.model.checkpoint import file_sha256
 from lseg_cli.model.lseg import LSeg
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}

@@ -1,11 +1,7 @@
 """A model file -> an ONNX file that runs from itself alone, with pictures per batch and labels as free axes."""
 
 import logging
-import shutil
-import tempfile
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +12,8 @@ from lseg_cli import __version__
 from lseg_cli.config import SIZE_MULTIPLE
 from lseg_cli.contract import METADATA_PREFIX, PRECISION_KEY, GraphSpec
 from lseg_cli.errors import LsegError, MissingError
-from lseg_cli.model.checkpoint import file_sha256, load_model
+from lseg_cli.files import file_sha256
+from lseg_cli.model.checkpoint import load_model
 from lseg_cli.model.lseg import LSeg, check_size
 from lseg_export.graph import Graph
 from lseg_export.lint import Dims, check_graph, free_primes
@@ -32,7 +29,7 @@ def export_onnx(model_path: Path, path: Path, options: ExportOptions) -> GraphSp
 
     Args:
         model_path: a `.safetensors` model.
-        path: of the file to write; `staged` gives one that a failed check does not leave behind.
+        path: of the file to write; `lseg_cli.files` gives one that a failed check does not leave behind.
         options: what kind of graph.
 
     Returns:
@@ -78,26 +75,6 @@ def trace(model: LSeg, spec: GraphSpec, options: ExportOptions) -> onnx.ModelPro
     check_graph(proto, traced, dims)
     _tidy(proto, dims)
     return proto
-
-
-@contextmanager
-def staged(path: Path) -> Iterator[Path]:
-    """A path to write to in a hidden folder beside `path`; moved there at the end, and gone if anything fails.
-
-    Raises:
-        LsegError: the folder of `path` cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    except OSError as error:
-        raise LsegError(f"{path} cannot be written: {error.strerror}.") from error
-    try:
-        yield folder / path.name
-        for file in sorted(folder.iterdir(), reverse=True):  # the data before the graph that needs it
-            file.replace(path.parent / file.name)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check(options: ExportOptions) -> None:

@@ -1,14 +1,18 @@
-"""`lseg export`: a model -> one file that runs anywhere, with the labels as an input."""
+"""`lseg export`: a model -> one file that runs anywhere, with the labels as an input; or a TensorRT engine."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lseg_cli.commands import options
+from lseg_cli.commands import engine_options, options
+from lseg_cli.commands.build import build_file, check_target, verify_engine
+from lseg_cli.console.building import show_engine
 from lseg_cli.console.exporting import show_export
 from lseg_cli.console.terminal import Console
 from lseg_cli.errors import LsegError
+from lseg_cli.files import staged
+from lseg_engines.build_options import BuildOptions  # noqa: TID253  imports nothing
 from lseg_export.options import ExportOptions  # noqa: TID253  imports nothing
 
 if TYPE_CHECKING:
@@ -18,7 +22,11 @@ Source = Annotated[str, typer.Argument(metavar="MODEL", help="The bundled model'
 Target = Annotated[
     str | None,
     typer.Option(
-        "-o", "--out", metavar="FILE", show_envvar=False, help="The .onnx file to write. Default: <model>.onnx here."
+        "-o",
+        "--out",
+        metavar="FILE",
+        show_envvar=False,
+        help="The .onnx (or .engine) file to write. Default: <model>.onnx here.",
     ),
 ]
 ImageSize = Annotated[
@@ -41,6 +49,10 @@ Verify = Annotated[
     bool, typer.Option(show_envvar=False, help="Compare with PyTorch; no file is left if the answers differ.")
 ]
 
+KeepOnnx = Annotated[
+    bool, typer.Option("--keep-onnx", show_envvar=False, help="Engines: leave the ONNX file beside the engine.")
+]
+
 
 def export(  # noqa: PLR0913, PLR0917  an option is a parameter
     model: Source,
@@ -49,6 +61,15 @@ def export(  # noqa: PLR0913, PLR0917  an option is a parameter
     dynamic_size: DynamicSize = ExportOptions.is_dynamic_size,
     precision: Precision = ExportOptions.precision,
     opset: Opset = ExportOptions.opset,
+    trt: engine_options.Trt = False,
+    rtx: engine_options.Rtx = False,
+    keep_onnx: KeepOnnx = False,
+    max_batch: engine_options.MaxBatch = BuildOptions.max_batch,
+    max_labels: engine_options.MaxLabels = BuildOptions.max_labels,
+    workspace: engine_options.Workspace = None,
+    opt_level: engine_options.OptLevel = None,
+    timing_cache: engine_options.TimingCache = None,
+    sm: engine_options.Sm = None,
     verify: Verify = True,
     threads: options.Threads = None,
     json: options.Json = False,
@@ -57,23 +78,80 @@ def export(  # noqa: PLR0913, PLR0917  an option is a parameter
 ) -> None:
     """Export a model to ONNX: pictures and embedded labels in, masks out. Any labels, one file.
 
+    With --rtx or --trt to a TensorRT engine; `lseg build` has finer options.
+
     Example: lseg export lseg-tiny -o tiny.onnx
     """
     from lseg_cli.inference.runner import parse_size
     from lseg_engines.opener import find_model
-    from lseg_export.onnx_file import export_onnx, staged
+    from lseg_export.onnx_file import export_onnx
 
     size = parse_size(imgsz)
     job = ExportOptions((size, size) if isinstance(size, int) else size, dynamic_size, precision, opset)
     source = find_model(model)
+    console = Console(quiet, verbose, json)
+    flavour = engine_options.choose_flavour(trt, rtx)
+    if flavour:
+        engine_job = BuildOptions(
+            flavour=flavour,
+            max_batch=max_batch,
+            max_labels=max_labels,
+            workspace_gib=workspace,
+            opt_level=opt_level,
+            timing_cache=timing_cache,
+            sm=engine_options.parse_sm(sm),
+        )
+        target = Path(out or f"{source.stem}.engine")
+        export_engine(source, target, job, engine_job, keep_onnx, verify, threads, console)
+        return
     target = Path(out or f"{source.stem}.onnx")
     if target.suffix.lower() != ".onnx":
         raise LsegError(f"The file to write is {target}; its name must end with .onnx.")
-    console = Console(quiet, verbose, json)
     with staged(target) as draft:
         spec = export_onnx(source, draft, job)
         corners = verify_export(source, draft, precision, threads, console) if verify else None
     show_export(target, spec, precision, corners, console)
+
+
+def export_engine(
+    source: Path,
+    target: Path,
+    job: ExportOptions,
+    engine_job: BuildOptions,
+    keep_onnx: bool,
+    verify: bool,
+    threads: int | None,
+    console: Console,
+) -> None:
+    """Exports to ONNX in a hidden folder beside `target`, checks that as ever, and builds the engine from it.
+
+    Raises:
+        LsegError: as `export_onnx`, `verify_export` and `build_engine`.
+    """
+    from lseg_engines.tensorrt_builder import open_session
+
+    check_target(target)
+    open_session(engine_job)  # what is missing is told before the export, which takes minutes
+    from lseg_engines.engine_sidecar import Check
+    from lseg_engines.torch_engine import TorchEngine
+    from lseg_export.onnx_file import export_onnx
+
+    with staged(target) as draft:
+        onnx = draft.with_suffix(".onnx")
+        export_onnx(source, onnx, job)
+        onnx_check = None
+        if verify:
+            from lseg_cli.evaluation.parity import summarize
+
+            corners = verify_export(source, onnx, job.precision, threads, console)
+            onnx_check = Check(against="PyTorch", **summarize(corners))
+        sidecar = build_file(onnx, draft, engine_job, onnx.name if keep_onnx else None, onnx_check, console)
+        if verify:
+            sidecar = verify_engine(draft, sidecar, lambda: TorchEngine.open(source, "cpu"), "PyTorch", console)
+        if not keep_onnx:
+            for file in draft.parent.glob(f"{onnx.name}*"):
+                file.unlink()
+    show_engine(target, sidecar, console)
 
 
 def verify_export(

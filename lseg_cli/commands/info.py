@@ -8,7 +8,10 @@ from lseg_cli.commands import options
 from lseg_cli.console.facts import show_facts
 
 File = Annotated[
-    str, typer.Argument(metavar="FILE", help="The bundled model's name, a .safetensors or .onnx file, or a vocabulary.")
+    str,
+    typer.Argument(
+        metavar="FILE", help="The bundled model's name, a .safetensors, .onnx or .engine file, or a vocabulary."
+    ),
 ]
 
 

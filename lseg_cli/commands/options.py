@@ -32,7 +32,7 @@ Model = Annotated[
         metavar="MODEL",
         envvar="LSEG_MODEL",
         show_envvar=False,
-        help="The bundled model, or a .safetensors or .onnx file.",
+        help="The bundled model, or a .safetensors, .onnx or .engine file.",
     ),
 ]
 Out = Annotated[str, typer.Option("-o", "--out", metavar="FOLDER", show_envvar=False, help="Folder for the results.")]

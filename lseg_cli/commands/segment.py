@@ -1,8 +1,10 @@
 """`lseg segment`: a mask for every picture."""
 
+from functools import partial
+
 import typer
 
-from lseg_cli.commands import options
+from lseg_cli.commands import engine_options, options
 from lseg_cli.console.segmentation import show_segmentation
 from lseg_cli.console.terminal import Console
 from lseg_cli.inference.job import SegmentJob  # noqa: TID253  imports nothing
@@ -22,6 +24,7 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     precision: options.Precision = SegmentJob.precision,
     threads: options.Threads = SegmentJob.threads,
     overwrite: options.Overwrite = SegmentJob.overwrite,
+    rebuild: engine_options.Rebuild = "never",
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -49,6 +52,7 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
         overwrite=overwrite,
     )
     require_engine(model, engine)
-    with Run(job, open_engine) as run:
+    open_or_rebuild = partial(open_engine, rebuild=engine_options.parse_rebuild(rebuild))
+    with Run(job, open_or_rebuild) as run:
         show_segmentation(run, Console(quiet, verbose, json))
     raise typer.Exit(run.summary.exit_code)

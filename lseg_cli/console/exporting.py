@@ -21,13 +21,9 @@ def show_export(
     console.note(f"{path}: any number of labels, and of pictures of {size}; {precision}, {size_mb} MB.")
     check = None
     if corners is not None:
-        from lseg_cli.evaluation.parity import share_equal
+        from lseg_cli.evaluation.parity import summarize
 
-        check = {
-            "corners": len(corners),
-            "difference": max(corner.difference for corner in corners),
-            "equal": share_equal(corners),
-        }
+        check = summarize(corners)
         console.note(
             f"Checked against PyTorch at {check['corners']} corners: logits within {check['difference']:.2g}, "
             f"{check['equal']:.3%} of labels equal."

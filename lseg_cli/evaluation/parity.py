@@ -85,6 +85,15 @@ def share_equal(corners: Sequence[Corner]) -> float:
     return sum(count * corner.equal for count, corner in zip(pixels, corners, strict=True)) / sum(pixels)
 
 
+def summarize(corners: Sequence[Corner]) -> dict[str, float]:
+    """How many comparisons, the largest difference of logits and the share of equal labels, by name."""
+    return {
+        "corners": len(corners),
+        "difference": max(corner.difference for corner in corners),
+        "equal": share_equal(corners),
+    }
+
+
 def check(corners: Sequence[Corner], precision: str) -> None:
     """Whether a comparison is within the limits of a precision.
 

@@ -1,6 +1,5 @@
 """A model in one `.safetensors` file: weights, and the configuration as JSON in the header's metadata. No pickle."""
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -101,12 +100,3 @@ def load_weights(model: torch.nn.Module, state: dict[str, Tensor], origin: str) 
 
 def _shape(shape: torch.Size | None) -> str:
     return "nothing" if shape is None else str(tuple(shape))
-
-
-def file_sha256(path: Path) -> str:
-    """Hex digest of a file's bytes."""
-    digest = hashlib.sha256()  # hashlib.file_digest needs Python 3.11
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -14,10 +14,14 @@ from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 from lseg_cli.config import ModelConfig
 from lseg_cli.contract import Engine
 from lseg_cli.errors import DataError, LsegError, MismatchError, MissingError
-from lseg_cli.model.checkpoint import file_sha256, save_model
+from lseg_cli.files import file_sha256
+from lseg_cli.model.checkpoint import save_model
 from lseg_cli.model.lseg import build
+from lseg_engines.build_options import BuildOptions
 from lseg_engines.onnx_engine import OnnxEngine
 from lseg_engines.opener import find_model, kind_of, open_engine
+from lseg_engines.tensorrt_builder import build_engine
+from lseg_engines.tensorrt_engine import TensorrtEngine
 from lseg_engines.torch_engine import TorchEngine, find_device
 from lseg_export.options import ExportOptions
 
@@ -46,13 +50,25 @@ def words(count: int) -> NDArray[np.float32]:
     return unit
 
 
-@pytest.fixture(params=["torch-pyramid", "torch-vit", "onnx-pyramid", "onnx-vit"])
+@pytest.fixture(params=[f"{kind}-{shape}" for kind in ("torch", "onnx", "tensorrt") for shape in ("pyramid", "vit")])
 def engine(
     request: pytest.FixtureRequest, pyramid_config: ModelConfig, vit_config: ModelConfig, exported: Exporter
 ) -> Engine:
     kind, shape = request.param.split("-")
     config = pyramid_config if shape == "pyramid" else vit_config
-    return open_torch(config) if kind == "torch" else OnnxEngine.open(exported(config, ANY_SIZE)[1], "cpu")
+    if kind == "torch":
+        return open_torch(config)
+    path = exported(config, ANY_SIZE)[1]
+    return OnnxEngine.open(path, "cpu") if kind == "onnx" else open_tensorrt(path, request)
+
+
+def open_tensorrt(path: Path, request: pytest.FixtureRequest) -> TensorrtEngine:
+    """With a stand-in for TensorRT's module: what is tried is all that lies around it."""
+    request.getfixturevalue("make_machine")("tensorrt 11.4.0.106")
+    engine: Path = request.getfixturevalue("tmp_path") / "x.engine"
+    options = BuildOptions("trt", max_batch=3, max_labels=300, max_side_px=160)
+    build_engine(path, engine, options, lambda _phase, _share: True)
+    return TensorrtEngine.open(engine)
 
 
 class TestEveryEngine:
@@ -185,7 +201,7 @@ class TestOpening:
         with pytest.raises(LsegError, match="There is no model 'lseg-tony'; give lseg-tiny, or the path of"):
             find_model("lseg-tony")
 
-    @pytest.mark.parametrize("content", [b"", b"hello, world, hello", b"\x08", b"ftrt" + b"\0" * 20])
+    @pytest.mark.parametrize("content", [b"", b"hello, world, hello", b"\x08", b"trt" + b"\0" * 20])
     def test_a_file_that_is_no_model_is_told(self, content: bytes, tmp_path: Path) -> None:
         path = tmp_path / "model.onnx"
         path.write_bytes(content)
@@ -268,7 +284,7 @@ class TestOnnx:
     def test_auto_is_the_cpu_where_there_is_no_gpu(
         self, pyramid_config: ModelConfig, exported: Exporter, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("lseg_engines.onnx_engine._has_nvidia_gpu", lambda: False)
+        monkeypatch.setattr("lseg_engines.onnx_engine.find_gpus", lambda: [])
         assert OnnxEngine.open(exported(pyramid_config, ANY_SIZE)[1]).device == "cpu"
 
     def test_one_size_takes_no_other(self, pyramid_config: ModelConfig, exported: Exporter) -> None:

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from lseg_cli.config import ModelConfig
 from lseg_cli.contract import CONFIG_KEY
 from lseg_cli.errors import DataError, MismatchError
+from lseg_cli.files import file_sha256
 from lseg_cli.model import checkpoint, load
-from lseg_cli.model.checkpoint import file_sha256, load_model, load_weights, save_model, write_tensors
+from lseg_cli.model.checkpoint import load_model, load_weights, save_model, write_tensors
 from lseg_cli.model.lseg import LSeg, build
 
 
