@@ -1,18 +1,16 @@
 """`lseg export`: a model -> one file that runs anywhere, with the labels as an input."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from lseg_cli.commands import options
+from lseg_cli.commands.verification import quantize_file, verify_export, write_text_encoder
 from lseg_cli.console.exporting import show_export
 from lseg_cli.console.terminal import Console
 from lseg_cli.errors import LsegError
 from lseg_export.options import ExportOptions  # noqa: TID253  imports nothing
-
-if TYPE_CHECKING:
-    from lseg_cli.evaluation.parity import Corner
 
 Source = Annotated[str, typer.Argument(metavar="MODEL", help="The bundled model's name, or a .safetensors file.")]
 Target = Annotated[
@@ -35,7 +33,33 @@ DynamicSize = Annotated[
         "--dynamic-size", show_envvar=False, help="Any height and width in multiples of 32: pictures keep their aspect."
     ),
 ]
-Precision = Annotated[str, typer.Option(metavar="KIND", show_envvar=False, help="fp32, or fp16 for half the size.")]
+Precision = Annotated[
+    str,
+    typer.Option(metavar="KIND", show_envvar=False, help="fp32, fp16 or bf16 (GPUs), or int8 (CPUs; --calibrate)."),
+]
+Calibrate = Annotated[
+    str | None,
+    typer.Option(metavar="DIR", show_envvar=False, help="Pictures like those to come, to measure ranges for int8."),
+]
+VerifyImages = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR", show_envvar=False, help="Pictures to compare on. Default: those of --calibrate, or made ones."
+    ),
+]
+Slim = Annotated[bool, typer.Option("--slim", show_envvar=False, help="Simplify the graph with onnxslim.")]
+TextEncoder = Annotated[
+    bool,
+    typer.Option(
+        "--with-text-encoder",
+        show_envvar=False,
+        help="Write <name>.text.onnx as well: token ids in, label embeddings out.",
+    ),
+]
+Triton = Annotated[
+    str | None,
+    typer.Option(metavar="DIR", show_envvar=False, help="Put it into a model repository of Triton as well."),
+]
 Opset = Annotated[int, typer.Option(metavar="N", show_envvar=False, help="Of the ONNX standard, 18 to 22.")]
 Verify = Annotated[
     bool, typer.Option(show_envvar=False, help="Compare with PyTorch; no file is left if the answers differ.")
@@ -49,7 +73,12 @@ def export(  # noqa: PLR0913, PLR0917  an option is a parameter
     dynamic_size: DynamicSize = ExportOptions.is_dynamic_size,
     precision: Precision = ExportOptions.precision,
     opset: Opset = ExportOptions.opset,
+    calibrate: Calibrate = None,
+    slim: Slim = ExportOptions.is_slim,
+    with_text_encoder: TextEncoder = False,
+    triton: Triton = None,
     verify: Verify = True,
+    verify_images: VerifyImages = None,
     threads: options.Threads = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -62,9 +91,14 @@ def export(  # noqa: PLR0913, PLR0917  an option is a parameter
     from lseg_cli.inference.runner import parse_size
     from lseg_engines.opener import find_model
     from lseg_export.onnx_file import export_onnx, staged
+    from lseg_export.triton import add_to_repository
 
     size = parse_size(imgsz)
-    job = ExportOptions((size, size) if isinstance(size, int) else size, dynamic_size, precision, opset)
+    job = ExportOptions((size, size) if isinstance(size, int) else size, dynamic_size, precision, opset, slim)
+    if (precision == "int8") != bool(calibrate):
+        raise LsegError(
+            "--precision int8 and --calibrate DIR belong together: int8 needs pictures to measure ranges on."
+        )
     source = find_model(model)
     target = Path(out or f"{source.stem}.onnx")
     if target.suffix.lower() != ".onnx":
@@ -72,24 +106,12 @@ def export(  # noqa: PLR0913, PLR0917  an option is a parameter
     console = Console(quiet, verbose, json)
     with staged(target) as draft:
         spec = export_onnx(source, draft, job)
-        corners = verify_export(source, draft, precision, threads, console) if verify else None
+        if calibrate:
+            quantize_file(draft, spec, calibrate)
+        pictures = verify_images or calibrate
+        corners = verify_export(source, draft, precision, threads, pictures, console) if verify else None
+        if with_text_encoder:
+            write_text_encoder(spec, draft, opset, verify, console)
+    if triton:
+        add_to_repository(target, Path(triton), spec)
     show_export(target, spec, precision, corners, console)
-
-
-def verify_export(
-    source: Path, exported: Path, precision: str, threads: int | None, console: Console
-) -> "list[Corner]":
-    """Compares a file with the model it was made from, on the CPU, where arithmetic is the same everywhere.
-
-    Raises:
-        VerificationError: the answers differ by more than the precision allows.
-    """
-    from lseg_cli.evaluation.parity import check, compare, count_corners
-    from lseg_engines.onnx_engine import OnnxEngine
-    from lseg_engines.torch_engine import TorchEngine
-
-    reference = TorchEngine.open(source, "cpu", "fp32", threads)
-    candidate = OnnxEngine.open(exported, "cpu", threads)
-    corners = list(console.track(compare(reference, candidate), count_corners(candidate.spec)))
-    check(corners, precision)
-    return corners

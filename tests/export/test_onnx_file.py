@@ -79,7 +79,7 @@ def test_weights_beyond_the_limit_lie_beside(
 ) -> None:
     monkeypatch.setattr(onnx_file, "LARGEST_FILE", 1000)
     with staged(tmp_path / "big.onnx") as draft:
-        onnx_file._save(onnx.load(exported(pyramid_config, FIXED)[1]), draft)
+        onnx_file.save_graph(onnx.load(exported(pyramid_config, FIXED)[1]), draft)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["big.onnx", "big.onnx.data"]
     assert (tmp_path / "big.onnx").stat().st_size < (tmp_path / "big.onnx.data").stat().st_size
     image, text = np.zeros((1, 64, 96, 3), np.uint8), np.ones((2, 16), np.float32)
