@@ -1,7 +1,10 @@
 """An fp32 graph -> an int8 graph for ONNX Runtime on CPUs, by what pictures of the user show (static, QDQ).
 
-Convolutions and products with weights become int8 in the encoder and decoder. The head, and all that meets the words
-(lengths, correlation, regulariser, softmax), stays float32: it is little work, and there the labels are told apart.
+Convolutions and products with weights become int8 in the encoder and decoder. The first of them, the last (the head),
+and all that meets the words (lengths, correlation, regulariser, softmax) stay float32: it is little work. So does an
+encoder of depthwise convolutions, as in half precision: with all of lseg-tiny in int8 66 % of labels are equal, with
+all but its first and its depthwise convolutions 95 %, with the decoder alone 99 %, and that is the fastest of the three
+(320 x 256, 11 random labels, CamVid; 0.055 s of one core in fp32, 0.049, 0.055 and 0.048 s).
 """
 
 import logging
@@ -56,16 +59,19 @@ def quantize(path: Path, target: Path, pictures: Sequence[NDArray[np.uint8]], wi
 
 
 def find_nodes(graph: onnx.GraphProto) -> list[str]:
-    """Names of the convolutions and products with weights that no word reaches, but the last: the head."""
+    """Names of the convolutions and products with weights to quantize, in the order of computing."""
     reached = {"text"}
     weights = {tensor.name for tensor in graph.initializer}
     names: list[str] = []
+    first = 1  # the pixels' own convolution stays as it is
     for node in graph.node:  # in the order of computing
         if reached.intersection(node.input):
             reached.update(node.output)
         elif node.op_type in _KINDS and weights.intersection(node.input):
             names.append(node.name)
-    return names[:-1]
+            if any(attribute.name == "group" and attribute.i > 1 for attribute in node.attribute):
+                first = len(names)
+    return names[first:-1]
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]  ONNX Runtime ships no types
