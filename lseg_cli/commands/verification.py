@@ -64,8 +64,8 @@ def verify_export(
     corners: list[Corner] = []
     if precision == "bf16":
         console.note(
-            "ONNX Runtime has no bfloat16 convolutions on a CPU: it runs the graph, its numbers widened to float32, and "
-            "PyTorch runs the module that was traced, in bfloat16."
+            "ONNX Runtime has no bfloat16 convolutions on a CPU: it runs the graph, its numbers widened to float32, "
+            "and PyTorch runs the module that was traced, in bfloat16."
         )
     reference = TorchEngine.open(source, "cpu", "fp32", threads)
     chosen: list[NDArray[np.uint8]] | None = None
