@@ -74,7 +74,7 @@ def find_nodes(graph: onnx.GraphProto) -> list[str]:
     return names[first:-1]
 
 
-class _Reader(CalibrationDataReader):  # type: ignore[misc]  ONNX Runtime ships no types
+class _Reader(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime ships no types
     """Pictures one after the other, each with a word that no quantized node sees."""
 
     def __init__(self, pictures: Sequence[NDArray[np.uint8]], width: int) -> None:

@@ -14,7 +14,7 @@ from lseg_cli.config import TextConfig
 from lseg_cli.contract import METADATA_PREFIX
 from lseg_cli.errors import LsegError
 from lseg_cli.model.clip_text import ClipTextEncoder
-from lseg_export.lint import check_graph, free_primes
+from lseg_export.lint import Dims, check_graph, free_primes
 from lseg_export.onnx_file import run_exporter, save_graph, tidy
 
 
@@ -25,7 +25,7 @@ class _TextGraph(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(N, L) int64 -> (N, C), unit length."""
-        embeddings: Tensor = self.tower.encode_text(tokens, normalize=True)  # type: ignore[operator]  open_clip's
+        embeddings: Tensor = self.tower.encode_text(tokens, normalize=True)  # type: ignore[operator]  # open_clip's
         return embeddings
 
 
@@ -58,7 +58,7 @@ def export_text(config: TextConfig, path: Path, opset: int) -> ClipTextEncoder:
     example = (torch.zeros(labels, length, dtype=torch.int64),)
     free = ({0: torch.export.Dim("labels")},)
     proto = run_exporter(_TextGraph(tower).eval(), example, free, opset, (["tokens"], ["embeddings"]))
-    dims = {"tokens": ("labels", length), "embeddings": ("labels", encoder.width)}
+    dims: dict[str, Dims] = {"tokens": ("labels", length), "embeddings": ("labels", encoder.width)}
     check_graph(proto, {"labels": labels}, dims)
     tidy(proto, dims)
     facts = {"text_sha256": encoder.sha256, "context_length": str(length)}  # its name may be a path of this machine

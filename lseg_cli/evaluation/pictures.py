@@ -25,6 +25,6 @@ def read_pictures(place: str, spec: GraphSpec, most: int) -> list[NDArray[np.uin
     pictures = []
     for source in sources[::step]:
         picture = read_image(source.path)
-        height, width = spec.input_size(*picture.shape[:2], spec.model.image.long_side_px)
+        height, width = spec.input_size(picture.shape[0], picture.shape[1], spec.model.image.long_side_px)
         pictures.append(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8))
     return pictures
