@@ -13,6 +13,7 @@ from lseg_cli.contract import GraphSpec, Output
 from lseg_cli.errors import DataError, LsegError, MissingError
 from lseg_cli.files import file_sha256
 from lseg_cli.model import load
+from lseg_cli.model.decision import softmax_of, winner
 from lseg_cli.model.lseg import LSeg
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -122,12 +123,8 @@ def _check_precision(device: torch.device, precision: str) -> None:
         raise MissingError(f"{torch.cuda.get_device_name(device)} has no bf16; use --precision fp16 or fp32.")
 
 
-def _mask(logits: Tensor) -> Tensor:
-    return logits.argmax(1).int()
-
-
-def _confidence(logits: Tensor) -> Tensor:
-    return (logits.amax(1) - logits.logsumexp(1)).exp()
-
-
-_MAKERS = {"logits": lambda logits: logits, "mask": _mask, "confidence": _confidence}
+_MAKERS = {
+    "logits": lambda logits: logits,
+    "mask": lambda logits: winner(logits)[:, 0].int(),
+    "confidence": lambda logits: softmax_of(logits, winner(logits)),
+}

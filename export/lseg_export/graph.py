@@ -8,8 +8,10 @@ text tower stays outside: labels are embedded once per label set.
 import torch
 from torch import Tensor, nn
 
+from lseg_cli.model.decision import softmax_of, winner
 from lseg_cli.model.decoder import upsample2
 from lseg_cli.model.lseg import LSeg
+from lseg_export.precision import Dtypes
 
 
 class Graph(nn.Module):
@@ -18,11 +20,11 @@ class Graph(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, model: LSeg, dtype: torch.dtype) -> None:
-        """`dtype` is that of the model's encoder and decoder; all else is float32."""
+    def __init__(self, model: LSeg, dtypes: Dtypes) -> None:
+        """`dtypes` are those of the model's encoder and decoder; all else is float32."""
         super().__init__()
         self.model = model
-        self.dtype = dtype
+        self.dtypes = dtypes
         self.register_buffer("mean", torch.tensor(model.config.image.mean)[:, None, None] * 255)
         self.register_buffer("std", torch.tensor(model.config.image.std)[:, None, None] * 255)
 
@@ -30,7 +32,8 @@ class Graph(nn.Module):
         """(B, H, W, 3) uint8, (N, C) -> logits (B, N, H, W), mask (B, H, W) int32, confidence (B, H, W)."""
         # To float before the transposition: TensorRT's parser refuses to transpose bytes.
         pixels = (image.float().permute(0, 3, 1, 2) - self.mean) / self.std
-        features = self.model.features(pixels.to(self.dtype)).float()
+        levels = self.model.encoder(pixels.to(self.dtypes.encoder))
+        features = self.model.decoder([level.to(self.dtypes.decoder) for level in levels]).float()
         logits = upsample2(self.model.score(features, text))
-        confidence = (logits.amax(1) - logits.logsumexp(1)).exp()
-        return logits, logits.argmax(1).int(), confidence
+        index = winner(logits)
+        return logits, index[:, 0].int(), softmax_of(logits, index)

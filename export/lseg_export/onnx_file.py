@@ -20,6 +20,7 @@ from lseg_export.lint import Dims, check_graph, free_primes
 from lseg_export.options import ExportOptions
 from lseg_export.precision import PRECISIONS, cast
 
+_BF16_OPSET = 22  # the first whose convolutions take bfloat16
 OPSETS = range(18, 23)  # 18 is the exporter's first; from 23 on it writes Attention nodes, which TensorRT-RTX refuses
 LARGEST_FILE = 2_000_000_000  # bytes: a protobuf message ends at 2 GiB, and some are for the graph
 
@@ -37,7 +38,7 @@ def export_onnx(model_path: Path, path: Path, options: ExportOptions) -> GraphSp
 
     Raises:
         LsegError: a size, precision or opset that cannot be.
-        MissingError: the exporter's package is not installed.
+        MissingError: the exporter's package is not installed, or onnxslim where `is_slim`.
         VerificationError: something of the example the graph was traced with is left in it.
         MismatchError: `model_path` is no model of this tool.
         DataError: `model_path` cannot be read.
@@ -50,7 +51,7 @@ def export_onnx(model_path: Path, path: Path, options: ExportOptions) -> GraphSp
     graph = trace(model, spec, options)
     metadata = spec.to_metadata() | {PRECISION_KEY: options.precision, f"{METADATA_PREFIX}version": __version__}
     onnx.helper.set_model_props(graph, metadata)
-    _save(graph, path)
+    save_graph(graph, path)
     return spec
 
 
@@ -70,16 +71,22 @@ def trace(model: LSeg, spec: GraphSpec, options: ExportOptions) -> onnx.ModelPro
     height, width = spec.height_px or rows * SIZE_MULTIPLE, spec.width_px or columns * SIZE_MULTIPLE
     # Tracing reads no pixel, so that even a large example costs no memory.
     example = (torch.empty(batch, height, width, 3, dtype=torch.uint8), torch.empty(labels, model.config.text.width))
-    proto = _export(Graph(model, cast(model, options.precision)).eval(), example, _free_axes(spec), options.opset)
+    opset = max(options.opset, _BF16_OPSET) if options.precision == "bf16" else options.opset
+    graph = Graph(model, cast(model, options.precision)).eval()
+    proto = run_exporter(graph, example, _free_axes(spec), opset, (["image", "text"], ["logits", "mask", "confidence"]))
+    if options.is_slim:
+        proto = _slim(proto)
     dims = _dims(spec)
     check_graph(proto, traced, dims)
-    _tidy(proto, dims)
+    tidy(proto, dims)
     return proto
 
 
 def _check(options: ExportOptions) -> None:
     if options.precision not in PRECISIONS:
-        raise LsegError(f"The precision {options.precision!r} cannot be exported; choose {' or '.join(PRECISIONS)}.")
+        raise LsegError(
+            f"The precision {options.precision!r} cannot be exported; choose one of {', '.join(PRECISIONS)}."
+        )
     if options.opset not in OPSETS:
         raise LsegError(f"Opset {options.opset} cannot be exported; choose one of {OPSETS[0]} to {OPSETS[-1]}.")
     if options.size and options.is_dynamic_size:
@@ -110,10 +117,25 @@ def _dims(spec: GraphSpec) -> dict[str, Dims]:
     }
 
 
-def _export(
-    graph: Graph, example: tuple[torch.Tensor, ...], free: tuple[dict[int, Any], ...], opset: int
+def run_exporter(
+    graph: torch.nn.Module,
+    example: tuple[torch.Tensor, ...],
+    free: tuple[dict[int, Any], ...],
+    opset: int,
+    names: tuple[list[str], list[str]],
 ) -> onnx.ModelProto:
-    """Runs PyTorch's exporter, kept quiet."""
+    """Runs PyTorch's exporter, kept quiet.
+
+    Args:
+        graph: in evaluation mode.
+        example: its inputs.
+        free: for each input the axes that are free.
+        opset: of the ONNX standard.
+        names: of inputs and outputs.
+
+    Raises:
+        MissingError: the exporter's package is not installed.
+    """
     exporter = logging.getLogger("torch.onnx")
     level = exporter.level
     exporter.setLevel(logging.ERROR)
@@ -125,8 +147,8 @@ def _export(
                 example,
                 dynamo=True,
                 dynamic_shapes=free,
-                input_names=["image", "text"],
-                output_names=["logits", "mask", "confidence"],
+                input_names=names[0],
+                output_names=names[1],
                 opset_version=opset,
                 verbose=False,
             )
@@ -140,7 +162,23 @@ def _export(
     return proto
 
 
-def _tidy(proto: onnx.ModelProto, dims: dict[str, Dims]) -> None:
+def _slim(proto: onnx.ModelProto) -> onnx.ModelProto:
+    try:
+        import onnxslim  # noqa: PLC0415  optional
+    except ImportError as error:
+        raise MissingError("--slim needs onnxslim: pip install onnxslim.") from error
+    if _size(proto) > LARGEST_FILE:
+        raise LsegError("--slim cannot take a graph of more than 2 GB; leave it out.")
+    slimmed: onnx.ModelProto = onnxslim.slim(proto)
+    return slimmed
+
+
+def _size(proto: onnx.ModelProto) -> int:
+    """Bytes of all weights."""
+    return sum(len(tensor.raw_data) for tensor in proto.graph.initializer)
+
+
+def tidy(proto: onnx.ModelProto, dims: dict[str, Dims]) -> None:
     """Names the axes, and drops what the exporter notes: stack traces with paths of this machine, module names."""
     for value in (*proto.graph.input, *proto.graph.output):
         for dim, name in zip(value.type.tensor_type.shape.dim, dims[value.name], strict=True):
@@ -154,9 +192,9 @@ def _tidy(proto: onnx.ModelProto, dims: dict[str, Dims]) -> None:
     proto.producer_name, proto.producer_version = "lseg", __version__
 
 
-def _save(proto: onnx.ModelProto, path: Path) -> None:
-    size = sum(len(tensor.raw_data) for tensor in proto.graph.initializer)
-    if size > LARGEST_FILE:
+def save_graph(proto: onnx.ModelProto, path: Path) -> None:
+    """Writes a graph; beyond 2 GB its weights stand beside it, in `<name>.data`."""
+    if _size(proto) > LARGEST_FILE:
         onnx.save_model(proto, path, save_as_external_data=True, location=f"{path.name}.data")
     else:
         onnx.save_model(proto, path)

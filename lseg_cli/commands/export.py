@@ -1,5 +1,7 @@
 """`lseg export`: a model -> one file that runs anywhere, with the labels as an input; or a TensorRT engine."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,6 +9,7 @@ import typer
 
 from lseg_cli.commands import engine_options, options
 from lseg_cli.commands.build import build_file, check_target, verify_engine
+from lseg_cli.commands.verification import quantize_file, verify_export, write_text_encoder
 from lseg_cli.console.building import show_engine
 from lseg_cli.console.exporting import show_export
 from lseg_cli.console.terminal import Console
@@ -43,7 +46,33 @@ DynamicSize = Annotated[
         "--dynamic-size", show_envvar=False, help="Any height and width in multiples of 32: pictures keep their aspect."
     ),
 ]
-Precision = Annotated[str, typer.Option(metavar="KIND", show_envvar=False, help="fp32, or fp16 for half the size.")]
+Precision = Annotated[
+    str,
+    typer.Option(metavar="KIND", show_envvar=False, help="fp32, fp16 or bf16 (GPUs), or int8 (CPUs; --calibrate)."),
+]
+Calibrate = Annotated[
+    str | None,
+    typer.Option(metavar="DIR", show_envvar=False, help="Pictures like those to come, to measure ranges for int8."),
+]
+VerifyImages = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR", show_envvar=False, help="Pictures to compare on. Default: those of --calibrate, or made ones."
+    ),
+]
+Slim = Annotated[bool, typer.Option("--slim", show_envvar=False, help="Simplify the graph with onnxslim.")]
+TextEncoder = Annotated[
+    bool,
+    typer.Option(
+        "--with-text-encoder",
+        show_envvar=False,
+        help="Write <name>.text.onnx as well: token ids in, label embeddings out.",
+    ),
+]
+Triton = Annotated[
+    str | None,
+    typer.Option(metavar="DIR", show_envvar=False, help="Put it into a model repository of Triton as well."),
+]
 Opset = Annotated[int, typer.Option(metavar="N", show_envvar=False, help="Of the ONNX standard, 18 to 22.")]
 Verify = Annotated[
     bool, typer.Option(show_envvar=False, help="Compare with PyTorch; no file is left if the answers differ.")
@@ -61,6 +90,10 @@ def export(  # noqa: PLR0913, PLR0917  an option is a parameter
     dynamic_size: DynamicSize = ExportOptions.is_dynamic_size,
     precision: Precision = ExportOptions.precision,
     opset: Opset = ExportOptions.opset,
+    calibrate: Calibrate = None,
+    slim: Slim = ExportOptions.is_slim,
+    with_text_encoder: TextEncoder = False,
+    triton: Triton = None,
     trt: engine_options.Trt = False,
     rtx: engine_options.Rtx = False,
     keep_onnx: KeepOnnx = False,
@@ -71,6 +104,7 @@ def export(  # noqa: PLR0913, PLR0917  an option is a parameter
     timing_cache: engine_options.TimingCache = None,
     sm: engine_options.Sm = None,
     verify: Verify = True,
+    verify_images: VerifyImages = None,
     threads: options.Threads = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -85,11 +119,18 @@ def export(  # noqa: PLR0913, PLR0917  an option is a parameter
     from lseg_cli.inference.runner import parse_size
     from lseg_engines.opener import find_model
     from lseg_export.onnx_file import export_onnx
+    from lseg_export.triton import add_to_repository
 
     size = parse_size(imgsz)
-    job = ExportOptions((size, size) if isinstance(size, int) else size, dynamic_size, precision, opset)
+    job = ExportOptions((size, size) if isinstance(size, int) else size, dynamic_size, precision, opset, slim)
+    if (precision == "int8") != bool(calibrate):
+        raise LsegError(
+            "--precision int8 and --calibrate DIR belong together: int8 needs pictures to measure ranges on."
+        )
     source = find_model(model)
     console = Console(quiet, verbose, json)
+    pictures = verify_images or calibrate
+    check = partial(verify_export, source, precision, threads, pictures, console) if verify else None
     flavour = engine_options.choose_flavour(trt, rtx)
     if flavour:
         engine_job = BuildOptions(
@@ -102,14 +143,22 @@ def export(  # noqa: PLR0913, PLR0917  an option is a parameter
             sm=engine_options.parse_sm(sm),
         )
         target = Path(out or f"{source.stem}.engine")
-        export_engine(source, target, job, engine_job, keep_onnx, verify, threads, console)
+        if calibrate or with_text_encoder or triton:
+            raise LsegError("--calibrate, --with-text-encoder and --triton are for .onnx files; leave them out here.")
+        export_engine(source, target, job, engine_job, keep_onnx, check, console)
         return
     target = Path(out or f"{source.stem}.onnx")
     if target.suffix.lower() != ".onnx":
         raise LsegError(f"The file to write is {target}; its name must end with .onnx.")
     with staged(target) as draft:
         spec = export_onnx(source, draft, job)
-        corners = verify_export(source, draft, precision, threads, console) if verify else None
+        if calibrate:
+            quantize_file(draft, spec, calibrate)
+        corners = check(draft) if check else None
+        if with_text_encoder:
+            write_text_encoder(spec, draft, opset, verify, console)
+    if triton:
+        add_to_repository(target, Path(triton), spec)
     show_export(target, spec, precision, corners, console)
 
 
@@ -119,8 +168,7 @@ def export_engine(
     job: ExportOptions,
     engine_job: BuildOptions,
     keep_onnx: bool,
-    verify: bool,
-    threads: int | None,
+    check: "Callable[[Path], list[Corner]] | None",
     console: Console,
 ) -> None:
     """Exports to ONNX in a hidden folder beside `target`, checks that as ever, and builds the engine from it.
@@ -140,34 +188,14 @@ def export_engine(
         onnx = draft.with_suffix(".onnx")
         export_onnx(source, onnx, job)
         onnx_check = None
-        if verify:
+        if check:
             from lseg_cli.evaluation.parity import summarize
 
-            corners = verify_export(source, onnx, job.precision, threads, console)
-            onnx_check = Check(against="PyTorch", **summarize(corners))
+            onnx_check = Check(against="PyTorch", **summarize(check(onnx)))
         sidecar = build_file(onnx, draft, engine_job, onnx.name if keep_onnx else None, onnx_check, console)
-        if verify:
+        if check:
             sidecar = verify_engine(draft, sidecar, lambda: TorchEngine.open(source, "cpu"), "PyTorch", console)
         if not keep_onnx:
             for file in draft.parent.glob(f"{onnx.name}*"):
                 file.unlink()
     show_engine(target, sidecar, console)
-
-
-def verify_export(
-    source: Path, exported: Path, precision: str, threads: int | None, console: Console
-) -> "list[Corner]":
-    """Compares a file with the model it was made from, on the CPU, where arithmetic is the same everywhere.
-
-    Raises:
-        VerificationError: the answers differ by more than the precision allows.
-    """
-    from lseg_cli.evaluation.parity import check, compare, count_corners
-    from lseg_engines.onnx_engine import OnnxEngine
-    from lseg_engines.torch_engine import TorchEngine
-
-    reference = TorchEngine.open(source, "cpu", "fp32", threads)
-    candidate = OnnxEngine.open(exported, "cpu", threads)
-    corners = list(console.track(compare(reference, candidate), count_corners(candidate.spec)))
-    check(corners, precision)
-    return corners

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from lseg_cli.contract import Engine, GraphSpec
 from lseg_cli.errors import VerificationError
 
+Picture = NDArray[np.uint8]
+
 BATCHES = (1, 3)
 LABEL_COUNTS = (1, 2, 7, 150, 257)  # one label; one more than a byte's worth; and what people use
 SIZES = ((96, 160), (224, 128))  # (height, width) in px for a graph of free size: one lies, one stands
@@ -36,8 +38,14 @@ class Limits:
     equal: float
 
 
-# Logits lie between -14 and 14. In fp16 the labels decide; the difference is there for a lone label, which always wins.
-LIMITS = {"fp32": Limits(1e-4, 0.9999), "fp16": Limits(0.5, 0.999)}
+# Logits lie between -14 and 14. In half precision the labels decide; the difference is there for a lone label, which
+# always wins. bfloat16 has an eighth of float16's digits. int8 costs what it costs: the limit is for what is broken.
+LIMITS = {
+    "fp32": Limits(1e-4, 0.9999),
+    "fp16": Limits(0.5, 0.999),
+    "bf16": Limits(1.0, 0.98),
+    "int8": Limits(14.0, 0.5),
+}
 
 
 @dataclass(frozen=True)
@@ -61,16 +69,18 @@ class Corner:
     equal: float
 
 
-def compare(reference: Engine, candidate: Engine) -> Iterator[Corner]:
+def compare(reference: Engine, candidate: Engine, pictures: Sequence[Picture] = ()) -> Iterator[Corner]:
     """Runs both engines at every corner that the candidate claims to take.
 
     Args:
         reference: the model itself.
         candidate: what was made of it.
+        pictures: (h, w, 3) uint8 each, to be compared on, squashed to every corner's size; none: made ones.
     """
     spec = candidate.spec
     for (height, width), batch, count in _corners(spec):
-        image, text = make_pictures(batch, height, width), make_text(count, spec.model.text.width)
+        image = fit(pictures, batch, height, width) if pictures else make_pictures(batch, height, width)
+        text = make_text(count, spec.model.text.width)
         yield Corner(batch, count, height, width, *_compare(reference, candidate, image, text))
 
 
@@ -110,6 +120,12 @@ def check(corners: Sequence[Corner], precision: str) -> None:
         f"to {worst.difference:.2g} ({worst.batch} pictures of {worst.height_px}x{worst.width_px}, {worst.labels} "
         f"labels); {precision} must have {limits.equal:.2%} equal and logits within {limits.difference:g}."
     )
+
+
+def fit(pictures: Sequence[Picture], batch: int, height_px: int, width_px: int) -> Picture:
+    """The first `batch` of some pictures, again from the first if they are too few: (B, H, W, 3) uint8."""
+    chosen = [pictures[index % len(pictures)] for index in range(batch)]
+    return np.stack([cv2.resize(each, (width_px, height_px), interpolation=cv2.INTER_AREA) for each in chosen])
 
 
 def make_pictures(batch: int, height_px: int, width_px: int) -> NDArray[np.uint8]:

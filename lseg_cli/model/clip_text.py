@@ -54,13 +54,14 @@ class ClipTextEncoder:
         width: C.
         sha256: of the tower's tensors and its activation.
         context_length: tokens of a text that are read.
+        tower: open_clip's module, with its ``encode_text``.
     """
 
     context_length: int | None
 
     def __init__(self, tower: "_Tower", tokenizer: "_Tokenizer", width: int, context_length: int, sha256: str) -> None:
         """`tower` has open_clip's ``encode_text``; `open` is the usual way in."""
-        self._tower = tower
+        self.tower = tower
         self._tokenizer = tokenizer
         self.width = width
         self.context_length = context_length
@@ -101,13 +102,17 @@ class ClipTextEncoder:
         inner: _Tokenizer | None = getattr(self._tokenizer, "tokenizer", None)  # of transformers: sets the marks itself
         return len(inner.encode(text)) if inner else len(self._tokenizer.encode(text)) + 2
 
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        """What the tower reads: N texts -> ``(N, context length) int64``."""
+        return self._tokenizer(list(texts))
+
     @torch.inference_mode()
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """N texts -> ``(N, C) float32``, rows of length 1. Text beyond the context length is cut."""
         rows = [np.empty((0, self.width), np.float32)]
         for start in range(0, len(texts), _BATCH):
-            tokens = self._tokenizer(list(texts[start : start + _BATCH]))  # (n, context length)
-            rows.append(self._tower.encode_text(tokens, normalize=True).numpy())  # (n, C)
+            tokens = self.tokenize(texts[start : start + _BATCH])  # (n, context length)
+            rows.append(self.tower.encode_text(tokens, normalize=True).numpy())  # (n, C)
         return np.concatenate(rows)
 
 

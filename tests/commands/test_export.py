@@ -69,7 +69,11 @@ def test_an_export_that_answers_otherwise_leaves_no_file(
     [
         (("-o", "model.safetensors"), "its name must end with .onnx"),
         (("--imgsz", "100"), "multiples of 32"),
-        (("--precision", "int8"), "choose fp32 or fp16"),
+        (("--precision", "int4"), "choose one of fp32, fp16, bf16, int8"),
+        (("--precision", "int8"), "belong together"),
+        (("--calibrate", "."), "belong together"),
+        (("--dynamic-size", "--with-text-encoder", "--no-verify"), "a table of words, not a network"),
+        (("--imgsz", "64", "--verify-images", "nowhere"), "no file or folder 'nowhere'"),
     ],
 )
 def test_what_cannot_be_exported_is_told(
@@ -85,6 +89,42 @@ def test_what_cannot_be_exported_is_told(
     assert lseg("export", exported(config, ANY_SIZE)[0], *arguments) == 2
     assert sentence in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    (tmp_path / "photographs").mkdir()
+    for index, photograph in enumerate(load_sample_images().images):
+        Image.fromarray(cv2.resize(photograph, (160, 107))).save(tmp_path / "photographs" / f"{index}.png")
+    return tmp_path / "photographs"
+
+
+def test_int8_is_made_from_pictures_and_compared_on_them(
+    config: ModelConfig, exported: Exporter, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, path = exported(config, ANY_SIZE)[0], tmp_path / "out" / "model.onnx"
+    options = ("--imgsz", "64x96", "--precision", "int8", "--calibrate", photographs, "--triton", tmp_path / "models")
+    assert lseg("export", source, "-o", path, *options, "--json") == 0
+    check = json.loads(capsys.readouterr().out.splitlines()[-1])["check"]
+    assert check["corners"] == 10
+    assert 0.5 < check["equal"] < 1
+    assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]
+    assert (tmp_path / "models" / "model" / "1" / "model.onnx").read_bytes() == path.read_bytes()
+    assert lseg("info", path, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["precision"] == "int8"
+
+
+def test_bf16_is_compared_in_two_ways(
+    config: ModelConfig, exported: Exporter, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, path = exported(config, ANY_SIZE)[0], tmp_path / "out" / "model.onnx"
+    options = ("--imgsz", "64x96", "--precision", "bf16", "--verify-images", photographs)
+    assert lseg("export", source, "-o", path, *options, "--json") == 0
+    said = capsys.readouterr()
+    check = json.loads(said.out.splitlines()[-1])["check"]
+    assert check["corners"] == 20
+    assert 0 < check["difference"] < 1
+    assert "its numbers widened to float32" in said.err
 
 
 def test_masks_are_pytorchs_and_nothing_heavy_is_imported(

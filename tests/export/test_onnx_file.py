@@ -1,5 +1,6 @@
 """What is in an exported file, and when there is none."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from lseg_cli.config import ModelConfig
 from lseg_cli.contract import GraphSpec
-from lseg_cli.errors import DataError, LsegError
+from lseg_cli.errors import DataError, LsegError, MissingError
 from lseg_cli.files import staged
 from lseg_engines.onnx_engine import OnnxEngine
 from lseg_engines.torch_engine import TorchEngine
@@ -67,8 +68,8 @@ def test_no_path_of_this_machine_is_in_it(pyramid_config: ModelConfig, exported:
         assert trace not in content, trace
 
 
-def test_half_precision_weighs_half(pyramid_config: ModelConfig, exported: Exporter) -> None:
-    graph = onnx.load(exported(pyramid_config, HALF)[1]).graph
+def test_half_precision_weighs_half(vit_config: ModelConfig, exported: Exporter) -> None:
+    graph = onnx.load(exported(vit_config, HALF)[1]).graph
     numbers: dict[int, int] = {}
     for tensor in graph.initializer:
         numbers[tensor.data_type] = numbers.get(tensor.data_type, 0) + int(np.prod(tensor.dims))
@@ -80,7 +81,7 @@ def test_weights_beyond_the_limit_lie_beside(
 ) -> None:
     monkeypatch.setattr(onnx_file, "LARGEST_FILE", 1000)
     with staged(tmp_path / "big.onnx") as draft:
-        onnx_file._save(onnx.load(exported(pyramid_config, FIXED)[1]), draft)
+        onnx_file.save_graph(onnx.load(exported(pyramid_config, FIXED)[1]), draft)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["big.onnx", "big.onnx.data"]
     assert (tmp_path / "big.onnx").stat().st_size < (tmp_path / "big.onnx.data").stat().st_size
     image, text = np.zeros((1, 64, 96, 3), np.uint8), np.ones((2, 16), np.float32)
@@ -89,13 +90,33 @@ def test_weights_beyond_the_limit_lie_beside(
     assert np.array_equal(logits, alone)
 
 
+def test_a_slim_graph_is_checked_and_answers_alike(pyramid_config: ModelConfig, exported: Exporter) -> None:
+    pytest.importorskip("onnxslim", reason="onnxslim is optional: pip install onnxslim")
+    slim = exported(pyramid_config, ExportOptions(is_dynamic_size=True, is_slim=True))[1]
+    plain = exported(pyramid_config, ANY_SIZE)[1]
+    assert len(onnx.load(slim).graph.node) <= len(onnx.load(plain).graph.node)
+    assert shapes(slim) == shapes(plain)
+    image, text = np.full((3, 32, 96, 3), 90, np.uint8), np.eye(5, 16, dtype=np.float32)
+    ours, theirs = (OnnxEngine.open(path, "cpu").run(image, text, {"logits"})["logits"] for path in (slim, plain))
+    assert np.abs(np.subtract(ours, theirs)).max() < 1e-4
+
+
+def test_without_onnxslim_the_way_is_told(
+    pyramid_config: ModelConfig, exported: Exporter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = exported(pyramid_config, ANY_SIZE)[0]
+    monkeypatch.setitem(sys.modules, "onnxslim", None)
+    with pytest.raises(MissingError, match="pip install onnxslim"):
+        export_onnx(source, tmp_path / "model.onnx", ExportOptions(is_dynamic_size=True, is_slim=True))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (ExportOptions(size=(64, 100)), "64 x 100; both sides must be multiples of 32"),
         (ExportOptions(size=(64, 96), is_dynamic_size=True), "give --imgsz or --dynamic-size"),
         (ExportOptions(opset=23), "Opset 23 cannot be exported; choose one of 18 to 22"),
-        (ExportOptions(precision="int4"), "'int4' cannot be exported; choose fp32 or fp16"),
+        (ExportOptions(precision="int4"), "'int4' cannot be exported; choose one of fp32, fp16"),
     ],
 )
 def test_what_cannot_be_is_told_at_once(options: ExportOptions, message: str, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_tokens_are_counted(config: TextConfig) -> None:
 
 
 def test_only_a_frozen_text_tower_is_kept(config: TextConfig) -> None:
-    tower: Any = ClipTextEncoder.open(config)._tower
+    tower: Any = ClipTextEncoder.open(config).tower
     assert not hasattr(tower, "visual")
     assert not tower.training
     assert not any(parameter.requires_grad for parameter in tower.parameters())

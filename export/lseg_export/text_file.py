@@ -1,0 +1,67 @@
+"""The text tower as an ONNX file of its own: token ids in, label embeddings out, for programs without PyTorch.
+
+The tokenizer is not in it: it is a table and a regular expression, and every language has one for CLIP.
+"""
+
+from pathlib import Path
+from typing import cast
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from lseg_cli.config import TextConfig
+from lseg_cli.contract import METADATA_PREFIX
+from lseg_cli.errors import LsegError
+from lseg_cli.model.clip_text import ClipTextEncoder
+from lseg_export.lint import Dims, check_graph, free_primes
+from lseg_export.onnx_file import run_exporter, save_graph, tidy
+
+
+class _TextGraph(nn.Module):
+    def __init__(self, tower: nn.Module) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(N, L) int64 -> (N, C), unit length."""
+        embeddings: Tensor = self.tower.encode_text(tokens, normalize=True)  # type: ignore[operator]  # open_clip's
+        return embeddings
+
+
+def export_text(config: TextConfig, path: Path, opset: int) -> ClipTextEncoder:
+    """Writes a text tower: `tokens` int64 [N, L] in, `embeddings` float32 [N, C] out, of length 1.
+
+    Args:
+        config: of the model's text encoder.
+        path: of the file to write.
+        opset: of the ONNX standard.
+
+    Returns:
+        The encoder that was written, to compare with.
+
+    Raises:
+        LsegError: the model has no text tower.
+        MissingError: its weights are not here, and cannot be fetched.
+        MismatchError: its weights are another encoder's.
+        VerificationError: something of the example the graph was traced with is left in it.
+    """
+    if config.kind == "words":
+        raise LsegError(
+            "The model's text encoder is a table of words, not a network: there is nothing to export. Leave "
+            "--with-text-encoder out, and embed labels with `lseg`."
+        )
+    encoder = ClipTextEncoder.open(config)
+    tower = cast("nn.Module", encoder.tower)
+    length = encoder.context_length or 0
+    (labels,) = free_primes(1, [length, *(dim for tensor in tower.state_dict().values() for dim in tensor.shape)])
+    example = (torch.zeros(labels, length, dtype=torch.int64),)
+    free = ({0: torch.export.Dim("labels")},)
+    proto = run_exporter(_TextGraph(tower).eval(), example, free, opset, (["tokens"], ["embeddings"]))
+    dims: dict[str, Dims] = {"tokens": ("labels", length), "embeddings": ("labels", encoder.width)}
+    check_graph(proto, {"labels": labels}, dims)
+    tidy(proto, dims)
+    facts = {"text_sha256": encoder.sha256, "context_length": str(length)}  # its name may be a path of this machine
+    onnx.helper.set_model_props(proto, {METADATA_PREFIX + key: value for key, value in facts.items()})
+    save_graph(proto, path)
+    return encoder

@@ -1,0 +1,30 @@
+"""A few of the user's pictures, at the size at which they would enter the network."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lseg_cli.contract import GraphSpec
+from lseg_cli.data.images import find_images, read_image
+
+
+def read_pictures(place: str, spec: GraphSpec, most: int) -> list[NDArray[np.uint8]]:
+    """At most so many pictures, from all over a folder: (h, w, 3) uint8 each, RGB.
+
+    Args:
+        place: a folder, file, pattern or list, as `lseg segment` takes them.
+        spec: of the graph that is to take them.
+        most: how many.
+
+    Raises:
+        LsegError: nothing is there.
+        DataError: no picture is there, or one is damaged.
+    """
+    sources = find_images([place])
+    step = -(-len(sources) // most)
+    pictures = []
+    for source in sources[::step]:
+        picture = read_image(source.path)
+        height, width = spec.input_size(picture.shape[0], picture.shape[1], spec.model.image.long_side_px)
+        pictures.append(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8))
+    return pictures
