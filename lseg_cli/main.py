@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from lseg_cli import __version__
+from lseg_cli.commands.convert import convert
 from lseg_cli.commands.export import export
 from lseg_cli.commands.info import info
 from lseg_cli.commands.segment import segment
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.command("segment")(segment)
 app.command("train")(train)
 app.command("export")(export)
+app.command("convert")(convert)
 app.command("info")(info)
 app.command("predict", hidden=True, help="The same as segment.")(segment)
 

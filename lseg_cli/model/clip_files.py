@@ -36,7 +36,7 @@ def find_weights(config: TextConfig) -> Path:
         MissingError: the file is not there, or the hub cannot be reached.
     """
     for path in _candidates(config):
-        if path.is_file() and path.suffix in _SUFFIXES:
+        if path.is_file() and (path.suffix in _SUFFIXES or config.weights):
             return path
     if config.name.startswith(LOCAL_DIR) or _is_path(config.pretrained):
         place = config.pretrained or config.name.removeprefix(LOCAL_DIR)
@@ -49,6 +49,8 @@ def find_weights(config: TextConfig) -> Path:
 
 def _candidates(config: TextConfig) -> list[Path]:
     """Files on this machine that can hold the weights, or tell what they are; not all of them need be there."""
+    if config.weights:
+        return [Path(config.weights)]
     if config.name.startswith(LOCAL_DIR):
         folder = Path(config.name.removeprefix(LOCAL_DIR))
         found = [path for suffix in _SUFFIXES for path in sorted(folder.glob("*" + suffix))]
