@@ -10,6 +10,7 @@ from lseg_cli import __version__
 from lseg_cli.commands.convert import convert
 from lseg_cli.commands.export import export
 from lseg_cli.commands.info import info
+from lseg_cli.commands.models import app as models
 from lseg_cli.commands.segment import segment
 from lseg_cli.commands.train import train
 from lseg_cli.console.terminal import BROKEN_PIPE, drop_stdout, fail
@@ -29,6 +30,7 @@ app.command("train")(train)
 app.command("export")(export)
 app.command("convert")(convert)
 app.command("info")(info)
+app.add_typer(models, name="models")
 app.command("predict", hidden=True, help="The same as segment.")(segment)
 
 

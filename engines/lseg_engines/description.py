@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lseg_cli.config import ModelConfig
-from lseg_cli.contract import CONFIG_KEY, METADATA_PREFIX, PRECISION_KEY, GraphSpec
+from lseg_cli.contract import CONFIG_KEY, METADATA_PREFIX, PRECISION_KEY, TOWER_KEY, GraphSpec
 from lseg_cli.errors import MismatchError
 from lseg_engines.opener import kind_of
 
@@ -55,7 +55,8 @@ def _of_safetensors(path: Path) -> Facts:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             header: dict[str, Any] = json.loads(file.read(min(length, _MOST_HEADER)))
-        config = header.pop("__metadata__", {}).get(CONFIG_KEY)
+        metadata = header.pop("__metadata__", {})
+        config, tower = metadata.get(CONFIG_KEY), metadata.get(TOWER_KEY)
         tensors = [(entry["dtype"], math.prod(entry["shape"])) for entry in header.values()]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise MismatchError(f"{path} is damaged: its header cannot be read.") from error
@@ -65,6 +66,8 @@ def _of_safetensors(path: Path) -> Facts:
         facts = _of_model(ModelConfig.model_validate_json(config))
     except ValidationError as error:
         raise MismatchError(f"{path} was written by another version of this tool.") from error
+    if tower:
+        facts["text_encoder"] += ", in this file"
     types = sorted({dtype for dtype, _ in tensors})
     return facts | {"tensors": len(tensors), "numbers": sum(count for _, count in tensors), "types": types}
 

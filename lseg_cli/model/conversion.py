@@ -67,6 +67,7 @@ class ConvertOptions:
         text_encoder: an open_clip name, with weights behind an @, instead of the tower in the file.
         half: store float16.
         keep_dead: keep the tensors that nothing uses.
+        name: of the model; '' for that of its architecture.
     """
 
     block: str | None = None
@@ -75,6 +76,7 @@ class ConvertOptions:
     text_encoder: str = ""
     half: bool = False
     keep_dead: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,8 @@ def convert(checkpoint: Checkpoint, options: ConvertOptions) -> Conversion:
     regularizer = _regularizer(checkpoint, options)
     text, tower = _text(checkpoint, options)
     origin = f"{checkpoint.path.name} of lang-seg ({_full_name(variant, text)}), sha256 {checkpoint.sha256}"
-    config = variant.preset.model_copy(update={"regularizer": regularizer, "text": text, "origin": origin})
+    facts = {"name": options.name or variant.preset.name, "regularizer": regularizer, "text": text, "origin": origin}
+    config = variant.preset.model_copy(update=facts)
     renamed = {key: rename(key) for key in state}
     if regularizer.kind == "none":
         renamed |= {key: "" for key in state if key.startswith(BLOCK)}
@@ -123,8 +126,8 @@ def convert(checkpoint: Checkpoint, options: ConvertOptions) -> Conversion:
         ours = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in ours.items()}
     dead = tuple(key for key, name in renamed.items() if name == "" and TOWER + key.removeprefix(CLIP) not in tower)
     kept = {KEPT + key: state[key] for key in dead} if options.keep_dead else {}
-    facts = {"file": checkpoint.path.name, "sha256": checkpoint.sha256, "variant": _full_name(variant, text)}
-    metadata = {CONFIG_KEY: config.model_dump_json(), ORIGIN_KEY: json.dumps(facts | {"envelope": checkpoint.facts})}
+    source = {"file": checkpoint.path.name, "sha256": checkpoint.sha256, "variant": _full_name(variant, text)}
+    metadata = {CONFIG_KEY: config.model_dump_json(), ORIGIN_KEY: json.dumps(source | {"envelope": checkpoint.facts})}
     metadata |= {TOWER_KEY: text.sha256} if tower else {}
     return Conversion(
         variant=_full_name(variant, text),
