@@ -8,9 +8,11 @@ import typer
 
 from lseg_cli import __version__
 from lseg_cli.commands.convert import convert
+from lseg_cli.commands.embed import embed
 from lseg_cli.commands.export import export
 from lseg_cli.commands.info import info
 from lseg_cli.commands.models import app as models
+from lseg_cli.commands.relabel import relabel
 from lseg_cli.commands.segment import segment
 from lseg_cli.commands.train import train
 from lseg_cli.console.terminal import BROKEN_PIPE, drop_stdout, fail
@@ -27,6 +29,8 @@ app = typer.Typer(
 )
 app.command("segment")(segment)
 app.command("train")(train)
+app.command("embed")(embed)
+app.command("relabel")(relabel)
 app.command("export")(export)
 app.command("convert")(convert)
 app.command("info")(info)

@@ -83,6 +83,16 @@ def load_model(path: Path) -> LSeg:
     return model.eval()
 
 
+def read_model_config(path: Path) -> ModelConfig:
+    """The configuration of a model's file, without its weights.
+
+    Raises:
+        DataError: no such file, or not a safetensors file.
+        MismatchError: not a model of this tool.
+    """
+    return read_config(path, read_tensors(path, skip=("",))[1])
+
+
 def read_config(path: Path, metadata: Mapping[str, str]) -> ModelConfig:
     """The configuration in the metadata of a model's file; it says so if the text encoder is in there too.
 
