@@ -37,7 +37,7 @@ Activation = Annotated[
 TextEncoder = Annotated[
     str,
     typer.Option(
-        metavar="NAME[@WEIGHTS]",
+        metavar="NAME[/WEIGHTS]",
         show_envvar=False,
         help="A text encoder of open_clip, instead of the one in the checkpoint.",
     ),

@@ -21,7 +21,7 @@ Labels = Annotated[
         "--labels",
         metavar="WORDS",
         show_envvar=False,
-        help="What to look for: 'sky,road=road|street,other', @labels.txt, .json or .yaml.",
+        help="What to look for: 'sky,road=road|street,other', @labels.txt, .json, .yaml, or ade20k, coco, pascal.",
     ),
 ]
 Model = Annotated[

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from lseg_cli.config import TEMPERATURE
 from lseg_cli.errors import DataError, MismatchError
-from lseg_cli.inference.embedding import Embedding, EmbeddingInfo
+from lseg_cli.inference.dense import Embedding, EmbeddingInfo
 from lseg_cli.inference.segmenter import Segmentation, stopwatch, upsample_winner
 from lseg_cli.model.correlation import correlate
 from lseg_cli.model.decoder import upsample2_each

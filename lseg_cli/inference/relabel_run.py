@@ -19,7 +19,7 @@ from lseg_cli.config import TextConfig
 from lseg_cli.data.images import read_image
 from lseg_cli.data.labels import parse_labels
 from lseg_cli.errors import DataError, LsegError, MismatchError
-from lseg_cli.inference.embedding import Embedding, EmbeddingInfo, find_embeddings, read_embedding, read_info
+from lseg_cli.inference.dense import Embedding, EmbeddingInfo, find_embeddings, read_embedding, read_info
 from lseg_cli.inference.embedding_job import RelabelJob
 from lseg_cli.inference.relabel import relabel
 from lseg_cli.inference.segmenter import stopwatch

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lseg_cli.config import SIZE_MULTIPLE
 from lseg_cli.contract import Engine
 from lseg_cli.errors import DataError, LsegError, MismatchError
-from lseg_cli.inference.embedding import Embedding, encode
+from lseg_cli.inference.dense import Embedding, encode
 
 BAND_PX = 64  # rows at a time: of a 12-megapixel picture they are 1 MB, which stays in a core's cache
 
@@ -94,7 +94,7 @@ class Segmenter:
         return Segmentation(index, confidence, mean, ms)
 
     def encode(self, picture: NDArray[np.uint8], stride: int = 4) -> Embedding:
-        """(H, W, 3) uint8 RGB -> its embedding, float16 at stride 4 or 2: see `lseg_cli.inference.embedding`.
+        """(H, W, 3) uint8 RGB -> its embedding, float16 at stride 4 or 2: see `lseg_cli.inference.dense`.
 
         Raises:
             MismatchError: the engine is an exported graph, which gives masks only.

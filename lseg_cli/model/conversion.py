@@ -64,7 +64,7 @@ class ConvertOptions:
         block: kind of the regulariser: bottleneck, depthwise or none; None: none is expected.
         block_depth: how often it is applied.
         activation: between its applications: lrelu, tanh or relu.
-        text_encoder: an open_clip name, with weights behind an @, instead of the tower in the file.
+        text_encoder: an open_clip name, with weights behind a slash, instead of the tower in the file.
         half: store float16.
         keep_dead: keep the tensors that nothing uses.
         name: of the model; '' for that of its architecture.
@@ -225,7 +225,7 @@ def _text(checkpoint: Checkpoint, options: ConvertOptions) -> tuple[TextConfig, 
 
 
 def _other_encoder(text: str, width: int) -> TextConfig:
-    """`NAME` or `NAME@WEIGHTS` as open_clip knows them.
+    """`NAME` or `NAME/WEIGHTS` as open_clip knows them.
 
     Raises:
         LsegError: open_clip knows no such model.
@@ -233,11 +233,12 @@ def _other_encoder(text: str, width: int) -> TextConfig:
     """
     from lseg_cli.model.clip_files import HF_HUB, LOCAL_DIR, architecture  # noqa: PLC0415  imports open_clip: seconds
 
-    name, _, pretrained = text.partition("@")
+    is_place = text.startswith((LOCAL_DIR, HF_HUB))
+    name, _, pretrained = (text, "", "") if is_place else text.partition("/")
     found = int(architecture(name)["embed_dim"])
     if found != width:
         raise MismatchError(f"The text encoder {name} is {found} wide, the checkpoint's pixels {width}; take another.")
-    default = "" if name.startswith((LOCAL_DIR, HF_HUB)) else "openai"
+    default = "" if is_place else "openai"
     return TextConfig(kind="open_clip", name=name, pretrained=pretrained or default, width=width)
 
 
