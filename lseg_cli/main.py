@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from lseg_cli import __version__
+from lseg_cli.commands import options
 from lseg_cli.commands.convert import convert
 from lseg_cli.commands.embed import embed
 from lseg_cli.commands.export import export
@@ -58,6 +59,7 @@ def _options(
             help="Show the version and exit.",
         ),
     ] = False,
+    offline: options.Offline = False,
 ) -> None:
     """Options before the command."""
 

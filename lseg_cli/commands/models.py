@@ -37,6 +37,7 @@ def pull(
     url: Url = "",
     half: Half = False,
     overwrite: options.Overwrite = False,
+    offline: options.Offline = False,  # acted on where it is defined
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,

@@ -33,6 +33,7 @@ def relabel(  # noqa: PLR0913  an option is a parameter
     min_confidence: options.MinConfidence = RelabelJob.min_confidence,
     threads: options.Threads = RelabelJob.threads,
     overwrite: options.Overwrite = RelabelJob.overwrite,
+    offline: options.Offline = False,  # acted on where it is defined
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,

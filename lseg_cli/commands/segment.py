@@ -21,6 +21,7 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     precision: options.Precision = SegmentJob.precision,
     threads: options.Threads = SegmentJob.threads,
     overwrite: options.Overwrite = SegmentJob.overwrite,
+    offline: options.Offline = False,  # acted on where it is defined
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import numpy as np
 import safetensors.numpy
@@ -142,8 +142,7 @@ def as_encoder(engine: object) -> Encoder:
     """
     if not hasattr(engine, "features"):
         raise MismatchError("An exported model gives masks only; embeddings need the .safetensors model.")
-    encoder: Encoder = engine
-    return encoder
+    return cast(Encoder, engine)
 
 
 def write_embedding(embedding: Embedding, path: Path) -> None:

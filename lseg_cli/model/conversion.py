@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import torch
 from pydantic import ValidationError
+from safetensors import SafetensorError
 from torch import Tensor
 
 from lseg_cli.config import PRESETS, ModelConfig, RegularizerConfig, TextConfig
@@ -148,8 +149,9 @@ def write_model(conversion: Conversion, path: Path) -> None:
     """
     try:
         write_tensors(conversion.tensors, conversion.metadata, path)
-    except OSError as error:
-        raise LsegError(f"{path} cannot be written: {error.strerror or error}.") from error
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise LsegError(f"{path} cannot be written: {reason}.") from error
 
 
 def _recognise(checkpoint: Checkpoint) -> Variant:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lseg_cli.errors import DataError, LsegError, MismatchError, MissingError
+from lseg_cli.model.clip_files import is_offline
 from lseg_cli.model.published import PUBLISHED, Published
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def fetch(published: Published, url: str, path: Path, progress: Progress) -> Non
         DataError: the transfer broke off.
         LsegError: the folder cannot be written.
     """
+    if is_offline():
+        raise MissingError(f"{published.name} cannot be fetched with --offline or HF_HUB_OFFLINE; run it without.")
     try:
         import gdown  # noqa: PLC0415  an extra
     except ImportError as error:

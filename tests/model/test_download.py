@@ -157,6 +157,13 @@ def test_without_gdown_the_way_to_it_is_told(tmp_path: Path, monkeypatch: pytest
         fetch(TINY, "", tmp_path / "a.ckpt", silent)
 
 
+def test_offline_nothing_is_asked(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(MissingError, match="with --offline or HF_HUB_OFFLINE"):
+        fetch(TINY, server.url, tmp_path / "a.ckpt", silent)
+    assert server.ranges == []
+
+
 def test_a_cache_that_cannot_be_written_is_told(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(LsegError, match="set LSEG_CACHE to a folder"):
