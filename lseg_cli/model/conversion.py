@@ -115,9 +115,12 @@ def convert(checkpoint: Checkpoint, options: ConvertOptions) -> Conversion:
     variant = _recognise(checkpoint)
     regularizer = _regularizer(checkpoint, options)
     text, tower = _text(checkpoint, options)
-    origin = f"{checkpoint.path.name} of lang-seg ({_full_name(variant, text)}), sha256 {checkpoint.sha256}"
-    facts = {"name": options.name or variant.preset.name, "regularizer": regularizer, "text": text, "origin": origin}
-    config = variant.preset.model_copy(update=facts)
+    full_name = _full_name(variant, text)
+    origin = f"{checkpoint.path.name} of lang-seg ({full_name}), sha256 {checkpoint.sha256}"
+    name = options.name or _preset_name(variant, text)
+    config = variant.preset.model_copy(
+        update={"name": name, "regularizer": regularizer, "text": text, "origin": origin}
+    )
     renamed = {key: rename(key) for key in state}
     if regularizer.kind == "none":
         renamed |= {key: "" for key in state if key.startswith(BLOCK)}
@@ -126,16 +129,17 @@ def convert(checkpoint: Checkpoint, options: ConvertOptions) -> Conversion:
     if options.half:
         ours = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in ours.items()}
     dead = tuple(key for key, name in renamed.items() if name == "" and TOWER + key.removeprefix(CLIP) not in tower)
+    unused = set(dead)
     kept = {KEPT + key: state[key] for key in dead} if options.keep_dead else {}
-    source = {"file": checkpoint.path.name, "sha256": checkpoint.sha256, "variant": _full_name(variant, text)}
+    source = {"file": checkpoint.path.name, "sha256": checkpoint.sha256, "variant": full_name}
     metadata = {CONFIG_KEY: config.model_dump_json(), ORIGIN_KEY: json.dumps(source | {"envelope": checkpoint.facts})}
     metadata |= {TOWER_KEY: text.sha256} if tower else {}
     return Conversion(
-        variant=_full_name(variant, text),
+        variant=full_name,
         config=config,
         tensors={name: tensor.contiguous() for name, tensor in (ours | tower | kept).items()},
         metadata=metadata,
-        used=tuple(key for key in state if key not in set(dead)),
+        used=tuple(key for key in state if key not in unused),
         dead=dead,
         left_out=checkpoint.left_out,
     )
@@ -172,6 +176,16 @@ def _full_name(variant: Variant, text: TextConfig) -> str:
     """The original writes a larger text tower into the name: `clipRN50x16_vitl16_384`."""
     tower = text.name.removesuffix("-quickgelu")
     return variant.name.replace("clip_", f"clip{tower}_", 1) if tower.startswith("RN50x") else variant.name
+
+
+def _preset_name(variant: Variant, text: TextConfig) -> str:
+    """Ours of this encoder and text tower; else that of the encoder."""
+    fitting = (
+        name
+        for name, preset in PRESETS.items()
+        if preset.encoder == variant.preset.encoder and preset.text.name == text.name
+    )
+    return next(fitting, variant.preset.name)
 
 
 def _regularizer(checkpoint: Checkpoint, options: ConvertOptions) -> RegularizerConfig:
