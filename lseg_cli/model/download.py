@@ -91,11 +91,11 @@ def fetch(published: Published, url: str, path: Path, progress: Progress) -> Non
         probe.unlink()
     except OSError as error:
         raise LsegError(f"{path.parent} cannot be written ({error.strerror}); set LSEG_CACHE to a folder.") from error
-    source = {"url": url} if url else {"id": published.drive_id}
     way_out = f"fetch {published.page} with a browser, then lseg models pull {published.name} --url FILE"
     try:
         gdown.download(
-            **source,
+            url=url or None,
+            id=None if url else published.drive_id,
             output=str(path),
             quiet=True,
             resume=True,

@@ -8,7 +8,7 @@ are listed here one by one, and each becomes something inert; Lightning itself n
 import pickle
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ class _Inert:
 
 
 _PACKAGES = ("pytorch_lightning", "lightning.pytorch")
-_ALLOWED: list[tuple[type, str]] = [
+_ALLOWED: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     (_Inert, "argparse.Namespace"),
     *((_Inert, f"{package}.callbacks.model_checkpoint.ModelCheckpoint") for package in _PACKAGES),
     *((_Inert, f"{package}.callbacks.early_stopping.EarlyStopping") for package in _PACKAGES),

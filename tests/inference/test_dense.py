@@ -67,7 +67,7 @@ def test_relabelling_gives_the_models_masks(engine: TorchEngine, stride: int, su
 def test_scores_are_the_models_logits(engine: TorchEngine, stride: int) -> None:
     image = Segmenter(engine, TEXT, 96).preprocess(PICTURE)
     embedding = encode(engine, image, (80, 104), stride)
-    logits = engine.run(image, TEXT, ("logits",))["logits"][0]
+    logits = engine.run(image, TEXT, ["logits"])["logits"][0]
     assert np.abs(np.subtract(score(embedding, 3 * TEXT).numpy(), logits)).max() < 0.05  # float16: 3 digits of 14
 
 
