@@ -28,6 +28,7 @@ class TextConfig(Frozen):
     width: int  # C
     templates: tuple[str, ...] = ("{}",)  # the paper embeds the bare word
     sha256: str = ""  # of the encoder's weights, once known
+    weights: str = Field("", exclude=True)  # a file with them: the model's own if it brings them. Never written down
 
 
 class ImageConfig(Frozen):

@@ -19,6 +19,7 @@ Output = Literal["logits", "mask", "confidence"]
 
 METADATA_PREFIX = "lseg."  # of every key that this tool writes into a file
 CONFIG_KEY = METADATA_PREFIX + "config"  # in a .safetensors model: its ModelConfig as JSON
+TOWER_KEY = METADATA_PREFIX + "tower"  # in a .safetensors model that brings its text encoder: the encoder's hash
 SPEC_KEY = METADATA_PREFIX + "spec"
 PRECISION_KEY = METADATA_PREFIX + "precision"  # of the graph: a property of the file, not of the model
 

@@ -9,12 +9,17 @@ from typing import Annotated, NoReturn
 import typer
 
 from lseg_cli import __version__
+from lseg_cli.commands import options
 from lseg_cli.commands.bench import bench
 from lseg_cli.commands.build import build
+from lseg_cli.commands.convert import convert
 from lseg_cli.commands.doctor import doctor
+from lseg_cli.commands.embed import embed
 from lseg_cli.commands.export import export
 from lseg_cli.commands.info import info
 from lseg_cli.commands.labels import labels_app
+from lseg_cli.commands.models import app as models
+from lseg_cli.commands.relabel import relabel
 from lseg_cli.commands.segment import segment
 from lseg_cli.commands.train import train
 from lseg_cli.console.terminal import BROKEN_PIPE, drop_stdout, fail
@@ -31,10 +36,14 @@ app = typer.Typer(
 )
 app.command("segment")(segment)
 app.command("train")(train)
+app.command("embed")(embed)
+app.command("relabel")(relabel)
 app.command("export")(export)
 app.command("build")(build)
-app.command("info")(info)
+app.command("convert")(convert)
+app.add_typer(models, name="models")
 app.add_typer(labels_app)
+app.command("info")(info)
 app.command("bench")(bench)
 app.command("doctor")(doctor)
 app.command("predict", hidden=True, help="The same as segment.")(segment)
@@ -60,6 +69,7 @@ def _options(
             help="Show the version and exit.",
         ),
     ] = False,
+    offline: options.Offline = False,
 ) -> None:
     """Options before the command."""
 

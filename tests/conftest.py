@@ -1,5 +1,7 @@
 """What many tests need: tiny models, and a folder of pictures with masks."""
 
+import json
+import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -10,8 +12,10 @@ import torch
 from PIL import Image
 
 from lseg_cli.config import EncoderConfig, ImageConfig, ModelConfig, RegularizerConfig, TextConfig
+from lseg_cli.model import conversion
 from lseg_cli.model.checkpoint import save_model
 from lseg_cli.model.lseg import build
+from lseg_cli.model.official import original_name
 from lseg_export.onnx_file import export_onnx
 from lseg_export.options import ExportOptions
 
@@ -43,6 +47,44 @@ def pyramid_config() -> ModelConfig:
         text=TextConfig(kind="words", name="words", width=16),
         image=ImageConfig(long_side_px=96),
     )
+
+
+@pytest.fixture
+def official(
+    vit_config: ModelConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., dict[str, torch.Tensor]]:
+    """Makes the state dict of a checkpoint of the original project, of a variant as tiny as the tests' models.
+
+    The variant and its CLIP text tower, 16 wide, are made known to `lseg convert`.
+    """
+    folder = tmp_path / "clip"
+    folder.mkdir()
+    tower = {"context_length": 10, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
+    vision = {"image_size": 32, "patch_size": 16, "width": 64, "layers": 1}
+    facts = {"embed_dim": 16, "quick_gelu": True, "vision_cfg": vision, "text_cfg": tower}
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": facts, "preprocess_cfg": {}}))
+    name = f"local-dir:{folder}"
+    mark = "net.pretrained.model.patch_embed.proj.weight"
+    monkeypatch.setattr(conversion, "VARIANTS", [conversion.Variant("clip_tiny", mark, (64, 3, 16, 16), vit_config)])
+    monkeypatch.setattr(conversion, "TOWERS", {(64, 3, 16, 16): name})
+
+    def make(regularizer: RegularizerConfig | None = None, half_clip: bool = False) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        config = vit_config.model_copy(update={"regularizer": regularizer or RegularizerConfig()})
+        state = {str(original_name(key)): tensor for key, tensor in build(config).state_dict().items()}
+        for part in ("norm.weight", "head.weight"):
+            state[f"net.pretrained.model.{part}"] = torch.randn(64)
+        state["net.scratch.refinenet4.resConfUnit1.conv1.weight"] = torch.randn(8, 8, 3, 3)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import open_clip  # noqa: PLC0415  seconds
+
+            clip = open_clip.create_model(name, load_weights=False)
+        for key, tensor in clip.state_dict().items():
+            state[f"net.clip_pretrained.{key}"] = tensor.half() if half_clip and tensor.ndim > 1 else tensor
+        return state
+
+    return make
 
 
 @pytest.fixture

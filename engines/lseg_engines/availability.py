@@ -10,7 +10,7 @@ import numpy as np
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.errors import LsegError
 from lseg_cli.evaluation.parity import make_pictures
-from lseg_cli.inference.embedding import embed_label_set
+from lseg_cli.inference.label_embedding import embed_label_set
 from lseg_cli.inference.segmenter import Segmenter
 from lseg_engines.environment import Check, check_environment
 from lseg_engines.opener import BUNDLED, find_model, open_engine

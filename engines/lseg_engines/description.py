@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lseg_cli.config import PRESETS, ModelConfig, TextConfig
-from lseg_cli.contract import CONFIG_KEY, METADATA_PREFIX, PRECISION_KEY
+from lseg_cli.contract import CONFIG_KEY, METADATA_PREFIX, PRECISION_KEY, TOWER_KEY
 from lseg_cli.data.vocabulary import VOCABULARY_KEY, read_vocabulary
 from lseg_cli.errors import MismatchError
 from lseg_engines.engine_sidecar import check_is_of, read_sidecar
@@ -108,7 +108,10 @@ def _of_safetensors(path: Path, header: dict[str, Any]) -> Facts:
     except (KeyError, TypeError) as error:
         raise MismatchError(f"{path} is damaged: its header cannot be read.") from error
     types = sorted({dtype for dtype, _ in tensors})
-    return _of_model(_model_config(path, header)) | {
+    facts = _of_model(_model_config(path, header))
+    if TOWER_KEY in header["__metadata__"]:
+        facts["text_encoder"] += ", in this file"
+    return facts | {
         "tensors": len(tensors),
         "numbers": sum(count for _, count in tensors),
         "types": types,

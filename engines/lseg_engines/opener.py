@@ -5,6 +5,7 @@ from typing import Literal
 
 from lseg_cli.contract import Engine
 from lseg_cli.errors import LsegError, MismatchError, MissingError
+from lseg_cli.model.published import PUBLISHED
 from lseg_cli.weights import WEIGHTS_DIR
 from lseg_engines.engine_sidecar import IncompatibleEngineError, sidecar_path
 
@@ -15,18 +16,23 @@ _KIND_OF_ENGINE = {"torch": "safetensors", "onnx": "onnx", "trt": "engine"}
 
 
 def find_model(model: str) -> Path:
-    """The file of a bundled model's name or of a path.
+    """The file of a bundled or published model's name, or of a path.
 
     Raises:
-        LsegError: neither a bundled model nor a file.
-        MissingError: a bundled model whose file is not here.
+        LsegError: neither a model's name nor a file.
+        MissingError: a bundled model whose file is not here, or a published one that was not pulled.
     """
     path = WEIGHTS_DIR / f"{BUNDLED}.safetensors" if model == BUNDLED else Path(model)
+    if model in PUBLISHED and not path.is_file():
+        path = PUBLISHED[model].path
+        if not path.is_file():
+            raise MissingError(f"The published model {model} is not on this machine; run lseg models pull {model}.")
     if model == BUNDLED and not path.exists():
         raise MissingError(f"The bundled model {path} is not here; reinstall lseg-cli, or give a file with --model.")
     if not path.is_file():
         raise LsegError(
-            f"There is no model {model!r}; give {BUNDLED}, or the path of a .safetensors, .onnx or .engine file."
+            f"There is no model {model!r}; give {BUNDLED}, a name of lseg models, or the path of a .safetensors, .onnx "
+            "or .engine file."
         )
     return path
 

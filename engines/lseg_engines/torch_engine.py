@@ -13,6 +13,7 @@ from lseg_cli.contract import GraphSpec, Output
 from lseg_cli.errors import DataError, LsegError, MissingError
 from lseg_cli.files import file_sha256
 from lseg_cli.model import load
+from lseg_cli.model.correlation import unit_upsample
 from lseg_cli.model.decision import softmax_of, winner
 from lseg_cli.model.lseg import LSeg
 
@@ -88,11 +89,41 @@ class TorchEngine:
                 "labels; take a smaller --imgsz or fewer labels."
             ) from error
 
+    def features(self, image: NDArray[np.uint8], stride: int) -> NDArray[np.float32]:
+        """The embedding itself: (B, H, W, 3) uint8 -> (B, C, H / stride, W / stride), raw at 4, of unit length at 2.
+
+        Raises:
+            DataError: the device's memory is full.
+        """
+        try:
+            with torch.inference_mode():
+                pixels = self._pixels(torch.from_numpy(image))
+                with self._autocast():
+                    features = self._model.features(pixels).float()
+                return (unit_upsample(features) if stride == 2 else features).cpu().numpy()
+        except torch.OutOfMemoryError as error:
+            raise DataError(
+                f"The memory of {self.device} is full at {image.shape[1]}x{image.shape[2]} pixels; take a smaller "
+                "--imgsz."
+            ) from error
+
+    def kernel(self) -> tuple[float, ...]:
+        """The regulariser's 9 weights and 1 bias; none without it."""
+        parameters = [each.detach().flatten().tolist() for each in self._model.regularizer.parameters()]
+        return tuple(number for numbers in parameters for number in numbers)
+
+    def _pixels(self, image: Tensor) -> Tensor:
+        """(B, H, W, 3) uint8 -> (B, 3, H, W) normalised, on the device."""
+        return (image.to(self._device).permute(0, 3, 1, 2).float() - self._mean) / self._std
+
+    def _autocast(self) -> torch.autocast:
+        dtype = _DTYPES[self.precision]
+        return torch.autocast(self._device.type, dtype=dtype, enabled=dtype != torch.float32)
+
     def _logits(self, image: Tensor, text: Tensor) -> Tensor:
         """(B, H, W, 3) uint8, (N, C) -> (B, N, H, W) float32 on the device."""
-        pixels = (image.to(self._device).permute(0, 3, 1, 2).float() - self._mean) / self._std
-        dtype = _DTYPES[self.precision]
-        with torch.autocast(self._device.type, dtype=dtype, enabled=dtype != torch.float32):
+        pixels = self._pixels(image)
+        with self._autocast():
             logits: Tensor = self._model(pixels, text.to(self._device))
         return logits.float()
 

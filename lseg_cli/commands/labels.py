@@ -50,7 +50,7 @@ def compile_labels(
     Example: lseg labels compile street.yaml -o street.vocab.safetensors
     """
     from lseg_cli.data.vocabulary import open_labels  # noqa: PLC0415  numpy
-    from lseg_cli.inference.embedding import compile_vocabulary, write_vocabulary
+    from lseg_cli.inference.label_embedding import compile_vocabulary, write_vocabulary
     from lseg_cli.model.embedding_cache import EmbeddingCache
 
     chosen, notices = open_labels(_as_labels(labels))
@@ -72,7 +72,7 @@ def check(
 
     Example: lseg labels check "sky,road,street,other"
     """
-    from lseg_cli.inference.embedding import check_labels
+    from lseg_cli.inference.label_embedding import check_labels
     from lseg_cli.model.embedding_cache import EmbeddingCache
 
     encoder = _encoder(model, text_encoder, template)

@@ -3,6 +3,7 @@
 What belongs to a machine rather than to a run has a variable for all commands besides, such as LSEG_DEVICE.
 """
 
+import os
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -21,7 +22,7 @@ Labels = Annotated[
         "--labels",
         metavar="WORDS",
         show_envvar=False,
-        help="What to look for: 'sky,road=road|street,other', @labels.txt, .json, .yaml, or a vocabulary.",
+        help="What to look for: 'sky,road=road|street,other', @labels.txt, .json, .yaml, a vocabulary, ade20k, coco, …",
     ),
 ]
 Model = Annotated[
@@ -101,6 +102,25 @@ Threads = Annotated[
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", show_envvar=False, help="Replace the results of an earlier run.")
+]
+
+
+def _stay_offline(wanted: bool) -> bool:
+    """Tells the hub's client, and all that asks `is_offline`, before any of it is imported."""
+    if wanted:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    return wanted
+
+
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline",
+        envvar="LSEG_OFFLINE",
+        show_envvar=False,
+        callback=_stay_offline,
+        help="Fetch nothing; the same as HF_HUB_OFFLINE=1.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", show_envvar=False, help="Tell what happens as JSON lines on stdout.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", show_envvar=False, help="Say nothing but errors.")]

@@ -25,6 +25,7 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     threads: options.Threads = SegmentJob.threads,
     overwrite: options.Overwrite = SegmentJob.overwrite,
     rebuild: engine_options.Rebuild = "never",
+    offline: options.Offline = False,  # acted on where it is defined
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,

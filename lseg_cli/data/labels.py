@@ -21,6 +21,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, StrictStr, ValidationError, model_validator
 
 from lseg_cli.config import Frozen
+from lseg_cli.data.vocabularies import find_vocabulary
 from lseg_cli.errors import LsegError
 
 MAX_CHARS = 200  # of a name or prompt: CLIP reads 77 tokens, so a longer text is a slip of the quotes
@@ -131,8 +132,8 @@ def parse_labels(text: str) -> tuple[LabelSet, list[str]]:
     r"""A label set from what stands behind `--labels`.
 
     Args:
-        text: labels and files split at commas, such as ``sky, road=road|street, @more.txt, voc.yaml``; ``\,`` ``\=``
-            ``\|`` ``\@`` ``\#`` ``\\`` stand for the character itself, any other backslash for a backslash.
+        text: labels, files and known sets split at commas, ``sky, road=road|street, @more.txt, voc.yaml, ade20k``;
+            ``\,`` ``\=`` ``\|`` ``\@`` ``\#`` ``\\`` stand for the character itself, other backslashes for themselves.
 
     Returns:
         The labels in order, and notices: labels given twice, a single label, commas within a line of a file.
@@ -211,6 +212,8 @@ def _entries(text: str, notices: list[str]) -> Iterator[_Entry]:
             yield from _from_file(part[1:], notices)
         elif part.lower().endswith((*_STRUCTURED, ".safetensors")):
             yield from _from_file(part, notices)
+        elif known := find_vocabulary(part):
+            yield from _from_file(str(known), notices)
         else:
             yield _from_text(part)
 

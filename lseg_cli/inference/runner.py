@@ -18,8 +18,8 @@ from lseg_cli.contract import Engine
 from lseg_cli.data.images import PictureError, Source, find_images, read_image
 from lseg_cli.data.vocabulary import open_labels
 from lseg_cli.errors import DataError, LsegError
-from lseg_cli.inference.embedding import embed_label_set
 from lseg_cli.inference.job import SegmentJob
+from lseg_cli.inference.label_embedding import embed_label_set
 from lseg_cli.inference.names import output_names
 from lseg_cli.inference.segmenter import Segmentation, Segmenter, stopwatch
 from lseg_cli.inference.writers import Done, Failed, OutputFolder

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lseg_cli.config import SIZE_MULTIPLE
 from lseg_cli.contract import Engine
 from lseg_cli.errors import DataError, LsegError, MismatchError
+from lseg_cli.inference.dense import Embedding, encode
 
 BAND_PX = 64  # rows at a time: of a 12-megapixel picture they are 1 MB, which stays in a core's cache
 
@@ -91,6 +92,25 @@ class Segmenter:
             logits = tensors["logits"][0].astype(np.float32, copy=False)
             index, confidence = upsample_winner(logits, (height, width), self.with_confidence, self.threads)
         return Segmentation(index, confidence, mean, ms)
+
+    def encode(self, picture: NDArray[np.uint8], stride: int = 4) -> Embedding:
+        """(H, W, 3) uint8 RGB -> its embedding, float16 at stride 4 or 2: see `lseg_cli.inference.dense`.
+
+        Raises:
+            MismatchError: the engine is an exported graph, which gives masks only.
+            DataError: the network's answer is not a number.
+        """
+        return encode(self.engine, self.preprocess(picture), (picture.shape[0], picture.shape[1]), stride)
+
+    def relabel(self, embedding: Embedding, text: Floats) -> Segmentation:
+        """What `segment` would give for other labels, (N, C), from a picture's embedding: no image encoder.
+
+        Raises:
+            MismatchError: the labels' embeddings have another width.
+        """
+        from lseg_cli.inference.relabel import relabel  # noqa: PLC0415  PyTorch, which an ONNX file does without
+
+        return relabel(embedding, text, self.with_confidence, self.threads)
 
     def preprocess(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 -> (1, h, w, 3) uint8 at the network's size: averaged when shrinking, else interpolated."""

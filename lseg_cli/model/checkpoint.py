@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -11,9 +12,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lseg_cli.config import ModelConfig
-from lseg_cli.contract import CONFIG_KEY
+from lseg_cli.contract import CONFIG_KEY, TOWER_KEY
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.model.lseg import LSeg, build
+
+TOWER = "text."  # of the names of the text encoder's tensors, where a model file brings them
+KEPT = "original."  # of tensors that nothing uses, kept for the way back to another layout
 
 
 def save_model(model: LSeg, path: Path, half: bool = False) -> None:
@@ -46,8 +50,8 @@ def write_tensors(tensors: dict[str, Tensor], metadata: dict[str, str], path: Pa
         temporary.unlink(missing_ok=True)
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """All tensors of a safetensors file, on the CPU, and its metadata.
+def read_tensors(path: Path, skip: tuple[str, ...] = ()) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a safetensors file, on the CPU, but for names that begin with `skip`; and its metadata.
 
     Raises:
         DataError: no such file, or it is no safetensors file.
@@ -56,7 +60,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise DataError(f"There is no file {path}.")
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            names = [name for name in file.keys() if not name.startswith(skip)]  # noqa: SIM118
+            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path} is not a whole safetensors file: {error}.") from error
 
@@ -68,15 +73,40 @@ def load_model(path: Path) -> LSeg:
         DataError: no such file, or not a safetensors file.
         MismatchError: not a model of this tool, or its tensors do not fit its configuration.
     """
-    state, metadata = read_tensors(path)
-    if CONFIG_KEY not in metadata:
-        raise MismatchError(f"{path} holds tensors but no LSeg configuration: it is not a model of this tool.")
+    state, metadata = read_tensors(path, skip=(TOWER, KEPT))
     try:
-        model = build(ModelConfig.model_validate_json(metadata[CONFIG_KEY]))
-    except (ValidationError, LsegError, json.JSONDecodeError) as error:
+        model = build(read_config(path, metadata))
+    except LsegError as error:
         raise MismatchError(f"{path} was written by another version of this tool: {error}") from error
     load_weights(model, state, str(path))
     return model.eval()
+
+
+def read_model_config(path: Path) -> ModelConfig:
+    """The configuration of a model's file, without its weights.
+
+    Raises:
+        DataError: no such file, or not a safetensors file.
+        MismatchError: not a model of this tool.
+    """
+    return read_config(path, read_tensors(path, skip=("",))[1])
+
+
+def read_config(path: Path, metadata: Mapping[str, str]) -> ModelConfig:
+    """The configuration in the metadata of a model's file; it says so if the text encoder is in there too.
+
+    Raises:
+        MismatchError: there is none, or another version of this tool wrote it.
+    """
+    if CONFIG_KEY not in metadata:
+        raise MismatchError(f"{path} holds tensors but no LSeg configuration: it is not a model of this tool.")
+    try:
+        config = ModelConfig.model_validate_json(metadata[CONFIG_KEY])
+    except (ValidationError, json.JSONDecodeError) as error:
+        raise MismatchError(f"{path} was written by another version of this tool: {error}") from error
+    if TOWER_KEY not in metadata:
+        return config
+    return config.model_copy(update={"text": config.text.model_copy(update={"weights": str(path.absolute())})})
 
 
 def load_weights(model: torch.nn.Module, state: dict[str, Tensor], origin: str) -> None:

@@ -36,7 +36,7 @@ def find_weights(config: TextConfig) -> Path:
         MissingError: the file is not there, or the hub cannot be reached.
     """
     for path in _candidates(config):
-        if path.is_file() and path.suffix in _SUFFIXES:
+        if path.is_file() and (path.suffix in _SUFFIXES or config.weights):
             return path
     if config.name.startswith(LOCAL_DIR) or _is_path(config.pretrained):
         place = config.pretrained or config.name.removeprefix(LOCAL_DIR)
@@ -49,6 +49,8 @@ def find_weights(config: TextConfig) -> Path:
 
 def _candidates(config: TextConfig) -> list[Path]:
     """Files on this machine that can hold the weights, or tell what they are; not all of them need be there."""
+    if config.weights:
+        return [Path(config.weights)]
     if config.name.startswith(LOCAL_DIR):
         folder = Path(config.name.removeprefix(LOCAL_DIR))
         found = [path for suffix in _SUFFIXES for path in sorted(folder.glob("*" + suffix))]
@@ -94,6 +96,11 @@ def architecture(name: str) -> dict[str, Any]:
     return facts
 
 
+def is_offline() -> bool:
+    """Whether nothing may be fetched: `--offline`, which sets HF_HUB_OFFLINE, or that by itself."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
 def _fetch(config: TextConfig) -> Path:
     import open_clip  # noqa: PLC0415  takes seconds
 
@@ -113,14 +120,16 @@ def _fetch(config: TextConfig) -> Path:
     if url and by_openai.is_file():
         return by_openai
     try:
+        if is_offline() and not repo:
+            raise ConnectionError("offline")
         return _from_hub(repo, (name,) if name else _HUB_FILES) if repo else Path(open_clip.download_pretrained(facts))
     except Exception as error:  # the hub's client raises other errors with every version
         file = Path(name or _HUB_FILES[0] if repo else url)
         source = f"{file} of https://huggingface.co/{repo}" if repo else url
         raise MissingError(
             f"The weights {config.name}/{config.pretrained} of the text encoder are not on this machine and cannot be "
-            f"fetched ({type(error).__name__}): connect it to the network, without HF_HUB_OFFLINE, or download "
-            f"{source} elsewhere and save it as {_place(config, file.suffix)}."
+            f"fetched ({type(error).__name__}): connect it to the network, without --offline or HF_HUB_OFFLINE, or "
+            f"download {source} elsewhere and save it as {_place(config, file.suffix)}."
         ) from error
 
 

@@ -1,57 +1,69 @@
-"""The names of the original implementation's checkpoints, and what they are called here.
+"""The names of the original implementation's checkpoints, and what they are called here; both ways.
 
-A checkpoint of lang-seg holds `net.clip_pretrained.*`, `net.pretrained.*` (encoder) and `net.scratch.*` (decoder).
+A checkpoint of lang-seg holds `net.clip_pretrained.*` (a whole CLIP model), `net.pretrained.*` (encoder) and
+`net.scratch.*` (decoder).
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from torch import Tensor
 
-# (what the original calls it, what we do); tried in this order on the key without its prefix `net.`
-_RENAMES: tuple[tuple[str, str], ...] = (
-    (r"pretrained\.model\.(norm|head)\..*", ""),  # the ViT's final norm and classifier: never used
-    (r"pretrained\.model\.", "encoder.vit."),
-    (r"pretrained\.act_postprocess(\d)\.0\.project\.0\.", r"encoder.reassemble.{level}.readout."),
-    (r"pretrained\.act_postprocess(\d)\.3\.", r"encoder.reassemble.{level}.project."),
-    (r"pretrained\.act_postprocess(\d)\.4\.", r"encoder.reassemble.{level}.resample."),
-    (r"pretrained\.layer1\.0\.", "encoder.backbone.conv1."),
-    (r"pretrained\.layer1\.1\.", "encoder.backbone.bn1."),
-    (r"pretrained\.layer1\.4\.", "encoder.backbone.layer1."),
-    (r"pretrained\.layer([234])\.", r"encoder.backbone.layer\1."),
-    (r"scratch\.refinenet4\.resConfUnit1\..*", ""),  # the deepest level has no skip: never used
-    (r"scratch\.layer(\d)_rn\.", r"decoder.project.{level}."),
-    (r"scratch\.refinenet(\d)\.out_conv\.", r"decoder.fuse.{level}.out."),
-    (r"scratch\.refinenet(\d)\.resConfUnit1\.", r"decoder.fuse.{level}.skip.body."),
-    (r"scratch\.refinenet(\d)\.resConfUnit2\.", r"decoder.fuse.{level}.unit.body."),
-    (r"scratch\.head1\.", "decoder.head."),
-    (r"scratch\.head_block\.depthwise\.(?:depthwise\.)?", "regularizer.conv."),
+PREFIX = "net."
+CLIP = "net.clip_pretrained."
+BLOCK = "net.scratch.head_block.depthwise."  # of the regulariser; its kind and depth are not in the file
+
+# In the file, but never used by the original's forward pass.
+_DEAD = (
+    "pretrained.model.norm.",  # the levels are taken before the ViT's final norm
+    "pretrained.model.head.",
+    "scratch.refinenet4.resConfUnit1.",  # the deepest level has no skip
 )
-_UNIT_PARTS = {"conv1": "1", "bn1": "2", "conv2": "4", "bn2": "5"}  # places in ResidualUnit.body
+_UNIT_PARTS = {"conv1": 1, "bn1": 2, "conv2": 4, "bn2": 5}  # places in ResidualUnit.body
+
+
+def _prefixes() -> Iterator[tuple[str, str]]:
+    """What the original calls a group of tensors, without `net.`, and what we do."""
+    yield "pretrained.model.", "encoder.vit."
+    yield "pretrained.layer1.0.", "encoder.backbone.conv1."
+    yield "pretrained.layer1.1.", "encoder.backbone.bn1."
+    yield "pretrained.layer1.4.", "encoder.backbone.layer1."
+    for stage in (2, 3, 4):
+        yield f"pretrained.layer{stage}.", f"encoder.backbone.layer{stage}."
+    for level in range(4):
+        reassemble, fusion = f"pretrained.act_postprocess{level + 1}", f"scratch.refinenet{level + 1}"
+        yield f"{reassemble}.0.project.0.", f"encoder.reassemble.{level}.readout."
+        yield f"{reassemble}.3.", f"encoder.reassemble.{level}.project."
+        yield f"{reassemble}.4.", f"encoder.reassemble.{level}.resample."
+        yield f"scratch.layer{level + 1}_rn.", f"decoder.project.{level}."
+        yield f"{fusion}.out_conv.", f"decoder.fuse.{level}.out."
+        for part, place in _UNIT_PARTS.items():
+            yield f"{fusion}.resConfUnit1.{part}.", f"decoder.fuse.{level}.skip.body.{place}."
+            yield f"{fusion}.resConfUnit2.{part}.", f"decoder.fuse.{level}.unit.body.{place}."
+    yield "scratch.head1.", "decoder.head."
+    yield "scratch.head_block.depthwise.depthwise.", "regularizer.conv."
+    yield "scratch.head_block.depthwise.", "regularizer.conv."
+
+
+_PREFIXES = tuple(_prefixes())
 
 
 def rename(key: str) -> str | None:
     """Our name of an original key; '' if it is dead by design or belongs to CLIP; None if it is not one of theirs."""
-    if not key.startswith("net."):
-        return None
-    key = key.removeprefix("net.")
-    if key.startswith("clip_pretrained."):
+    if key.startswith(CLIP):
         return ""
-    for pattern, target in _RENAMES:
-        match = re.match(pattern, key)
-        if match is None:
-            continue
-        if not target:
-            return ""
-        level = str(int(match.group(1)) - 1) if "{level}" in target else ""
-        rest = key[match.end() :]
-        if target.endswith(".body."):
-            part, _, rest = rest.partition(".")
-            if part not in _UNIT_PARTS:
-                return None
-            rest = f"{_UNIT_PARTS[part]}.{rest}"
-        return match.expand(target.replace("{level}", level)) + rest
-    return None
+    bare = key.removeprefix(PREFIX)
+    if bare == key:
+        return None
+    if bare.startswith(_DEAD):
+        return ""
+    return next((ours + bare.removeprefix(theirs) for theirs, ours in _PREFIXES if bare.startswith(theirs)), None)
+
+
+def original_name(name: str) -> str | None:
+    """The original's key of one of our names; None if the original has no such thing."""
+    return next(
+        (PREFIX + theirs + name.removeprefix(ours) for theirs, ours in _PREFIXES if name.startswith(ours)), None
+    )
 
 
 def translate(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:

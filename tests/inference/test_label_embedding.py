@@ -10,7 +10,7 @@ from lseg_cli.data.labels import LabelSet, parse_labels
 from lseg_cli.data.vocabulary import read_vocabulary
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.inference import embedding
-from lseg_cli.inference.embedding import check_labels, compile_vocabulary, embed_label_set, write_vocabulary
+from lseg_cli.inference.label_embedding import check_labels, compile_vocabulary, embed_label_set, write_vocabulary
 from lseg_cli.inference.palette import colors
 from lseg_cli.model.word_table import WordTable
 

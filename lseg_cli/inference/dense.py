@@ -1,0 +1,229 @@
+"""The dense embedding of a picture as a file: encode once, ask for any labels later, or take it elsewhere.
+
+Two forms. At stride 4 the features are as the decoder gives them, before its last upsampling and before unit length:
+from these `relabel` computes what `segment` does, in a quarter of the space. At stride 2 it is the embedding of the
+paper, every cell of unit length along C: what OpenScene, VLMaps and others take. Both in float16.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, cast
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from lseg_cli import __version__
+from lseg_cli.config import Frozen, ModelConfig
+from lseg_cli.contract import METADATA_PREFIX, GraphSpec
+from lseg_cli.errors import DataError, LsegError, MismatchError
+from lseg_cli.inference.writers import atomic
+
+INFO_KEY = METADATA_PREFIX + "embedding"
+TENSOR = "embedding"
+FORMATS = ("safetensors", "npy")
+STRIDES = (2, 4)
+GEOMETRY = (
+    "The array is (C, h, w) with h x w = network_px / stride. It was sampled with align_corners=True: cell (i, j) lies "
+    "at network pixel (i * (H - 1) / (h - 1), j * (W - 1) / (w - 1)), H x W = network_px. The network's input is the "
+    "whole picture (EXIF applied) resized to H x W, nothing padded or cropped: network pixel (y, x) lies at picture "
+    "pixel ((y + 0.5) * picture_px[0] / H - 0.5, (x + 0.5) * picture_px[1] / W - 0.5)."
+)
+
+Half = NDArray[np.float16]
+
+
+class EmbeddingInfo(Frozen):
+    """What travels with an embedding."""
+
+    source: str = ""  # the picture's path as it was given
+    picture_px: tuple[int, int]  # height and width
+    network_px: tuple[int, int]  # height and width of the network's input
+    stride: Literal[2, 4]
+    unit_length: bool  # along C; else scaled by one positive number for the whole picture
+    geometry: str = GEOMETRY
+    model: ModelConfig
+    model_sha256: str
+    model_file: str = ""
+    kernel: tuple[float, ...] = ()  # of the regulariser: 9 weights, 1 bias; none without it
+    written_by: str = f"lseg {__version__}"
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A picture's embedding.
+
+    Attributes:
+        array: (C, h, w) float16.
+        info: what it is.
+    """
+
+    array: Half
+    info: EmbeddingInfo
+
+
+class Encoder(Protocol):
+    """What an engine can that gives features, not masks alone."""
+
+    spec: GraphSpec
+
+    def features(self, image: NDArray[np.uint8], stride: int) -> NDArray[np.float32]:
+        """(B, H, W, 3) -> (B, C, H / stride, W / stride): raw at stride 4, of unit length at 2."""
+        ...
+
+    def kernel(self) -> tuple[float, ...]:
+        """The regulariser's 9 weights and 1 bias; none without it."""
+        ...
+
+
+def check_stride(stride: int) -> Literal[2, 4]:
+    """Raises LsegError unless it is 2 or 4."""
+    if stride == 2:
+        return 2
+    if stride == 4:
+        return 4
+    raise LsegError(f"--stride {stride} cannot be given; choose 4 (compact, exact) or 2 (the paper's, unit length).")
+
+
+def check_format(name: str) -> str:
+    """Raises LsegError unless it is one of `FORMATS`."""
+    if name not in FORMATS:
+        raise LsegError(f"--format {name} is not known; choose {' or '.join(FORMATS)}.")
+    return name
+
+
+def encode(
+    engine: object, image: NDArray[np.uint8], picture_px: tuple[int, int], stride: int = 4, source: str = ""
+) -> Embedding:
+    """The embedding of a picture.
+
+    Args:
+        engine: one that gives features: that of a `.safetensors` model.
+        image: (1, H, W, 3) at the network's size.
+        picture_px: height and width of the picture it was made of.
+        stride: 2 or 4.
+        source: the picture's path.
+
+    Raises:
+        LsegError: another stride.
+        MismatchError: an exported graph, which gives masks only.
+        DataError: the answer is not a number.
+    """
+    kind = check_stride(stride)
+    encoder = as_encoder(engine)
+    features = encoder.features(image, kind)[0]
+    largest = float(np.abs(features).max())
+    if not np.isfinite(largest):
+        raise DataError("The network's answer is not a number; try --precision fp32.")
+    if kind == 4:
+        features = features / max(largest, 1e-20)  # float16 ends at 65504; only directions and ratios count
+    info = EmbeddingInfo(
+        source=source,
+        picture_px=picture_px,
+        network_px=(image.shape[1], image.shape[2]),
+        stride=kind,
+        unit_length=kind == 2,
+        model=encoder.spec.model,
+        model_sha256=encoder.spec.model_sha256,
+        model_file=encoder.spec.model.text.weights,
+        kernel=encoder.kernel(),
+    )
+    return Embedding(np.ascontiguousarray(features, np.float16), info)
+
+
+def as_encoder(engine: object) -> Encoder:
+    """The engine, if it gives features.
+
+    Raises:
+        MismatchError: it does not.
+    """
+    if not hasattr(engine, "features"):
+        raise MismatchError("An exported model gives masks only; embeddings need the .safetensors model.")
+    return cast(Encoder, engine)
+
+
+def write_embedding(embedding: Embedding, path: Path) -> None:
+    """Writes a `.safetensors` file, or an `.npy` with what it is beside it as `.json`; each appears whole.
+
+    Raises:
+        DataError: it cannot be written.
+        LsegError: the disk is full or read-only.
+    """
+    array = np.ascontiguousarray(embedding.array)  # safetensors takes memory as it lies
+    info = embedding.info.model_dump_json(indent=None if path.suffix == ".safetensors" else 2)
+    if path.suffix == ".safetensors":
+        with atomic(path) as draft:
+            draft.write_bytes(safetensors.numpy.save({TENSOR: array}, {"format": "np", INFO_KEY: info}))
+        return
+    with atomic(path.with_suffix(".json")) as draft:
+        draft.write_text(info, encoding="utf-8")
+    with atomic(path) as draft, draft.open("wb") as file:
+        np.save(file, array)
+
+
+def read_embedding(path: Path) -> Embedding:
+    """An embedding from a file that `write_embedding` wrote.
+
+    Raises:
+        DataError: it cannot be read, or is no embedding.
+    """
+    info = read_info(path)
+    with _readable(path):
+        if path.suffix == ".npy":
+            array = np.load(path, allow_pickle=False)
+        else:
+            with safe_open(path, framework="np") as file:
+                array = file.get_tensor(TENSOR)
+    expected = (info.model.text.width, *(side // info.stride for side in info.network_px))
+    if array.shape != expected or array.dtype != np.float16:
+        raise DataError(f"{path} holds {array.dtype} {array.shape}, but says that it is float16 {expected}.")
+    return Embedding(array, info)
+
+
+def read_info(path: Path) -> EmbeddingInfo:
+    """What an embedding is, without the embedding.
+
+    Raises:
+        DataError: it cannot be read, or is no embedding.
+    """
+    with _readable(path):
+        if path.suffix == ".npy":
+            return EmbeddingInfo.model_validate_json(path.with_suffix(".json").read_bytes())
+        with safe_open(path, framework="np") as file:
+            return EmbeddingInfo.model_validate_json((file.metadata() or {})[INFO_KEY])
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, KeyError, EOFError, SafetensorError) as error:
+        raise DataError(f"{path} is no whole embedding that lseg embed wrote.") from error
+
+
+def find_embeddings(inputs: tuple[str, ...]) -> list[tuple[Path, str]]:
+    """Embeddings among files and folders: each with its name in the output, without extension, mirrored.
+
+    Raises:
+        LsegError: a path that is not there.
+        DataError: there is none.
+    """
+    found: dict[str, Path] = {}
+    for text in inputs:
+        path = Path(text)
+        if not path.exists():
+            raise LsegError(f"There is no file or folder {text!r}; give what lseg embed wrote.")
+        inner = path / "embeddings"
+        root = path.parent if path.is_file() else inner if inner.is_dir() else path
+        files = [path] if path.is_file() else sorted(each for each in root.rglob("*") if each.suffix[1:] in FORMATS)
+        for file in files:
+            name = file.relative_to(root).with_suffix("").as_posix()
+            if name in found and found[name] != file:
+                raise LsegError(f"{found[name]} and {file} would have one name in the output; give one of them.")
+            found[name] = file
+    if not found:
+        raise DataError(f"There is no embedding in {', '.join(inputs)}; lseg embed writes them.")
+    return [(path, name) for name, path in found.items()]

@@ -1,0 +1,73 @@
+"""New labels for a picture that is embedded already: no image encoder, milliseconds."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lseg_cli.config import TEMPERATURE
+from lseg_cli.errors import DataError, MismatchError
+from lseg_cli.inference.dense import Embedding, EmbeddingInfo
+from lseg_cli.inference.segmenter import Segmentation, stopwatch, upsample_winner
+from lseg_cli.model.correlation import correlate
+from lseg_cli.model.decoder import upsample2_each
+from lseg_cli.model.regularizer import build_regularizer
+
+Floats = NDArray[np.float32]
+
+
+def relabel(embedding: Embedding, text: Floats, with_confidence: bool = False, threads: int = 1) -> Segmentation:
+    """The segmentation that the model would give, from its embedding of the picture.
+
+    Args:
+        embedding: of a picture.
+        text: (N, C) embeddings of the labels, by the model's text encoder.
+        with_confidence: give the confidence of every pixel.
+        threads: of the CPU.
+
+    Raises:
+        MismatchError: the labels' embeddings have another width.
+        DataError: the embedding is not a number, or its regulariser is incomplete.
+    """
+    ms: dict[str, float] = {}
+    with stopwatch(ms, "score"):
+        logits = score(embedding, text)
+    with stopwatch(ms, "postprocess"):
+        mean = float((logits.amax(0) - logits.logsumexp(0)).exp().mean())
+        if not np.isfinite(mean):
+            raise DataError("The embedding holds what is not a number; embed the picture again.")
+        index, confidence = upsample_winner(logits.numpy(), embedding.info.picture_px, with_confidence, threads)
+    return Segmentation(index, confidence, mean, ms)
+
+
+@torch.inference_mode()
+def score(embedding: Embedding, text: Floats) -> torch.Tensor:
+    """(N, H, W) float32 logits at the network's size.
+
+    Raises:
+        MismatchError: the labels' embeddings have another width.
+        DataError: the regulariser is incomplete.
+    """
+    info = embedding.info
+    if text.ndim != 2 or text.shape[1] != len(embedding.array):
+        raise MismatchError(f"The labels' embeddings have shape {text.shape}; this one is {len(embedding.array)} wide.")
+    features = torch.from_numpy(embedding.array.astype(np.float32))[None]
+    words = torch.from_numpy(np.ascontiguousarray(text, np.float32))
+    if info.unit_length:
+        words = words / words.norm(dim=-1, keepdim=True)
+        cosines = torch.einsum("bchw,nc->bnhw", features, words) / features.norm(dim=1, keepdim=True)
+        scores = cosines / TEMPERATURE
+    else:
+        scores = correlate(features, words)
+    return upsample2_each(_regularizer(info)(scores))[0]
+
+
+def _regularizer(info: EmbeddingInfo) -> torch.nn.Module:
+    """The model's, with the weights that travel with the embedding."""
+    regularizer = build_regularizer(info.model.regularizer)
+    parameters = list(regularizer.parameters())
+    if sum(each.numel() for each in parameters) != len(info.kernel):
+        raise DataError("The embedding does not bring its regulariser's 10 numbers; embed the picture again.")
+    for parameter in parameters:  # weights, then bias
+        values = info.kernel[:9] if parameter.numel() == 9 else info.kernel[9:]
+        parameter.data = torch.tensor(values).reshape(parameter.shape)
+    return regularizer
