@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lseg_cli.contract import GraphSpec, Output
-from lseg_cli.errors import DataError, LsegError, MissingError
+from lseg_cli.errors import LsegError, MemoryFullError, MissingError
 from lseg_cli.model import load
 from lseg_cli.model.checkpoint import file_sha256
+from lseg_cli.model.decoder import upsample2_each
 from lseg_cli.model.lseg import LSeg
 
+_MOST_LOGITS = 2**26  # at a time: 256 MB
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
@@ -36,7 +38,9 @@ class TorchEngine:
         """
         self._device = find_device(device)
         _check_precision(self._device, precision)
-        self.spec = GraphSpec(model=model.config, model_sha256=sha256)
+        self.spec = GraphSpec(
+            model=model.config, model_sha256=sha256, outputs=("logits", "scores", "mask", "confidence")
+        )
         self.device = str(self._device)
         self.precision = precision
         # On a CPU lseg-tiny takes 132 ms instead of 205 (5 labels, 384x480, one core); a ResNet and a ViT lose nothing.
@@ -73,27 +77,32 @@ class TorchEngine:
 
         Raises:
             MismatchError: a shape, width or type that the model does not take.
-            DataError: the device's memory is full.
+            MemoryFullError: the device's memory is full.
         """
         self.spec.check(image, text)
         try:
             with torch.inference_mode():
-                logits = self._logits(torch.from_numpy(image), torch.from_numpy(text))
-                wanted = {name: _MAKERS[name](logits) for name in outputs}
-                return {name: tensor.cpu().numpy() for name, tensor in wanted.items()}
+                scores = self._scores(torch.from_numpy(image), torch.from_numpy(text))
+                wanted = dict[str, Tensor]()
+                if "logits" in outputs:
+                    wanted["logits"] = upsample2_each(scores)
+                if not {"mask", "confidence"}.isdisjoint(outputs):
+                    wanted["mask"], wanted["confidence"] = _winner(scores)
+                wanted["scores"] = scores
+                return {name: wanted[name].cpu().numpy() for name in outputs}
         except torch.OutOfMemoryError as error:
-            raise DataError(
+            raise MemoryFullError(
                 f"The memory of {self.device} is full at {image.shape[1]}x{image.shape[2]} pixels with {len(text)} "
                 "labels; take a smaller --imgsz or fewer labels."
             ) from error
 
-    def _logits(self, image: Tensor, text: Tensor) -> Tensor:
-        """(B, H, W, 3) uint8, (N, C) -> (B, N, H, W) float32 on the device."""
+    def _scores(self, image: Tensor, text: Tensor) -> Tensor:
+        """(B, H, W, 3) uint8, (N, C) -> (B, N, H / 2, W / 2) float32 on the device: what `LSeg.forward` upsamples."""
         pixels = (image.to(self._device).permute(0, 3, 1, 2).float() - self._mean) / self._std
         dtype = _DTYPES[self.precision]
         with torch.autocast(self._device.type, dtype=dtype, enabled=dtype != torch.float32):
-            logits: Tensor = self._model(pixels, text.to(self._device))
-        return logits.float()
+            scores = self._model.score(self._model.features(pixels), text.to(self._device))
+        return scores.float()
 
 
 def find_device(name: str) -> torch.device:
@@ -122,12 +131,21 @@ def _check_precision(device: torch.device, precision: str) -> None:
         raise MissingError(f"{torch.cuda.get_device_name(device)} has no bf16; use --precision fp16 or fp32.")
 
 
-def _mask(logits: Tensor) -> Tensor:
-    return logits.argmax(1).int()
+def _winner(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, N, H / 2, W / 2) -> the mask (B, H, W) int32, the lower one of equals, and its softmax (B, H, W).
 
-
-def _confidence(logits: Tensor) -> Tensor:
-    return (logits.amax(1) - logits.logsumexp(1)).exp()
-
-
-_MAKERS = {"logits": lambda logits: logits, "mask": _mask, "confidence": _confidence}
+    Some labels at a time: a thousand at 480x640 pixels would be 1.2 GB, and their exponentials as much again.
+    """
+    at_once = max(1, _MOST_LOGITS // (4 * scores[:, 0].numel()))
+    mask = best = total = torch.zeros(0)
+    for first in range(0, scores.shape[1], at_once):
+        logits = upsample2_each(scores[:, first : first + at_once])
+        top, index = logits.max(1)
+        if first == 0:
+            mask, best, total = index, top, torch.zeros_like(top)
+        else:
+            mask = torch.where(top > best, index + first, mask)
+            top = torch.maximum(top, best)
+            total, best = total * (best - top).exp(), top
+        total = total + logits.sub_(best.unsqueeze(1)).exp_().sum(1)
+    return mask.int(), 1 / total

@@ -98,6 +98,57 @@ Threads = Annotated[
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", show_envvar=False, help="Replace the results of an earlier run.")
 ]
+Batch = Annotated[
+    str,
+    typer.Option(
+        "-b",
+        "--batch",
+        metavar="N|auto",
+        show_envvar=False,
+        help="Pictures of one shape that the network gets at once. auto: 1 on the CPU, else 8.",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "-j",
+        "--workers",
+        metavar="N",
+        min=1,
+        show_envvar=False,
+        help="Threads that read pictures, and as many that write. Default: one per core.",
+    ),
+]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N",
+        show_envvar=False,
+        help="Only the I-th of N shares: for N processes or machines on one output folder.",
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        show_envvar=False, help="Go on where an earlier run stopped; else its results are moved to previous-1."
+    ),
+]
+MaxFailures = Annotated[
+    str | None,
+    typer.Option(metavar="N|P%", show_envvar=False, help="Stop with exit code 8 when more pictures fail."),
+]
+FailFast = Annotated[bool, typer.Option("--fail-fast", show_envvar=False, help="Stop at the first failure.")]
+IgnoreFailures = Annotated[
+    bool, typer.Option("--ignore-failures", show_envvar=False, help="Exit with 0 though some pictures failed.")
+]
+MaxPixels = Annotated[
+    str,
+    typer.Option(
+        metavar="N",
+        show_envvar=False,
+        help="Pictures with more pixels are refused: a small file can claim any size. 512M, or a plain number.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", show_envvar=False, help="Tell what happens as JSON lines on stdout.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", show_envvar=False, help="Say nothing but errors.")]
 Verbose = Annotated[

@@ -3,6 +3,7 @@
 import typer
 
 from lseg_cli.commands import options
+from lseg_cli.commands.interrupt import interruptible
 from lseg_cli.console.segmentation import show_segmentation
 from lseg_cli.console.terminal import Console
 from lseg_cli.inference.job import SegmentJob  # noqa: TID253  imports nothing
@@ -20,7 +21,15 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     device: options.Device = SegmentJob.device,
     precision: options.Precision = SegmentJob.precision,
     threads: options.Threads = SegmentJob.threads,
+    batch: options.Batch = SegmentJob.batch,
+    workers: options.Workers = SegmentJob.workers,
+    shard: options.Shard = SegmentJob.shard,
+    resume: options.Resume = SegmentJob.resume,
     overwrite: options.Overwrite = SegmentJob.overwrite,
+    max_failures: options.MaxFailures = SegmentJob.max_failures,
+    fail_fast: options.FailFast = SegmentJob.fail_fast,
+    ignore_failures: options.IgnoreFailures = SegmentJob.ignore_failures,
+    max_pixels: options.MaxPixels = SegmentJob.max_pixels,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -44,8 +53,17 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
         device=device,
         precision=precision,
         threads=threads,
+        batch=batch,
+        workers=workers,
+        shard=shard,
+        resume=resume,
         overwrite=overwrite,
+        max_failures=max_failures,
+        fail_fast=fail_fast,
+        ignore_failures=ignore_failures,
+        max_pixels=max_pixels,
     )
-    with Run(job, open_engine) as run:
-        show_segmentation(run, Console(quiet, verbose, json))
+    with Run(job, open_engine) as run, interruptible() as interrupt:
+        if not show_segmentation(run, Console(quiet, verbose, json), interrupt):
+            raise typer.Exit(interrupt.exit_code)
     raise typer.Exit(run.summary.exit_code)

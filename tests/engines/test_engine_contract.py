@@ -13,7 +13,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
 from lseg_cli.config import ModelConfig
 from lseg_cli.contract import Engine
-from lseg_cli.errors import DataError, LsegError, MismatchError, MissingError
+from lseg_cli.errors import LsegError, MemoryFullError, MismatchError, MissingError
 from lseg_cli.model.checkpoint import file_sha256, save_model
 from lseg_cli.model.lseg import build
 from lseg_engines.onnx_engine import OnnxEngine
@@ -157,8 +157,10 @@ class TestTorch:
         def refuse(*_: object) -> None:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-        monkeypatch.setattr(engine, "_model", refuse)
-        with pytest.raises(LsegError, match="memory of cpu is full at 64x96 pixels with 2 labels; take a smaller"):
+        monkeypatch.setattr(engine, "_scores", refuse)
+        with pytest.raises(
+            MemoryFullError, match="memory of cpu is full at 64x96 pixels with 2 labels; take a smaller"
+        ):
             engine.run(picture(), words(2), {"mask"})
 
     @pytest.mark.gpu
@@ -285,5 +287,7 @@ class TestOnnx:
                 raise RuntimeException("[ONNXRuntimeError] : 6 : bad allocation")
 
         engine._session = FullSession()
-        with pytest.raises(DataError, match="memory of cpu is full at 64x96 pixels with 2 labels; take a smaller"):
+        with pytest.raises(
+            MemoryFullError, match="memory of cpu is full at 64x96 pixels with 2 labels; take a smaller"
+        ):
             engine.run(picture(), words(2), {"mask"})

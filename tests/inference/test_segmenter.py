@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from lseg_cli.config import ImageConfig, ModelConfig
 from lseg_cli.contract import GraphSpec, Output
 from lseg_cli.errors import DataError, LsegError, MismatchError
-from lseg_cli.inference.segmenter import Segmenter, upsample_winner
+from lseg_cli.inference.segmenter import Segmenter
+from lseg_cli.inference.upsampling import upsample_winner
 
 Floats = NDArray[np.float32]
 
