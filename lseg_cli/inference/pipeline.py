@@ -25,7 +25,7 @@ from lseg_cli.inference.writers import Done, Failed
 
 MOST_PIXELS = 64_000_000  # in flight; a larger picture goes alone
 _NICENESS = 10  # of threads beside an engine on the CPU: they get a tenth of a core when both want it
-_POLL_S = 0.05
+_POLL_S = 0.01
 
 
 @dataclass
@@ -155,7 +155,7 @@ class Pipeline:
         except (MemoryFullError, MemoryError) as error:
             if len(batch) == 1:
                 return self._give_up(batch, str(error) or FULL_MEMORY)
-            self.batch = len(batch) // 2
+            self.batch = (len(batch) + 1) // 2
             self._note(f"The memory is full with {len(batch)} pictures at once; going on with {self.batch}.")
             for first in range(0, len(batch), self.batch):
                 self._infer(batch[first : first + self.batch], writers)

@@ -15,7 +15,9 @@ from lseg_cli.config import ModelConfig
 from lseg_cli.contract import Engine
 from lseg_cli.errors import LsegError, MemoryFullError, MismatchError, MissingError
 from lseg_cli.model.checkpoint import file_sha256, save_model
+from lseg_cli.model.decoder import upsample2_each
 from lseg_cli.model.lseg import build
+from lseg_engines import torch_engine
 from lseg_engines.onnx_engine import OnnxEngine
 from lseg_engines.opener import find_model, kind_of, open_engine
 from lseg_engines.torch_engine import TorchEngine, find_device
@@ -150,6 +152,23 @@ class TestTorch:
     def test_a_precision_nobody_knows_is_told(self, pyramid_config: ModelConfig) -> None:
         with pytest.raises(LsegError, match="'int4' is not known; choose one of fp32, fp16, bf16"):
             TorchEngine(build(pyramid_config), "", "cpu", "int4")
+
+    def test_scores_are_the_logits_at_half_the_size(self, pyramid_config: ModelConfig) -> None:
+        found = open_torch(pyramid_config).run(picture(2), words(5), ("scores", "logits"))
+        scores, logits = (torch.from_numpy(found[name]) for name in ("scores", "logits"))
+        assert scores.shape[2:] == (logits.shape[2] // 2, logits.shape[3] // 2)
+        assert (upsample2_each(scores) == logits).all()
+
+    @pytest.mark.parametrize("labels", [1, 7, 300])
+    def test_the_winner_is_the_same_of_some_labels_at_a_time(
+        self, labels: int, pyramid_config: ModelConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        engine = open_torch(pyramid_config)
+        whole = engine.run(picture(2), words(labels), ("logits", "mask", "confidence"))
+        monkeypatch.setattr(torch_engine, "_MOST_LOGITS", 2 * 64 * 96 * 3)
+        parts = engine.run(picture(2), words(labels), ("mask", "confidence"))
+        assert np.array_equal(parts["mask"], whole["logits"].argmax(1))
+        assert np.abs(parts["confidence"] - whole["confidence"]).max() < 1e-5
 
     def test_full_memory_costs_one_picture(self, pyramid_config: ModelConfig, monkeypatch: pytest.MonkeyPatch) -> None:
         engine = open_torch(pyramid_config)
