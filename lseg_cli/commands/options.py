@@ -49,7 +49,7 @@ Save = Annotated[
     typer.Option(
         metavar="KINDS",
         show_envvar=False,
-        help="Beside the masks: overlay (to look at), conf (confidence). Commas, or repeat.",
+        help="Beside the masks: overlay (to look at), conf (confidence), probs (of all labels, at the network's size).",
     ),
 ]
 Template = Annotated[
@@ -97,6 +97,53 @@ Threads = Annotated[
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", show_envvar=False, help="Replace the results of an earlier run.")
+]
+Format = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KINDS",
+        show_envvar=False,
+        help="Beside the PNG masks: npy, coco-rle, coco-panoptic, csv (shares). Commas, or repeat.",
+    ),
+]
+Palette = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|none",
+        show_envvar=False,
+        help="Colours of the labels: a .yaml or .json file, such as sky: '#4682b4'; none: plain grey masks.",
+    ),
+]
+MinMargin = Annotated[
+    float,
+    typer.Option(
+        metavar="P",
+        min=0.0,
+        max=1.0,
+        show_envvar=False,
+        help="Pixels whose best two labels are nearer in probability get the ignore id.",
+    ),
+]
+TopK = Annotated[
+    int,
+    typer.Option(
+        metavar="K",
+        min=1,
+        show_envvar=False,
+        help="Above 1: the K best labels of every pixel and their probabilities, in topk/….npz.",
+    ),
+]
+Tile = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PX",
+        show_envvar=False,
+        help="Cut larger pictures into tiles of this side, at full resolution unless --imgsz says otherwise.",
+    ),
+]
+Overlap = Annotated[
+    int | None,
+    typer.Option(metavar="PX", show_envvar=False, help="Over which tiles fade into each other. Default: an eighth."),
 ]
 Batch = Annotated[
     str,

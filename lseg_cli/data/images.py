@@ -158,11 +158,18 @@ def _walk(folder: Path, root: Path) -> list[Source]:
             if entry.name.startswith(".") or (has_journal and entry.name in RESULT_FOLDERS):
                 continue
             path = current / entry.name
-            if entry.is_dir():
+            if _is_folder(entry):
                 (linked if entry.is_symlink() else pending).append(path)
             elif _is_picture(entry.name):
                 sources.append(Source(path, root, path.relative_to(root).as_posix()))
     return sorted(sources, key=lambda source: source.name)
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _is_picture(name: str) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from lseg_cli.errors import LsegError
 
 FORMATS = ("png", "npy", "coco-rle", "coco-panoptic", "csv")  # of masks; png is always written
-EXTRAS = ("overlay", "conf")  # what `--save` knows
+EXTRAS = ("overlay", "conf", "probs")  # what `--save` knows
 _UNITS = {"k": 1e3, "m": 1e6, "g": 1e9}
 _MOST_WORKERS = 16
 

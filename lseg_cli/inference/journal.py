@@ -175,6 +175,20 @@ class Journal:
                 path.unlink(missing_ok=True)
 
 
+class JournalLines:
+    """Lines of results.jsonl as data, as often as they are iterated, one at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        """Of an output folder."""
+        self._path = folder / JOURNAL
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """From the first."""
+        for line, _, _ in _lines(self._path):
+            data: dict[str, Any] = json.loads(line)
+            yield data
+
+
 def remaining(items: Sequence[Item], journal: Journal) -> list[Item]:
     """What is not done yet; the journal forgets what must be done again.
 

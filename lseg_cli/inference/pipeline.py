@@ -19,7 +19,7 @@ import cv2
 
 from lseg_cli.errors import DataError, MemoryFullError
 from lseg_cli.inference.gate import Gate
-from lseg_cli.inference.segmenter import Answer
+from lseg_cli.inference.segmenter import Answer, Segmentation
 from lseg_cli.inference.steps import FULL_MEMORY, Item, Loaded, Steps
 from lseg_cli.inference.writers import Done, Failed
 
@@ -167,7 +167,7 @@ class Pipeline:
             flight.finishing = writers.submit(self._finish, flight.turn, one, answer)
         return None
 
-    def _finish(self, turn: int, loaded: Loaded, answer: Answer) -> Done | Failed:
+    def _finish(self, turn: int, loaded: Loaded, answer: Answer | Segmentation) -> Done | Failed:
         try:
             return self._steps.finish(loaded, answer)
         finally:

@@ -18,6 +18,7 @@ from lseg_cli.contract import Engine
 from lseg_cli.data.images import Source, find_images
 from lseg_cli.data.labels import parse_labels
 from lseg_cli.errors import LsegError, TooManyFailuresError
+from lseg_cli.inference.formats import write_coco, write_table
 from lseg_cli.inference.job import (
     SegmentJob,
     default_workers,
@@ -26,13 +27,15 @@ from lseg_cli.inference.job import (
     parse_pixels,
     parse_shard,
 )
-from lseg_cli.inference.journal import Journal, remaining
+from lseg_cli.inference.journal import Journal, JournalLines, remaining
 from lseg_cli.inference.lock import FolderLock
 from lseg_cli.inference.names import output_names
+from lseg_cli.inference.palette import recolored
 from lseg_cli.inference.pipeline import Pipeline
-from lseg_cli.inference.segmenter import Segmenter
+from lseg_cli.inference.segmenter import Segmenter, Wish
 from lseg_cli.inference.steps import Item, Steps
-from lseg_cli.inference.writers import Done, Failed, OutputFolder
+from lseg_cli.inference.tiling import Tiling
+from lseg_cli.inference.writers import Done, Failed, OutputFolder, atomic
 from lseg_cli.model.embedding_cache import EmbeddingCache
 from lseg_cli.model.text import embed_labels, encoder_sha256
 
@@ -106,10 +109,21 @@ class Run:
         self._start = time.perf_counter()
         self.job = job
         self.labels, self.notices = parse_labels(job.labels)
-        size = parse_size(job.imgsz)
+        if job.palette not in (None, "none"):
+            self.labels = recolored(self.labels, str(job.palette))
+        size, tiling = parse_size(job.imgsz), Tiling.of(job.tile, job.overlap)
+        if tiling and "probs" in job.save:
+            raise LsegError("--save probs is of the whole picture at the network's size; it does not go with --tile.")
         megapixels, shard = parse_pixels(job.max_pixels), parse_shard(job.shard)
         parse_batch(job.batch, is_on_cpu=True, most=None)
-        self.folder = OutputFolder(Path(job.out), self.labels, job.save, f"{shard[0]}-of-{shard[1]}" if shard else "")
+        self.folder = OutputFolder(
+            Path(job.out),
+            self.labels,
+            (*job.save, "top-k") if job.top_k > 1 else job.save,
+            f"{shard[0]}-of-{shard[1]}" if shard else "",
+            job.formats,
+            has_colors=job.palette != "none",
+        )
         self.folder.check(overwrite=True)
         self._items = _share(find_images(job.inputs), shard)
         self.summary = Summary(len(self._items), ignores_failures=job.ignore_failures)
@@ -121,12 +135,13 @@ class Run:
         embeddings, notices = embed_labels(self.labels.prompts, self._text, cache)
         self.notices += notices
         self._text_sha256 = encoder_sha256(self._text, cache)
-        needs_confidence = job.min_confidence > 0 or "conf" in job.save
         cores = job.threads or os.cpu_count() or 1
         self._workers = job.workers or default_workers(os.cpu_count() or 1)
-        threads = cores if len(self._items) < self._workers else 1  # else pictures are side by side
-        segmenter = Segmenter(self.engine, embeddings, size, needs_confidence, threads)
-        self._steps = Steps(segmenter, self.folder, job.min_confidence, job.min_margin)
+        threads = 1 if tiling is None and len(self._items) >= self._workers else cores  # pictures are side by side
+        segmenter = Segmenter(self.engine, embeddings, size, threads=threads)
+        needs_probability = job.min_confidence > 0 or job.min_margin > 0 or job.top_k > 1 or "conf" in job.save
+        segmenter.wish = Wish(max(job.top_k, 2 if job.min_margin else 1), needs_probability)
+        self._steps = Steps(segmenter, self.folder, job.min_confidence, job.min_margin, tiling)
         self._steps.max_megapixels = megapixels
         self._batch = parse_batch(job.batch, self._steps.is_on_cpu, self.engine.spec.max_batch)
 
@@ -153,6 +168,8 @@ class Run:
         """Writes run.json, and lets others have the folder."""
         self.summary.seconds = round(time.perf_counter() - self._start, 3)
         try:
+            if error is None and not self.folder.shard:
+                self._write_tables()
             with suppress(LsegError) if error else nullcontext():  # of two errors the first is told
                 self.folder.write_json(self.folder.named("run.json"), self._report(_exit_code(error, self.summary)))
         finally:
@@ -182,6 +199,17 @@ class Run:
     @property
     def _has_failed_too_often(self) -> bool:
         return self._most_failures is not None and self.summary.failed > self._most_failures
+
+    def _write_tables(self) -> None:
+        """What is one file for the whole folder."""
+        kinds = {"coco-rle": "coco-rle.json", "coco-panoptic": "coco-panoptic.json", "csv": "results.csv"}
+        lines = JournalLines(self.folder.folder)
+        for kind in sorted(set(self.job.formats) & set(kinds)):
+            with atomic(self.folder.folder / kinds[kind]) as path:
+                if kind == "csv":
+                    write_table(path, lines, self.labels)
+                else:
+                    write_coco(path, kind, self.folder.folder, lines, self.folder.categories())
 
     def _begin(self) -> None:
         """Sets the folder up, and takes out of the items what is done."""

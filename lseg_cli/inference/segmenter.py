@@ -152,13 +152,16 @@ class Segmenter:
             )
         return Segmentation(best, probability, answer.mean_confidence, ms)
 
-    def preprocess(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(H, W, 3) uint8 -> (1, h, w, 3) uint8 at the network's size: averaged when shrinking, else interpolated."""
+    def preprocess(self, picture: NDArray[np.uint8], long_side_px: int | None = None) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 -> (1, h, w, 3) uint8 at the network's size: averaged when shrinking, else interpolated.
+
+        `long_side_px` counts where the segmenter was given no size.
+        """
         height, width = picture.shape[:2]
         if isinstance(self.size, tuple):
             rows, columns = self.size
         else:
-            long_side_px = self.size or self.engine.spec.model.image.long_side_px
+            long_side_px = self.size or long_side_px or self.engine.spec.model.image.long_side_px
             rows, columns = self.engine.spec.input_size(height, width, long_side_px)
         shrinks = rows * columns < height * width
         resized = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
@@ -172,11 +175,11 @@ def check_number(mean_confidence: float) -> None:
 
 
 @contextmanager
-def stopwatch(ms: dict[str, float], stage: str) -> Iterator[None]:
-    """Notes under `stage` how many milliseconds its block took."""
+def stopwatch(ms: dict[str, float], stage: str, adds: bool = False) -> Iterator[None]:
+    """Notes under `stage` how many milliseconds its block took, or adds them."""
     start = time.perf_counter()
     yield
-    ms[stage] = round((time.perf_counter() - start) * 1000, 3)
+    ms[stage] = round((time.perf_counter() - start) * 1000 + (ms[stage] if adds else 0.0), 3)
 
 
 def _check_size(size: Size, fixed: tuple[int | None, int | None]) -> None:

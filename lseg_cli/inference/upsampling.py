@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 BAND_PX = 64  # rows at a time: of a 12-megapixel picture they are 1 MB, which stays in a core's cache
 
+ALL = slice(None)
+
 Floats = NDArray[np.float32]
 Places = tuple[NDArray[np.intp], Floats]
 
@@ -104,25 +106,70 @@ def upsample_best(
     return index, probability
 
 
-class Band:
-    """b rows of upsampled logits, made label by label."""
+class Rows:
+    """Some rows of upsampled logits, made label by label.
 
-    def __init__(self, scores: Floats, grid: Grid, band: slice) -> None:
-        """`scores` (N, h, w) of the whole picture, of whose rows those in `band` are wanted."""
-        rows, near = _cut(grid.rows, band)
+    Attributes:
+        labels: how many.
+    """
+
+    labels: int
+
+    def upsampled(self, label: int) -> Floats:
+        """(b, W), until the next call."""
+        raise NotImplementedError
+
+    def contenders(self, count: int) -> list[int]:
+        """Labels, ascending, that can be among the `count` best somewhere."""
+        raise NotImplementedError
+
+    def find_best(self, index: NDArray[np.uint16]) -> Floats:
+        """Fills `index` (K, b, W) with the K best labels; returns their logits (K, b, W)."""
+        first, *others = self.contenders(len(index))
+        index[...] = first
+        best = np.full(index.shape, -np.inf, np.float32)
+        best[0] = self.upsampled(first)
+        for label in others:
+            insert(best, index, self.upsampled(label), label)
+        return best
+
+    def sum_of_exp(self, best: Floats) -> Floats:
+        """The sum over labels of exp(logit - best), (b, W), at least 1."""
+        total = np.zeros_like(best)
+        for label in range(self.labels):
+            logit = self.upsampled(label)
+            logit -= best
+            total += np.exp(logit, out=logit)
+        return total
+
+
+class Band(Rows):
+    """Rows of one grid of scores."""
+
+    def __init__(self, scores: Floats, grid: Grid, rows: slice, columns: slice = ALL) -> None:
+        """`scores` (N, h, w) of the whole picture, of which those `rows` and `columns` are wanted."""
+        self._rows, near_rows = _cut(grid.rows, rows)
+        self._columns, near_columns = _cut(grid.columns, columns)
         self._half: tuple[Places, Places] | None = None
         if grid.half is not None:
-            half_rows, near = _cut(grid.half[0], near)
-            self._half = half_rows, grid.half[1]
-        self._rows, self._columns = rows, grid.columns
-        self._near = scores[:, near]
+            half_rows, near_rows = _cut(grid.half[0], near_rows)
+            half_columns, near_columns = _cut(grid.half[1], near_columns)
+            self._half = half_rows, half_columns
         self._window = 2 if self._half is None else 3  # columns of scores between which a pixel can lie
-        height, width = self._near.shape[1], len(self._columns[0])
+        self._near = scores[:, near_rows, near_columns]
+        self.labels = len(scores)
+        height = self._near.shape[1]
         if self._half is not None:
+            self._half_wide = _pair(height, len(self._half[1][0]))
             height = len(self._half[0][0])
-            self._half_wide = _pair(self._near.shape[1], len(self._half[1][0]))
             self._doubled = _pair(height, len(self._half[1][0]))
-        self._wide, self._full = _pair(height, width), _pair(len(rows[0]), width)
+        self._wide = _pair(height, len(self._columns[0]))
+        self._full = _pair(len(self._rows[0]), len(self._columns[0]))
+
+    def copied(self) -> "Band":
+        """Itself, without holding on to the scores of the whole picture."""
+        self._near = self._near.copy()
+        return self
 
     def upsampled(self, label: int) -> Floats:
         """(b, W), until the next call: fresh memory for every label would cost ten times the arithmetic."""
@@ -133,18 +180,12 @@ class Band:
         wide = _between(near, self._columns, 1, self._wide)
         return _between(wide, self._rows, 0, self._full)
 
-    def find_best(self, index: NDArray[np.uint16]) -> Floats:
-        """Fills `index` (K, b, W) with the K best labels; returns their logits (K, b, W)."""
-        first, *others = self._contenders(len(index))
-        index[...] = first
-        best = np.full(index.shape, -np.inf, np.float32)
-        best[0] = self.upsampled(first)
-        for label in others:
-            insert(best, index, self.upsampled(label), label)
-        return best
+    def bounds(self) -> tuple[Floats, Floats]:
+        """The least and the greatest score of every label, (N,)."""
+        return self._near.min((1, 2)), self._near.max((1, 2))
 
-    def _contenders(self, count: int) -> list[int]:
-        """Labels, ascending, that can be among the best somewhere in the band: others are below enough at every corner.
+    def contenders(self, count: int) -> list[int]:
+        """Labels that are not below enough others at every corner.
 
         Between its neighbours an interpolated logit lies between the least and the greatest. So a label whose greatest
         is below another's least loses there for certain. Of 150 labels on a photograph some 30 are left.
@@ -154,18 +195,14 @@ class Band:
         right = [np.minimum(np.arange(last + 1) + step, last) for step in range(self._window)]
         most = np.max([most[:, step] for step in right], axis=0)
         least = np.min([least[:, step] for step in right], axis=0)
-        rounding = 1e-5 * np.abs(self._near).max()
-        bar = np.partition(least, -count, axis=0)[-count] - rounding
-        return [int(label) for label in np.flatnonzero((most >= bar).any(1))]
+        return possible(least, most, count)
 
-    def sum_of_exp(self, best: Floats) -> Floats:
-        """The sum over labels of exp(logit - best), (b, W), at least 1."""
-        total = np.zeros_like(best)
-        for label in range(len(self._near)):
-            logit = self.upsampled(label)
-            logit -= best
-            total += np.exp(logit, out=logit)
-        return total
+
+def possible(least: Floats, most: Floats, count: int) -> list[int]:
+    """Labels that can be among the `count` best at some place, by bounds (N, places) of their logits there."""
+    rounding = 1e-5 * max(np.abs(least).max(), np.abs(most).max())
+    bar = np.partition(least, -count, axis=0)[-count] - rounding
+    return [int(label) for label in np.flatnonzero((most >= bar).any(1))]
 
 
 def insert(best: Floats, index: NDArray[np.uint16], logit: Floats, label: int) -> None:

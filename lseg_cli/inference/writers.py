@@ -5,7 +5,7 @@ import json
 import os
 import threading
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,13 +18,32 @@ from PIL import Image
 from lseg_cli.data.images import JOURNAL
 from lseg_cli.data.labels import IGNORE_8_BIT, LabelSet
 from lseg_cli.errors import DataError, LsegError, MissingError
-from lseg_cli.inference.job import EXTRAS
+from lseg_cli.inference.formats import (
+    check_formats,
+    probabilities,
+    write_best,
+    write_npy,
+    write_panoptic,
+    write_rle,
+    write_segments,
+)
+from lseg_cli.inference.job import EXTRAS, FORMATS
 from lseg_cli.inference.overlay import draw_overlay
 from lseg_cli.inference.palette import colors, png_palette
+from lseg_cli.inference.segmenter import Answer, Segmentation
 
 FAILURES = "failures.jsonl"
 LABELS = "labels.json"
-_PLACES = {"overlay": ("overlays", "jpg"), "conf": ("conf", "png")}  # folder and extension
+_PLACES = {  # of what lies beside the masks: folder and extension
+    "overlay": ("overlays", "jpg"),
+    "conf": ("conf", "png"),
+    "probs": ("probs", "npy"),
+    "top-k": ("topk", "npz"),
+    "npy": ("npy", "npy"),
+    "coco-rle": ("coco-rle", "json"),
+    "coco-panoptic": ("coco-panoptic", "png"),
+    "coco-panoptic-segments": ("coco-panoptic", "json"),
+}
 _HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # the next picture would fare no better
 
 Ids = NDArray[np.uint8] | NDArray[np.uint16]
@@ -77,7 +96,15 @@ class Failed:
 class OutputFolder:
     """Writes whole files or none, and a line of the journals for each picture."""
 
-    def __init__(self, folder: Path, labels: LabelSet, save: Collection[str] = (), shard: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        labels: LabelSet,
+        save: Collection[str] = (),
+        shard: str = "",
+        formats: Collection[str] = ("png",),
+        has_colors: bool = True,
+    ) -> None:
         """Names the folder; nothing is written yet.
 
         Args:
@@ -85,22 +112,29 @@ class OutputFolder:
             labels: those of the masks.
             save: which of `EXTRAS` to write beside the masks.
             shard: '' or such as '2-of-4': the share whose journals are written.
+            formats: of the masks, which of `FORMATS`; png is always written.
+            has_colors: masks with a palette; else plain grey.
 
         Raises:
-            LsegError: something else in `save`.
+            LsegError: something else in `save` or `formats`.
+            MissingError: a format whose package is not here.
         """
-        unknown = sorted(set(save) - set(EXTRAS))
-        if unknown:
-            raise LsegError(f"--save {unknown[0]} is not known; choose from {', '.join(EXTRAS)}.")
+        for option, kinds, known in (("--save", set(save) - {"top-k"}, EXTRAS), ("--format", formats, FORMATS)):
+            unknown = sorted(set(kinds) - set(known))
+            if unknown:
+                raise LsegError(f"{option} {unknown[0]} is not known; choose from {', '.join(known)}.")
+        check_formats(formats)
         self.folder = folder
         self.shard = shard
         self.needs_picture = "overlay" in save
         self._labels = labels
         self._colors = colors(labels)
-        self._save = frozenset(save)
+        self._kinds = frozenset(save) | (set(formats) & set(_PLACES))
+        if "coco-panoptic" in formats:
+            self._kinds |= {"coco-panoptic-segments"}
         is_8_bit = labels.ignore_id == IGNORE_8_BIT
         self._ids = np.array(labels.ids, np.uint8 if is_8_bit else np.uint16)
-        self._palette = png_palette(labels) if is_8_bit else None
+        self._palette = png_palette(labels) if is_8_bit and has_colors else None
 
     def check(self, overwrite: bool) -> None:
         """Before anything costly: whether a run may write here.
@@ -173,9 +207,14 @@ class OutputFolder:
         share = (counts / ids.size).round(6).tolist()
         return {label.name: share[label.id] for label in self._labels.labels}, share[self._labels.ignore_id]
 
+    def categories(self) -> list[dict[str, Any]]:
+        """The labels as COCO's files have them."""
+        pairs = zip(self._labels.labels, self._colors, strict=True)
+        return [{"id": label.id, "name": label.name, "color": color, "isthing": 0} for label, color in pairs]
+
     def beside(self, name: str) -> dict[str, str]:
         """Files that a picture gets beside its mask, by kind."""
-        places = {kind: _PLACES[kind] for kind in sorted(self._save)}
+        places = {kind: _PLACES[kind] for kind in sorted(self._kinds)}
         return {kind: f"{folder}/{name}.{extension}" for kind, (folder, extension) in places.items()}
 
     def write_picture(
@@ -202,13 +241,36 @@ class OutputFolder:
             image.putpalette(self._palette)
         # Runs alone: a fifth of zlib's time on a mask, and smaller.
         self._write_image(mask, image, "PNG", compress_type=zlib.Z_RLE)
-        if "conf" in self._save and confidence is not None:
+        if "conf" in self._kinds and confidence is not None:
             grey = Image.fromarray(np.rint(confidence * 255).astype(np.uint8))
             self._write_image(self.beside(name)["conf"], grey, "PNG", compress_level=1)
-        if "overlay" in self._save and picture is not None:
+        if "overlay" in self._kinds and picture is not None:
             overlay = draw_overlay(picture, ids, self._labels, self._colors)
             self._write_image(self.beside(name)["overlay"], overlay, "JPEG", quality=90)
         return mask
+
+    def write_more(self, name: str, ids: Ids, result: Segmentation, answer: Answer | Segmentation) -> None:
+        """Writes the other formats that were asked for; raises as `write_picture`.
+
+        Args:
+            name: as there.
+            ids: (H, W).
+            result: of which the best labels and their probabilities are taken.
+            answer: of which the probabilities of all labels at the network's size are taken.
+        """
+        places = self.beside(name)
+        writers: dict[str, Callable[[Path], None]] = {
+            "npy": lambda path: write_npy(path, ids),
+            "coco-rle": lambda path: write_rle(path, ids, self._labels),
+            "coco-panoptic": lambda path: write_panoptic(path, ids, self._labels),
+            "coco-panoptic-segments": lambda path: write_segments(path, ids, self._labels),
+            "top-k": lambda path: write_best(path, np.take(self._ids, result.best), result.probability),
+        }
+        if isinstance(answer, Answer):
+            writers["probs"] = lambda path: write_npy(path, probabilities(answer.scores))
+        for kind in writers.keys() & places.keys():
+            with atomic(self.folder / places[kind], self.shard) as path:
+                writers[kind](path)
 
     def record(self, result: Done | Failed) -> None:
         """Adds a line to its journal.

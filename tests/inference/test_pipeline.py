@@ -12,8 +12,8 @@ from lseg_cli.data.images import Source
 from lseg_cli.errors import DataError, LsegError, MemoryFullError
 from lseg_cli.inference.gate import Gate
 from lseg_cli.inference.pipeline import Pipeline
-from lseg_cli.inference.segmenter import Answer
-from lseg_cli.inference.steps import Item, Loaded
+from lseg_cli.inference.segmenter import Answer, Segmentation
+from lseg_cli.inference.steps import Item, Loaded, Steps
 from lseg_cli.inference.writers import Done, Failed, Stamp
 
 
@@ -21,12 +21,11 @@ def item(number: int) -> Item:
     return Item(Source(Path(f"{number}.png"), Path(), f"{number}.png"), str(number))
 
 
-class FakeSteps:
+class FakeSteps(Steps):
     """Every third picture has another shape, every seventh is broken; notes what happens."""
 
-    is_on_cpu = True
-
     def __init__(self, most_batch: int = 99) -> None:
+        self.is_on_cpu = True
         self.most_batch = most_batch
         self.batches: list[list[str]] = []
         self.in_flight = self.most_in_flight = 0
@@ -37,11 +36,12 @@ class FakeSteps:
             self.in_flight += step
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
 
-    def load(self, item: Item, admit: Callable[[int], None]) -> Loaded | Failed:
+    def load(self, item: Item, admit: Callable[[int], None] | None = None) -> Loaded | Failed:
         number = int(item.name)
         time.sleep(0.002 * (number % 3))
         if number % 7 == 6:
             return Failed(f"{number}.png", "decode", "broken")
+        assert admit is not None
         admit(10_000_000 if number % 5 else 100_000_000)
         self.count(1)
         image = np.zeros((1, 32, 64 if number % 3 else 32, 3), np.uint8)
@@ -54,7 +54,7 @@ class FakeSteps:
         self.batches.append([each.item.name for each in batch])
         return [Answer(np.zeros((1, 1, 1), np.float32), False, 0.5) for _ in batch]
 
-    def finish(self, loaded: Loaded, _: Answer) -> Done | Failed:
+    def finish(self, loaded: Loaded, answer: Answer | Segmentation) -> Done | Failed:
         time.sleep(0.001)
         self.count(-1)
         return Done(f"{loaded.item.name}.png", "", 1, 1, {}, 0.0, 0.5, {})
@@ -65,7 +65,7 @@ def run(
 ) -> tuple[list[str], list[str]]:
     """Sources in the order of their results, and notices."""
     notices: list[str] = []
-    pipeline = Pipeline(steps, batch, workers, notices.append)  # type: ignore[arg-type]  not the real ones
+    pipeline = Pipeline(steps, batch, workers, notices.append)
     return [result.source for result in pipeline.run(map(item, range(count)), should_stop)], notices
 
 
@@ -101,7 +101,7 @@ def test_a_picture_that_does_not_fit_alone_fails_alone() -> None:
                 raise DataError("It cannot be run.")
             return super().infer(batch)
 
-    pipeline = Pipeline(Tight(), 1, 2, print)  # type: ignore[arg-type]  not the real ones
+    pipeline = Pipeline(Tight(), 1, 2, print)
     results = list(pipeline.run(map(item, range(6)), lambda: False))
     failed = [(each.source, each.stage, each.error) for each in results if isinstance(each, Failed)]
     assert failed == [
@@ -120,7 +120,7 @@ def test_a_stop_finishes_what_is_in_flight() -> None:
 
 def test_what_stops_every_picture_stops_the_run() -> None:
     class Full(FakeSteps):
-        def finish(self, loaded: Loaded, answer: Answer) -> Done | Failed:
+        def finish(self, loaded: Loaded, answer: Answer | Segmentation) -> Done | Failed:
             if loaded.item.name == "8":
                 raise LsegError("The disk is full.")
             return super().finish(loaded, answer)
@@ -136,8 +136,13 @@ class TestGate:
         gate.open()
         gate.enter(0, 60)
         gate.enter(0, 0)  # does nothing
-        large = threading.Thread(target=lambda: (gate.enter(1, 500), order.append("large")))
-        small = threading.Thread(target=lambda: (gate.enter(2, 1), order.append("small")))
+
+        def enter(turn: int, pixels: int, name: str) -> None:
+            gate.enter(turn, pixels)
+            order.append(name)
+
+        large = threading.Thread(target=enter, args=(1, 500, "large"))
+        small = threading.Thread(target=enter, args=(2, 1, "small"))
         small.start()
         large.start()
         while not gate.is_full:
