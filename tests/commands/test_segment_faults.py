@@ -112,7 +112,7 @@ def good() -> dict[str, bytes]:
         UNDECODABLE: png,
     }
     for number in (3, 6, 8):
-        for kind in ("jpeg", "png", "webp"):
+        for kind in ("jpeg", "png", "webp", "tiff", "avif"):
             files[f"turned-{number}.{kind}"] = encoded(kind.upper(), exif=turned(number))
     return files
 
@@ -201,6 +201,10 @@ def test_every_good_picture_has_its_mask_and_every_bad_one_its_line(capsys: pyte
     first = results("out")
     assert {name.removeprefix("in/") for name in first} == sound
     assert len({mask for mask, _ in first.values()}) == len(sound)
+    sizes = {line["source"]: (line["height_px"], line["width_px"]) for line in lines("out/results.jsonl")}
+    for kind in ("jpeg", "png", "webp", "tiff", "avif"):
+        assert sizes[f"in/turned-3.{kind}"] == (40, 56)
+        assert sizes[f"in/turned-6.{kind}"] == sizes[f"in/turned-8.{kind}"] == (56, 40)
     failures = lines("out/failures.jsonl")
     assert {line["source"].removeprefix("in/"): line["stage"] for line in failures} == broken
     assert all(line["error"].endswith(".") and "\n" not in line["error"] for line in failures)
@@ -237,7 +241,7 @@ def test_pictures_of_phones_where_the_extra_is_installed(kind: str) -> None:
     heif.register_heif_opener()
     upright = Image.fromarray(NOISE[:, :20].repeat(3, axis=0))
     upright.save("a.png")
-    upright.transpose(Image.Transpose.ROTATE_90).save(f"b.{kind}", "HEIF", exif=turned(6), quality=-1)
+    upright.transpose(Image.Transpose.ROTATE_90).save(f"b.{kind}", "HEIF", exif=turned(6).tobytes(), quality=-1)
     assert lseg("a.png", f"b.{kind}") == 0
     with Image.open("out/masks/a.png") as one, Image.open("out/masks/b.png") as other:
         assert one.size == other.size == (20, 120)

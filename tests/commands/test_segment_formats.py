@@ -48,6 +48,7 @@ def test_arrays_and_tables() -> None:
     assert sum(float(rows[0][name]) for name in ("person", "sky", "other")) == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools itself
 def test_run_lengths_give_the_mask_back() -> None:
     mask_api = pytest.importorskip("pycocotools.mask")
     assert lseg("in", "--format", "coco-rle") == 0
