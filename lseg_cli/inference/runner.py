@@ -136,14 +136,14 @@ class Run:
         self.notices += notices
         self._text_sha256 = encoder_sha256(self._text, cache)
         cores = job.threads or os.cpu_count() or 1
-        self._workers = job.workers or default_workers(os.cpu_count() or 1)
-        threads = 1 if tiling is None and len(self._items) >= self._workers else cores  # pictures are side by side
+        self.workers = job.workers or default_workers(os.cpu_count() or 1)
+        threads = 1 if tiling is None and len(self._items) >= self.workers else cores  # pictures are side by side
         segmenter = Segmenter(self.engine, embeddings, size, threads=threads)
         needs_probability = job.min_confidence > 0 or job.min_margin > 0 or job.top_k > 1 or "conf" in job.save
         segmenter.wish = Wish(max(job.top_k, 2 if job.min_margin else 1), needs_probability)
-        self._steps = Steps(segmenter, self.folder, job.min_confidence, job.min_margin, tiling)
-        self._steps.max_megapixels = megapixels
-        self._batch = parse_batch(job.batch, self._steps.is_on_cpu, self.engine.spec.max_batch)
+        self.steps = Steps(segmenter, self.folder, job.min_confidence, job.min_margin, tiling)
+        self.steps.max_megapixels = megapixels
+        self._batch = parse_batch(job.batch, self.steps.is_on_cpu, self.engine.spec.max_batch)
 
     def __enter__(self) -> "Run":
         """Takes the output folder, and finds out what is left to do.
@@ -185,7 +185,7 @@ class Run:
             LsegError: what would stop every picture, such as a full disk.
             TooManyFailuresError: more than `--max-failures`.
         """
-        pipeline = Pipeline(self._steps, self._batch, self._workers, self.notices.append)
+        pipeline = Pipeline(self.steps, self._batch, self.workers, self.notices.append)
         for record in pipeline.run(self._items, lambda: should_stop() or self._has_failed_too_often):
             self.folder.record(record)
             self.summary.add(record)

@@ -115,7 +115,7 @@ def segment_in_tiles(
                         where = (slice(None), band, slice(across.low, across.cell))
                         blend = cell.rows(band)
                         index = np.empty_like(best[where])
-                        logits = blend.find_best(index)
+                        logits = blend.find_best(index, blend.contenders(len(index)))
                         best[where] = index
                         if probability is not None:
                             probability[where] = np.exp(logits - logits[0]) / blend.sum_of_exp(logits[0])
