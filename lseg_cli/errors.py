@@ -13,6 +13,10 @@ class DataError(LsegError):
     exit_code = 4
 
 
+class MemoryFullError(DataError):
+    """The memory of the device is full: fewer pictures at a time may do."""
+
+
 class MismatchError(LsegError):
     """Model, vocabulary or engine do not fit each other."""
 
@@ -29,3 +33,9 @@ class VerificationError(LsegError):
     """A check of numbers or precision failed."""
 
     exit_code = 7
+
+
+class TooManyFailuresError(LsegError):
+    """A run over many pictures was stopped because too many failed."""
+
+    exit_code = 8

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
 from lseg_cli.contract import PRECISION_KEY, GraphSpec, Output
-from lseg_cli.errors import DataError, MismatchError, MissingError
+from lseg_cli.errors import MemoryFullError, MismatchError, MissingError
 from lseg_engines.nvidia_driver import find_gpus
 
 _SUFFIX = "ExecutionProvider"
@@ -73,7 +73,7 @@ class OnnxEngine:
 
         Raises:
             MismatchError: a shape, width, count or type that the graph does not take.
-            DataError: the device's memory is full.
+            MemoryFullError: the device's memory is full.
         """
         self.spec.check(image, text)
         feeds: dict[str, Any] = {"image": np.ascontiguousarray(image), "text": np.ascontiguousarray(text)}
@@ -83,7 +83,7 @@ class OnnxEngine:
         except _REFUSALS as error:
             if "alloc" not in str(error).lower():
                 raise
-            raise DataError(
+            raise MemoryFullError(
                 f"The memory of {self.device} is full at {image.shape[1]}x{image.shape[2]} pixels with {len(text)} "
                 "labels; take a smaller --imgsz or fewer labels."
             ) from error

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lseg_cli.contract import Output
-from lseg_cli.errors import DataError, MismatchError
+from lseg_cli.errors import DataError, MemoryFullError, MismatchError
 from lseg_cli.model.embedding_cache import cache_root
 from lseg_engines.cuda_device import CudaDevice
 from lseg_engines.engine_precision import read_precisions
@@ -118,7 +118,7 @@ class TensorrtEngine:
                 return self._device.fetch({name: self._result(name, count) for name in outputs})
         except torch.OutOfMemoryError as error:
             self._shapes = {}
-            raise DataError(
+            raise MemoryFullError(
                 f"The memory of {self.device} is full at {image.shape[1]}x{image.shape[2]} pixels with {count} "
                 "labels; take a smaller --imgsz or fewer labels."
             ) from error

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lseg_cli.contract import GraphSpec, Output
-from lseg_cli.errors import DataError, LsegError, MissingError
+from lseg_cli.errors import LsegError, MemoryFullError, MissingError
 from lseg_cli.files import file_sha256
 from lseg_cli.model import load
 from lseg_cli.model.correlation import unit_upsample
-from lseg_cli.model.decision import softmax_of, winner
+from lseg_cli.model.decision import decide
+from lseg_cli.model.decoder import upsample2_each
 from lseg_cli.model.lseg import LSeg
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -38,7 +39,9 @@ class TorchEngine:
         """
         self._device = find_device(device)
         _check_precision(self._device, precision)
-        self.spec = GraphSpec(model=model.config, model_sha256=sha256)
+        self.spec = GraphSpec(
+            model=model.config, model_sha256=sha256, outputs=("logits", "scores", "mask", "confidence")
+        )
         self.device = str(self._device)
         self.precision = precision
         # On a CPU lseg-tiny takes 132 ms instead of 205 (5 labels, 384x480, one core); a ResNet and a ViT lose nothing.
@@ -75,16 +78,21 @@ class TorchEngine:
 
         Raises:
             MismatchError: a shape, width or type that the model does not take.
-            DataError: the device's memory is full.
+            MemoryFullError: the device's memory is full.
         """
         self.spec.check(image, text)
         try:
             with torch.inference_mode():
-                logits = self._logits(torch.from_numpy(image), torch.from_numpy(text))
-                wanted = {name: _MAKERS[name](logits) for name in outputs}
-                return {name: tensor.cpu().numpy() for name, tensor in wanted.items()}
+                scores = self._scores(torch.from_numpy(image), torch.from_numpy(text))
+                wanted = dict[str, Tensor]()
+                if "logits" in outputs:
+                    wanted["logits"] = upsample2_each(scores)
+                if not {"mask", "confidence"}.isdisjoint(outputs):
+                    wanted["mask"], wanted["confidence"] = decide(scores)
+                wanted["scores"] = scores
+                return {name: wanted[name].cpu().numpy() for name in outputs}
         except torch.OutOfMemoryError as error:
-            raise DataError(
+            raise MemoryFullError(
                 f"The memory of {self.device} is full at {image.shape[1]}x{image.shape[2]} pixels with {len(text)} "
                 "labels; take a smaller --imgsz or fewer labels."
             ) from error
@@ -93,7 +101,7 @@ class TorchEngine:
         """The embedding itself: (B, H, W, 3) uint8 -> (B, C, H / stride, W / stride), raw at 4, of unit length at 2.
 
         Raises:
-            DataError: the device's memory is full.
+            MemoryFullError: the device's memory is full.
         """
         try:
             with torch.inference_mode():
@@ -102,7 +110,7 @@ class TorchEngine:
                     features = self._model.features(pixels).float()
                 return (unit_upsample(features) if stride == 2 else features).cpu().numpy()
         except torch.OutOfMemoryError as error:
-            raise DataError(
+            raise MemoryFullError(
                 f"The memory of {self.device} is full at {image.shape[1]}x{image.shape[2]} pixels; take a smaller "
                 "--imgsz."
             ) from error
@@ -120,12 +128,12 @@ class TorchEngine:
         dtype = _DTYPES[self.precision]
         return torch.autocast(self._device.type, dtype=dtype, enabled=dtype != torch.float32)
 
-    def _logits(self, image: Tensor, text: Tensor) -> Tensor:
-        """(B, H, W, 3) uint8, (N, C) -> (B, N, H, W) float32 on the device."""
+    def _scores(self, image: Tensor, text: Tensor) -> Tensor:
+        """(B, H, W, 3) uint8, (N, C) -> (B, N, H / 2, W / 2) float32 on the device: what `LSeg.forward` upsamples."""
         pixels = self._pixels(image)
         with self._autocast():
-            logits: Tensor = self._model(pixels, text.to(self._device))
-        return logits.float()
+            scores = self._model.score(self._model.features(pixels), text.to(self._device))
+        return scores.float()
 
 
 def find_device(name: str) -> torch.device:
@@ -152,10 +160,3 @@ def _check_precision(device: torch.device, precision: str) -> None:
         raise MissingError(f"{precision} needs a CUDA device; on {device} use --precision fp32.")
     if precision == "bf16" and not torch.cuda.is_bf16_supported():
         raise MissingError(f"{torch.cuda.get_device_name(device)} has no bf16; use --precision fp16 or fp32.")
-
-
-_MAKERS = {
-    "logits": lambda logits: logits,
-    "mask": lambda logits: winner(logits)[:, 0].int(),
-    "confidence": lambda logits: softmax_of(logits, winner(logits)),
-}

@@ -50,7 +50,7 @@ Save = Annotated[
     typer.Option(
         metavar="KINDS",
         show_envvar=False,
-        help="Beside the masks: overlay (to look at), conf (confidence). Commas, or repeat.",
+        help="Beside the masks: overlay (to look at), conf (confidence), probs (of all labels, at the network's size).",
     ),
 ]
 Template = Annotated[
@@ -120,6 +120,104 @@ Offline = Annotated[
         show_envvar=False,
         callback=_stay_offline,
         help="Fetch nothing; the same as HF_HUB_OFFLINE=1.",
+    ),
+]
+Format = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KINDS",
+        show_envvar=False,
+        help="Beside the PNG masks: npy, coco-rle, coco-panoptic, csv (shares). Commas, or repeat.",
+    ),
+]
+Palette = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|none",
+        show_envvar=False,
+        help="Colours of the labels: a .yaml or .json file, such as sky: '#4682b4'; none: plain grey masks.",
+    ),
+]
+MinMargin = Annotated[
+    float,
+    typer.Option(
+        metavar="P",
+        min=0.0,
+        max=1.0,
+        show_envvar=False,
+        help="Pixels whose best two labels are nearer in probability get the ignore id.",
+    ),
+]
+TopK = Annotated[
+    int,
+    typer.Option(
+        metavar="K",
+        min=1,
+        show_envvar=False,
+        help="Above 1: the K best labels of every pixel and their probabilities, in topk/….npz.",
+    ),
+]
+Tile = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PX",
+        show_envvar=False,
+        help="Cut larger pictures into tiles of this side, at full resolution unless --imgsz says otherwise.",
+    ),
+]
+Overlap = Annotated[
+    int | None,
+    typer.Option(metavar="PX", show_envvar=False, help="Over which tiles fade into each other. Default: an eighth."),
+]
+Batch = Annotated[
+    str,
+    typer.Option(
+        "-b",
+        "--batch",
+        metavar="N|auto",
+        show_envvar=False,
+        help="Pictures of one shape that the network gets at once. auto: 1 on the CPU, else 8.",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "-j",
+        "--workers",
+        metavar="N",
+        min=1,
+        show_envvar=False,
+        help="Threads that read pictures, and as many that write. Default: one per core.",
+    ),
+]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N",
+        show_envvar=False,
+        help="Only the I-th of N shares: for N processes or machines on one output folder.",
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        show_envvar=False, help="Go on where an earlier run stopped; else its results are moved to previous-1."
+    ),
+]
+MaxFailures = Annotated[
+    str | None,
+    typer.Option(metavar="N|P%", show_envvar=False, help="Stop with exit code 8 when more pictures fail."),
+]
+FailFast = Annotated[bool, typer.Option("--fail-fast", show_envvar=False, help="Stop at the first failure.")]
+IgnoreFailures = Annotated[
+    bool, typer.Option("--ignore-failures", show_envvar=False, help="Exit with 0 though some pictures failed.")
+]
+MaxPixels = Annotated[
+    str,
+    typer.Option(
+        metavar="N",
+        show_envvar=False,
+        help="Pictures with more pixels are refused: a small file can claim any size. 512M, or a plain number.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", show_envvar=False, help="Tell what happens as JSON lines on stdout.")]

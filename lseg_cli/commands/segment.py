@@ -5,6 +5,7 @@ from functools import partial
 import typer
 
 from lseg_cli.commands import engine_options, options
+from lseg_cli.commands.interrupt import interruptible
 from lseg_cli.console.segmentation import show_segmentation
 from lseg_cli.console.terminal import Console
 from lseg_cli.inference.job import SegmentJob  # noqa: TID253  imports nothing
@@ -17,13 +18,27 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     out: options.Out = SegmentJob.out,
     imgsz: options.ImageSize = SegmentJob.imgsz,
     save: options.Save = None,
+    format: options.Format = None,
+    palette: options.Palette = SegmentJob.palette,
     template: options.Template = None,
     min_confidence: options.MinConfidence = SegmentJob.min_confidence,
+    min_margin: options.MinMargin = SegmentJob.min_margin,
+    top_k: options.TopK = SegmentJob.top_k,
+    tile: options.Tile = SegmentJob.tile,
+    overlap: options.Overlap = SegmentJob.overlap,
     engine: options.Engine = SegmentJob.engine,
     device: options.Device = SegmentJob.device,
     precision: options.Precision = SegmentJob.precision,
     threads: options.Threads = SegmentJob.threads,
+    batch: options.Batch = SegmentJob.batch,
+    workers: options.Workers = SegmentJob.workers,
+    shard: options.Shard = SegmentJob.shard,
+    resume: options.Resume = SegmentJob.resume,
     overwrite: options.Overwrite = SegmentJob.overwrite,
+    max_failures: options.MaxFailures = SegmentJob.max_failures,
+    fail_fast: options.FailFast = SegmentJob.fail_fast,
+    ignore_failures: options.IgnoreFailures = SegmentJob.ignore_failures,
+    max_pixels: options.MaxPixels = SegmentJob.max_pixels,
     rebuild: engine_options.Rebuild = "never",
     offline: options.Offline = False,  # acted on where it is defined
     json: options.Json = False,
@@ -44,16 +59,31 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
         out=out,
         imgsz=imgsz,
         save=options.split(save),
+        formats=options.split(format) or SegmentJob.formats,
+        palette=palette,
         templates=tuple(template or ()),
         min_confidence=min_confidence,
+        min_margin=min_margin,
+        top_k=top_k,
+        tile=tile,
+        overlap=overlap,
         engine=engine,
         device=device,
         precision=precision,
         threads=threads,
+        batch=batch,
+        workers=workers,
+        shard=shard,
+        resume=resume,
         overwrite=overwrite,
+        max_failures=max_failures,
+        fail_fast=fail_fast,
+        ignore_failures=ignore_failures,
+        max_pixels=max_pixels,
     )
     require_engine(model, engine)
     open_or_rebuild = partial(open_engine, rebuild=engine_options.parse_rebuild(rebuild))
-    with Run(job, open_or_rebuild) as run:
-        show_segmentation(run, Console(quiet, verbose, json))
+    with Run(job, open_or_rebuild) as run, interruptible() as interrupt:
+        if not show_segmentation(run, Console(quiet, verbose, json), interrupt):
+            raise typer.Exit(interrupt.exit_code)
     raise typer.Exit(run.summary.exit_code)

@@ -7,9 +7,10 @@ import re
 import sys
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
@@ -19,9 +20,10 @@ from PIL import Image, UnidentifiedImageError
 
 from lseg_cli.errors import DataError, LsegError
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic")
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif")
 JOURNAL = "results.jsonl"  # lies in every output folder, beside:
-RESULT_FOLDERS = ("masks", "overlays", "conf")
+RESULT_FOLDERS = ("masks", "overlays", "conf", "probs", "topk", "npy", "coco-rle", "coco-panoptic")
+MAX_MEGAPIXELS = 512
 
 _MAGIC = re.compile(r"[*?\[]")
 _TURNS = {  # EXIF's orientation -> what brings the picture upright
@@ -34,7 +36,7 @@ _TURNS = {  # EXIF's orientation -> what brings the picture upright
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION = 0x0112
-_DECODING = threading.Lock()
+_BAND_PX = 2**22  # pixels that are copied at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +158,18 @@ def _walk(folder: Path, root: Path) -> list[Source]:
             if entry.name.startswith(".") or (has_journal and entry.name in RESULT_FOLDERS):
                 continue
             path = current / entry.name
-            if entry.is_dir():
+            if _is_folder(entry):
                 (linked if entry.is_symlink() else pending).append(path)
             elif _is_picture(entry.name):
                 sources.append(Source(path, root, path.relative_to(root).as_posix()))
     return sorted(sources, key=lambda source: source.name)
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _is_picture(name: str) -> bool:
@@ -173,7 +182,9 @@ def _holds_results(root: Path, relative: Path) -> bool:
     return any((root / folder).with_name(JOURNAL).exists() for folder in folders)
 
 
-def read_image(path: Path, max_megapixels: int = 512) -> NDArray[np.uint8]:
+def read_image(
+    path: Path, max_megapixels: float = MAX_MEGAPIXELS, admit: Callable[[int], None] | None = None
+) -> NDArray[np.uint8]:
     """A picture as it is displayed: EXIF's orientation applied, the first frame of several.
 
     Grey and palettes become RGB. 16-bit grey is scaled by 1/257, not clipped; integer and float pictures without a
@@ -183,6 +194,7 @@ def read_image(path: Path, max_megapixels: int = 512) -> NDArray[np.uint8]:
     Args:
         path: of the file; its content decides the format, not its name.
         max_megapixels: a header that claims more is not believed.
+        admit: called with the number of pixels before they are decoded; it may wait until there is memory for them.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -193,8 +205,8 @@ def read_image(path: Path, max_megapixels: int = 512) -> NDArray[np.uint8]:
     try:
         with path.open("rb") as file:
             stream = cast(BinaryIO, file) if file.seekable() else io.BytesIO(file.read())  # a pipe cannot be rewound
-            with _pillow_unleashed():
-                picture = _decode(path, stream, max_megapixels)
+            with _UNLEASHED.hold():
+                picture = _decode(path, stream, max_megapixels, admit)
             return _to_rgb(picture)
     except MemoryError as error:
         raise PictureError(f"{path} does not fit into memory.", "decode") from error
@@ -202,7 +214,7 @@ def read_image(path: Path, max_megapixels: int = 512) -> NDArray[np.uint8]:
         raise PictureError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}).", "read") from error
 
 
-def _decode(path: Path, stream: BinaryIO, max_megapixels: int) -> Image.Image:
+def _decode(path: Path, stream: BinaryIO, max_megapixels: float, admit: Callable[[int], None] | None) -> Image.Image:
     """The first frame, upright, in the file's own mode."""
     if not stream.read(1):
         raise PictureError(f"{path} is empty (0 bytes).", "decode")
@@ -212,8 +224,12 @@ def _decode(path: Path, stream: BinaryIO, max_megapixels: int) -> Image.Image:
         width, height = picture.size
         if width * height > max_megapixels * 1_000_000:
             raise PictureError(
-                f"{path} claims {width} x {height} pixels; at most {max_megapixels} megapixels are read.", "decode"
+                f"{path} claims {width} x {height} pixels; at most {max_megapixels:g} megapixels are read "
+                "(--max-pixels).",
+                "decode",
             )
+        if admit is not None:
+            admit(width * height)
         picture.load()
     except (PictureError, MemoryError):
         raise
@@ -225,18 +241,45 @@ def _decode(path: Path, stream: BinaryIO, max_megapixels: int) -> Image.Image:
     return _upright(picture)
 
 
-@contextmanager
-def _pillow_unleashed() -> Iterator[None]:
-    """Without its limit of size, which is below ours, nor remarks on odd metadata; both are global: one at a time."""
-    with suppress(ImportError):
-        importlib.import_module("pillow_heif").register_heif_opener()
-    with _DECODING, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+class _Unleashed:
+    """Pillow without its limit of size, which is below ours, nor remarks on odd metadata.
+
+    Both are global to the process, so of several threads that decode the first one in sets them and the last one out
+    sets them back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._undo = ExitStack()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                _know_heif()
+                self._undo.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore")
+                self._undo.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+                Image.MAX_IMAGE_PIXELS = None
         try:
             yield
         finally:
-            Image.MAX_IMAGE_PIXELS = limit
+            with self._lock:
+                self._inside -= 1
+                if not self._inside:
+                    self._undo.close()
+
+
+_UNLEASHED = _Unleashed()
+
+
+@cache
+def _know_heif() -> None:
+    """HEIC and HEIF, where the extra `heif` is installed."""
+    with suppress(ImportError):
+        importlib.import_module("pillow_heif").register_heif_opener()
 
 
 def _upright(picture: Image.Image) -> Image.Image:
@@ -255,8 +298,14 @@ def _to_rgb(picture: Image.Image) -> NDArray[np.uint8]:
         picture = picture.convert("RGBA")
         white = Image.new("RGB", picture.size, "white")
         white.paste(picture, mask=picture.getchannel("A"))
-        return np.array(white)
-    return np.array(picture.convert("RGB"))
+        picture = white
+    width, height = picture.size
+    rgb = np.empty((height, width, 3), np.uint8)
+    rows = max(1, _BAND_PX // max(width, 1))
+    for top in range(0, height, rows):  # at once, a picture of 400 megapixels would be in memory four times
+        bottom = min(top + rows, height)
+        rgb[top:bottom] = np.asarray(picture.crop((0, top, width, bottom)).convert("RGB"))
+    return rgb
 
 
 def _to_8_bit(values: NDArray[np.generic], is_16_bit: bool) -> NDArray[np.uint8]:

@@ -7,6 +7,9 @@ same.
 import colorsys
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
 
 from lseg_cli.data.labels import IGNORE_8_BIT, Label, LabelSet, fold
 from lseg_cli.errors import LsegError
@@ -76,6 +79,39 @@ def colors(labels: LabelSet) -> list[RGB]:
         chosen[label.id] = next(color for color in _candidates(label) if color not in taken)
         taken.add(chosen[label.id])
     return [chosen[label.id] for label in labels.labels]
+
+
+def recolored(labels: LabelSet, path: str) -> LabelSet:
+    """Labels in the colours of a file.
+
+    Args:
+        labels: some of which it names, or which it lists in order.
+        path: of a `.json` or `.yaml` file: names and colours, or colours alone, as '#rrggbb' or [r, g, b].
+
+    Raises:
+        LsegError: the file cannot be read, or holds something else.
+    """
+    try:
+        data = yaml.safe_load(Path(path).read_text("utf-8"))  # JSON is YAML too
+        given = data if isinstance(data, dict) else dict(zip(labels.names, data, strict=False))
+        table = {fold(str(name)): _rgb(color) for name, color in given.items()}
+    except OSError as error:
+        raise LsegError(f"The palette {path} cannot be read ({error.strerror}); give a file, or none.") from error
+    except (ValueError, TypeError, yaml.YAMLError) as error:
+        raise LsegError(f"The palette {path} is not of names and colours, such as sky: '#4682b4'.") from error
+    recolor = (label.model_copy(update={"color": table.get(fold(label.name), label.color)}) for label in labels.labels)
+    return labels.model_copy(update={"labels": tuple(recolor)})
+
+
+def _rgb(color: object) -> RGB:
+    parts = list(bytes.fromhex(color.removeprefix("#"))) if isinstance(color, str) else color
+    if (
+        not isinstance(parts, list)
+        or len(parts) != 3
+        or not all(type(part) is int and 0 <= part < 256 for part in parts)
+    ):
+        raise ValueError(f"{color!r} is no colour")
+    return parts[0], parts[1], parts[2]
 
 
 def png_palette(labels: LabelSet) -> bytes:

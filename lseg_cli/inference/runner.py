@@ -4,28 +4,47 @@ import os
 import platform
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
 from lseg_cli import __version__
 from lseg_cli.contract import Engine
-from lseg_cli.data.images import PictureError, Source, find_images, read_image
+from lseg_cli.data.images import Source, find_images
 from lseg_cli.data.vocabulary import open_labels
-from lseg_cli.errors import DataError, LsegError
-from lseg_cli.inference.job import SegmentJob
+from lseg_cli.errors import LsegError, TooManyFailuresError
+from lseg_cli.inference.formats import write_coco, write_table
+from lseg_cli.inference.job import (
+    SegmentJob,
+    default_workers,
+    parse_batch,
+    parse_failures,
+    parse_pixels,
+    parse_shard,
+)
+from lseg_cli.inference.journal import Journal, JournalLines, remaining
 from lseg_cli.inference.label_embedding import embed_label_set
+from lseg_cli.inference.lock import FolderLock
 from lseg_cli.inference.names import output_names
-from lseg_cli.inference.segmenter import Segmentation, Segmenter, stopwatch
-from lseg_cli.inference.writers import Done, Failed, OutputFolder
+from lseg_cli.inference.palette import recolored
+from lseg_cli.inference.pipeline import Pipeline
+from lseg_cli.inference.segmenter import Segmenter, Wish
+from lseg_cli.inference.steps import Item, Steps
+from lseg_cli.inference.tiling import Tiling
+from lseg_cli.inference.writers import Done, Failed, OutputFolder, atomic
 from lseg_cli.model.embedding_cache import EmbeddingCache
 
 _PACKAGES = ("numpy", "opencv-python", "opencv-python-headless", "pillow", "torch", "timm", "onnxruntime", "tensorrt")
+
+# Options that change masks and what lies beside them. Not the device, nor what runs at once: they change the last bits.
+_DECISIVE = (
+    "imgsz", "save", "formats", "palette", "min_confidence", "min_margin", "top_k", "tile", "overlap", "precision",
+)  # fmt: skip
 
 OpenEngine = Callable[[str, str, str, int | None], Engine]
 
@@ -35,11 +54,14 @@ class Summary:
     """Figures of a run so far."""
 
     total: int
-    done: int = 0
+    before: int = 0  # done by an earlier run
+    done: int = 0  # by this one
     failed: int = 0
     share: dict[str, float] = field(default_factory=dict)  # summed over pictures, by label
     ignored: float = 0.0
     seconds: float = 0.0
+    ms: dict[str, float] = field(default_factory=dict)  # summed over pictures, by stage
+    ignores_failures: bool = False
 
     def add(self, record: Done | Failed) -> None:
         """Counts one picture."""
@@ -50,11 +72,25 @@ class Summary:
         self.ignored += record.ignored
         for name, share in record.share.items():
             self.share[name] = self.share.get(name, 0.0) + share
+        for stage, ms in record.ms.items():
+            self.ms[stage] = self.ms.get(stage, 0.0) + ms
+
+    def stages(self) -> dict[str, dict[str, float]]:
+        """Seconds of each stage and its share of all; stages run side by side, so their sum is above the clock's."""
+        total = sum(self.ms.values()) or 1.0
+        return {stage: {"seconds": round(ms / 1000, 3), "share": round(ms / total, 4)} for stage, ms in self.ms.items()}
+
+    @property
+    def left(self) -> int:
+        """Pictures that nobody has looked at."""
+        return self.total - self.before - self.done - self.failed
 
     @property
     def exit_code(self) -> int:
         """0 all good, 3 some failed, 4 all failed."""
-        return 4 if not self.done else 3 if self.failed else 0
+        if not self.done + self.before and self.total:
+            return 4
+        return 3 if self.failed and not self.ignores_failures else 0
 
 
 class Run:
@@ -73,68 +109,143 @@ class Run:
         self._start = time.perf_counter()
         self.job = job
         self.labels, self.notices = open_labels(job.labels)
-        size = parse_size(job.imgsz)
-        self.folder = OutputFolder(Path(job.out), self.labels, job.save)
-        self.folder.check(job.overwrite)
-        self._sources = find_images(job.inputs)
-        self.summary = Summary(len(self._sources))
+        if job.palette not in (None, "none"):
+            self.labels = recolored(self.labels, str(job.palette))
+        size, tiling = parse_size(job.imgsz), Tiling.of(job.tile, job.overlap)
+        if tiling and "probs" in job.save:
+            raise LsegError("--save probs is of the whole picture at the network's size; it does not go with --tile.")
+        megapixels, shard = parse_pixels(job.max_pixels), parse_shard(job.shard)
+        parse_batch(job.batch, is_on_cpu=True, most=None)
+        self.folder = OutputFolder(
+            Path(job.out),
+            self.labels,
+            (*job.save, "top-k") if job.top_k > 1 else job.save,
+            f"{shard[0]}-of-{shard[1]}" if shard else "",
+            job.formats,
+            has_colors=job.palette != "none",
+        )
+        self.folder.check(overwrite=True)
+        self._items = _share(find_images(job.inputs), shard)
+        self.summary = Summary(len(self._items), ignores_failures=job.ignore_failures)
+        self._most_failures = 0 if job.fail_fast else parse_failures(job.max_failures, len(self._items))
         self.engine = open_engine(job.model, job.device, job.precision, job.threads)
         embedded = embed_label_set(self.labels, self.engine.spec.model.text, job.templates, EmbeddingCache())
         self.notices += embedded.notices
         self._text = embedded.encoder
-        needs_confidence = job.min_confidence > 0 or "conf" in job.save
-        threads = job.threads or os.cpu_count() or 1
-        self._segmenter = Segmenter(self.engine, embedded.vectors, size, needs_confidence, threads)
+        cores = job.threads or os.cpu_count() or 1
+        self.workers = job.workers or default_workers(os.cpu_count() or 1)
+        threads = 1 if tiling is None and len(self._items) >= self.workers else cores  # pictures are side by side
+        segmenter = Segmenter(self.engine, embedded.vectors, size, threads=threads)
+        needs_probability = job.min_confidence > 0 or job.min_margin > 0 or job.top_k > 1 or "conf" in job.save
+        segmenter.wish = Wish(max(job.top_k, 2 if job.min_margin else 1), needs_probability)
+        self.steps = Steps(segmenter, self.folder, job.min_confidence, job.min_margin, tiling)
+        self.steps.max_megapixels = megapixels
+        self._batch = parse_batch(job.batch, self.steps.is_on_cpu, self.engine.spec.max_batch)
 
     def __enter__(self) -> "Run":
-        """Makes the output folder."""
-        self.folder.begin({"encoder": self._text.model_dump(mode="json"), "templates": self._text.templates})
+        """Takes the output folder, and finds out what is left to do.
+
+        Raises:
+            LsegError: another process has it, or it holds what must not be replaced.
+        """
+        self.folder.make()
+        self._lock = FolderLock(self.folder.folder, self.folder.shard)
+        self.notices += self._lock.acquire()
+        try:
+            self._begin()
+            self._lock.begin()
+        except BaseException:
+            self._lock.release()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Writes run.json."""
+        """Writes run.json, and lets others have the folder."""
         self.summary.seconds = round(time.perf_counter() - self._start, 3)
-        self.folder.write_json("run.json", self._report(_exit_code(error, self.summary)))
+        try:
+            if error is None and not self.folder.shard:
+                self._write_tables()
+            with suppress(LsegError) if error else nullcontext():  # of two errors the first is told
+                self.folder.write_json(self.folder.named("run.json"), self._report(_exit_code(error, self.summary)))
+        finally:
+            self._lock.release()
 
-    def __iter__(self) -> Iterator[Done | Failed]:
-        """Segments picture after picture; a broken one costs itself alone.
+    def run(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Done | Failed]:
+        """Segments what is left to do; a broken picture costs itself alone. Results in the order of the pictures.
+
+        Args:
+            should_stop: asked between pictures; those in flight are finished.
 
         Raises:
             LsegError: what would stop every picture, such as a full disk.
+            TooManyFailuresError: more than `--max-failures`.
         """
-        for source, name in zip(self._sources, output_names(self._sources), strict=True):
-            record = self._segment(source, name)
+        pipeline = Pipeline(self.steps, self._batch, self.workers, self.notices.append)
+        for record in pipeline.run(self._items, lambda: should_stop() or self._has_failed_too_often):
             self.folder.record(record)
             self.summary.add(record)
             yield record
+        if self._has_failed_too_often:
+            raise TooManyFailuresError(
+                f"{self.summary.failed} of {self.summary.total} pictures failed, more than the {self._most_failures} "
+                f"allowed: {self.summary.left} are left; the same command goes on."
+            )
 
-    def _segment(self, source: Source, name: str) -> Done | Failed:
-        stage, ms = "read", dict[str, float]()
-        try:
-            with stopwatch(ms, "read"):
-                picture = read_image(source.path)
-            stage = "infer"
-            result = self._segmenter.segment(picture)
-            ms |= result.ms
-            stage = "write"
-            with stopwatch(ms, "write"):
-                ids = self.folder.ids(result.index, self._unsure(result))
-                mask = self.folder.write_picture(name, picture, ids, result.confidence)
-            share, ignored = self.folder.shares(ids)
-        except DataError as error:
-            stage = error.stage if isinstance(error, PictureError) else stage
-            return Failed(str(source.path), stage, str(error))
-        except MemoryError:
-            return Failed(str(source.path), stage, "The memory is full; segment this picture at a smaller size.")
-        height, width = ids.shape
-        return Done(str(source.path), mask, height, width, share, ignored, round(result.mean_confidence, 6), ms)
+    @property
+    def _has_failed_too_often(self) -> bool:
+        return self._most_failures is not None and self.summary.failed > self._most_failures
 
-    def _unsure(self, result: Segmentation) -> "np.ndarray[Any, np.dtype[np.bool_]] | None":
-        if result.confidence is None or not self.job.min_confidence:
-            return None
-        return result.confidence < self.job.min_confidence
+    def _write_tables(self) -> None:
+        """What is one file for the whole folder."""
+        kinds = {"coco-rle": "coco-rle.json", "coco-panoptic": "coco-panoptic.json", "csv": "results.csv"}
+        lines = JournalLines(self.folder.folder)
+        for kind in sorted(set(self.job.formats) & set(kinds)):
+            with atomic(self.folder.folder / kinds[kind]) as path:
+                if kind == "csv":
+                    write_table(path, lines, self.labels)
+                else:
+                    write_coco(path, kind, self.folder.folder, lines, self.folder.categories())
+
+    def _begin(self) -> None:
+        """Sets the folder up, and takes out of the items what is done."""
+        journal, record = Journal(self.folder), self._record()
+        if self.job.overwrite:
+            self._lock.check_alone()
+            journal.delete()
+        else:
+            journal.check_place()
+        is_other = journal.has_other(record)
+        if is_other or not self.job.resume:
+            self._set_aside(journal, journal.changes(record) if is_other else "")
+        journal.clean()
+        journal.read()
+        items = remaining(self._items, journal)
+        self.summary.before = len(self._items) - len(items)
+        self._items = items
+        encoder = self._text.model_dump(mode="json")
+        self.folder.begin({"encoder": encoder, "templates": self._text.templates, "record": record}, is_new=False)
+        if self.summary.before:
+            self.notices.append(f"{self.summary.before} of {self.summary.total} pictures were done before.")
+
+    def _set_aside(self, journal: Journal, changes: str) -> None:
+        if journal.is_empty():
+            return
+        self._lock.check_alone()
+        place = journal.set_aside()
+        why = f"are of another run ({changes} differ)" if changes else "are not resumed"
+        self.notices.append(f"The results in {self.folder.folder} {why}: they are in {place} now.")
+
+    def _record(self) -> dict[str, Any]:
+        """All that decides what a mask says."""
+        job = self.job
+        return {
+            "labels": self.labels.digest(),
+            "text encoder": [self._text.sha256, self._text.templates],
+            "model": self.engine.spec.model_sha256,
+            "options": {name: getattr(job, name) for name in _DECISIVE},
+        }
 
     def _report(self, exit_code: int) -> dict[str, Any]:
         """What run.json says."""
@@ -147,12 +258,27 @@ class Run:
             "model": {"name": self.engine.spec.model.name, "sha256": self.engine.spec.model_sha256},
             "device": self.engine.device,
             "precision": self.engine.precision,
-            "counts": {"found": summary.total, "done": summary.done, "failed": summary.failed},
+            "counts": {
+                "found": summary.total,
+                "done": summary.before + summary.done,
+                "failed": summary.failed,
+                "done_before": summary.before,
+            },
             "seconds": summary.seconds,
+            "stages": summary.stages(),
             "exit_code": exit_code,
             "versions": {"lseg": __version__, "python": platform.python_version(), **_versions()},
             "platform": platform.platform(),
         }
+
+
+def _share(sources: list[Source], shard: tuple[int, int] | None) -> list[Item]:
+    """With their names, those of a share: by name, so that shares agree whatever they found, in whatever order."""
+    items = [Item(source, name) for source, name in zip(sources, output_names(sources), strict=True)]
+    if shard is None:
+        return items
+    number, count = shard
+    return [item for item in items if zlib.crc32(os.fsencode(item.name)) % count == number - 1]
 
 
 def parse_size(text: str | None) -> int | tuple[int, int] | None:

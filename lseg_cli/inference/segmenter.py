@@ -2,25 +2,48 @@
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.config import SIZE_MULTIPLE
-from lseg_cli.contract import Engine
+from lseg_cli.contract import Engine, Output
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.inference.dense import Embedding, encode
+from lseg_cli.inference.upsampling import Floats, upsample_best
 
-BAND_PX = 64  # rows at a time: of a 12-megapixel picture they are 1 MB, which stays in a core's cache
-
-Floats = NDArray[np.float32]
-Places = tuple[NDArray[np.intp], Floats]
 Size = int | tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be known of every pixel beside its label.
+
+    Attributes:
+        best: how many labels, the best first.
+        probability: of each of them.
+    """
+
+    best: int = 1
+    probability: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the network says of a picture.
+
+    Attributes:
+        scores: (N, h, w) float32 logits.
+        is_half: at half the network's size, before the model's last upsampling, or at its size.
+        mean_confidence: over the network's own pixels, so it is the same whatever is asked for.
+    """
+
+    scores: Floats
+    is_half: bool
+    mean_confidence: float
 
 
 @dataclass(frozen=True)
@@ -28,20 +51,32 @@ class Segmentation:
     """What is known of a picture of H x W pixels.
 
     Attributes:
-        index: (H, W) uint16, positions in the label set.
-        confidence: (H, W) float32, the softmax of the winner; None if it was not asked for.
-        mean_confidence: over the network's own pixels, so it is the same whatever is asked for.
+        best: (K, H, W) uint16, positions in the label set, the best first.
+        probability: (K, H, W) float32, their softmax; None if it was not asked for.
+        mean_confidence: as in `Answer`.
         ms: milliseconds of preprocess, infer and postprocess.
     """
 
-    index: NDArray[np.uint16]
-    confidence: Floats | None
+    best: NDArray[np.uint16]
+    probability: Floats | None
     mean_confidence: float
     ms: dict[str, float]
 
+    @property
+    def index(self) -> NDArray[np.uint16]:
+        """(H, W), the winner."""
+        winner: NDArray[np.uint16] = self.best[0]
+        return winner
+
+    @property
+    def confidence(self) -> Floats | None:
+        """(H, W), the softmax of the winner; None if it was not asked for."""
+        confidence: Floats | None = None if self.probability is None else self.probability[0]
+        return confidence
+
 
 class Segmenter:
-    """Segments one picture after another with the same labels."""
+    """Segments pictures with the same labels; its three steps may run in different threads."""
 
     def __init__(
         self, engine: Engine, text: Floats, size: Size = None, with_confidence: bool = False, threads: int = 1
@@ -70,8 +105,9 @@ class Segmenter:
         self.engine = engine
         self.text = np.ascontiguousarray(text, np.float32)
         self.size = size
-        self.with_confidence = with_confidence
+        self.wish = Wish(probability=with_confidence)
         self.threads = threads
+        self._scores: Output = "scores" if "scores" in spec.outputs else "logits"
 
     def segment(self, picture: NDArray[np.uint8]) -> Segmentation:
         """(H, W, 3) uint8 RGB -> its segmentation at H x W.
@@ -83,15 +119,39 @@ class Segmenter:
         with stopwatch(ms, "preprocess"):
             image = self.preprocess(picture)
         with stopwatch(ms, "infer"):
-            tensors = self.engine.run(image, self.text, ("logits", "confidence"))
+            (answer,) = self.infer(image)
+        height, width = picture.shape[:2]
+        return self.postprocess(answer, (height, width), ms)
+
+    def infer(self, images: NDArray[np.uint8]) -> list[Answer]:
+        """(B, h, w, 3) uint8 at the network's size -> an answer for each.
+
+        Raises:
+            MemoryFullError: the device's memory is full.
+        """
+        tensors = self.engine.run(images, self.text, (self._scores, "confidence"))
+        means = tensors["confidence"].astype(np.float32, copy=False).mean((1, 2))
+        scores = tensors[self._scores].astype(np.float32, copy=False)
+        is_half = self._scores == "scores"
+        return [Answer(one, is_half, float(mean)) for one, mean in zip(scores, means, strict=True)]
+
+    def postprocess(self, answer: Answer, size: tuple[int, int], ms: dict[str, float]) -> Segmentation:
+        """The answer at the size (H, W) of the picture; `ms`: what the steps before took.
+
+        Raises:
+            DataError: the answer is not a number.
+        """
+        check_number(answer.mean_confidence)
         with stopwatch(ms, "postprocess"):
-            mean = float(tensors["confidence"].astype(np.float32).mean())
-            if not np.isfinite(mean):
-                raise DataError("The network's answer is not a number; try --precision fp32.")
-            height, width = picture.shape[:2]
-            logits = tensors["logits"][0].astype(np.float32, copy=False)
-            index, confidence = upsample_winner(logits, (height, width), self.with_confidence, self.threads)
-        return Segmentation(index, confidence, mean, ms)
+            best, probability = upsample_best(
+                answer.scores,
+                size,
+                min(self.wish.best, len(self.text)),
+                self.wish.probability,
+                self.threads,
+                is_half=answer.is_half,
+            )
+        return Segmentation(best, probability, answer.mean_confidence, ms)
 
     def encode(self, picture: NDArray[np.uint8], stride: int = 4) -> Embedding:
         """(H, W, 3) uint8 RGB -> its embedding, float16 at stride 4 or 2: see `lseg_cli.inference.dense`.
@@ -110,148 +170,36 @@ class Segmenter:
         """
         from lseg_cli.inference.relabel import relabel  # noqa: PLC0415  PyTorch, which an ONNX file does without
 
-        return relabel(embedding, text, self.with_confidence, self.threads)
+        return relabel(embedding, text, self.wish.probability, self.threads)
 
-    def preprocess(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(H, W, 3) uint8 -> (1, h, w, 3) uint8 at the network's size: averaged when shrinking, else interpolated."""
+    def preprocess(self, picture: NDArray[np.uint8], long_side_px: int | None = None) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 -> (1, h, w, 3) uint8 at the network's size: averaged when shrinking, else interpolated.
+
+        `long_side_px` counts where the segmenter was given no size.
+        """
         height, width = picture.shape[:2]
         if isinstance(self.size, tuple):
             rows, columns = self.size
         else:
-            long_side_px = self.size or self.engine.spec.model.image.long_side_px
+            long_side_px = self.size or long_side_px or self.engine.spec.model.image.long_side_px
             rows, columns = self.engine.spec.input_size(height, width, long_side_px)
         shrinks = rows * columns < height * width
         resized = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
         return np.ascontiguousarray(resized[None], np.uint8)
 
 
+def check_number(mean_confidence: float) -> None:
+    """Raises DataError where a network's mean confidence is not a number."""
+    if not np.isfinite(mean_confidence):
+        raise DataError("The network's answer is not a number; try --precision fp32.")
+
+
 @contextmanager
-def stopwatch(ms: dict[str, float], stage: str) -> Iterator[None]:
-    """Notes under `stage` how many milliseconds its block took."""
+def stopwatch(ms: dict[str, float], stage: str, adds: bool = False) -> Iterator[None]:
+    """Notes under `stage` how many milliseconds its block took, or adds them."""
     start = time.perf_counter()
     yield
-    ms[stage] = round((time.perf_counter() - start) * 1000, 3)
-
-
-def upsample_winner(
-    logits: Floats, size: tuple[int, int], with_confidence: bool, threads: int = 1, band_px: int = BAND_PX
-) -> tuple[NDArray[np.uint16], Floats | None]:
-    """The winner of bilinearly upsampled logits and its softmax, without ever holding them for all labels.
-
-    Bilinear with half-pixel centres (`align_corners=False`). Bands of rows give exactly what the whole would give,
-    which `cv2.resize` does not: its last bit depends on the number of rows (it would be a quarter faster). Per band,
-    one pass over the labels that can win there finds the winner, and one over all labels sums exp(logit - winner's
-    logit), which cannot overflow.
-
-    Args:
-        logits: (N, h, w).
-        size: (H, W) wanted.
-        with_confidence: whether to compute it.
-        threads: bands at a time.
-        band_px: rows of a band.
-
-    Returns:
-        (H, W) uint16 index, the lower one of equals, and (H, W) float32 confidence or None.
-    """
-    index = np.empty(size, np.uint16)
-    confidence = np.empty(size, np.float32) if with_confidence else None
-    row, down = _places(logits.shape[1], size[0])
-    columns = _places(logits.shape[2], size[1])
-
-    def fill(top: int) -> None:
-        band = slice(top, min(top + band_px, size[0]))
-        near = logits[:, row[band][0] : row[band][-1] + 2]
-        rows = _Band(near, (row[band] - row[band][0], down[band]), columns)
-        best = rows.find_winner(index[band])
-        if confidence is not None:
-            confidence[band] = 1 / rows.sum_of_exp(best)
-
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(fill, range(0, size[0], band_px)):
-            pass
-    return index, confidence
-
-
-class _Band:
-    """b rows of upsampled logits, made label by label."""
-
-    def __init__(self, near: Floats, rows: Places, columns: Places) -> None:
-        """`near` (N, r, w): the logits around the band; `rows` and `columns`: where its pixels lie among them."""
-        self._near, self._rows, self._columns = near, rows, columns
-        self._wide = _pair(near.shape[1], len(columns[0]))
-        self._full = _pair(len(rows[0]), len(columns[0]))
-
-    def _upsampled(self, label: int) -> Floats:
-        """(b, W), until the next call: fresh memory for every label would cost ten times the arithmetic."""
-        wide = _between(self._near[label], self._columns, 1, self._wide)
-        return _between(wide, self._rows, 0, self._full)
-
-    def find_winner(self, index: NDArray[np.uint16]) -> Floats:
-        """Fills `index` (b, W); returns the winners' logits (b, W)."""
-        first, *others = self._contenders()
-        index[...] = first
-        best = self._upsampled(first).copy()
-        is_better = np.empty(best.shape, np.bool_)
-        for label in others:
-            logit = self._upsampled(label)
-            np.greater(logit, best, out=is_better)
-            np.maximum(logit, best, out=best)
-            np.copyto(index, label, where=is_better)
-        return best
-
-    def _contenders(self) -> list[int]:
-        """Labels, ascending, that can win somewhere in the band: the others are below some label at every corner.
-
-        Between four logits an interpolated one lies between the least and the greatest. So a label whose greatest is
-        below another's least loses there for certain. Of 150 labels on a photograph some 30 are left.
-        """
-        right = np.minimum(np.arange(self._near.shape[2]) + 1, self._near.shape[2] - 1)
-        most, least = self._near.max(1), self._near.min(1)  # (N, w)
-        most, least = np.maximum(most, most[:, right]), np.minimum(least, least[:, right])
-        rounding = 1e-5 * np.abs(self._near).max()
-        return [int(label) for label in np.flatnonzero((most >= least.max(0) - rounding).any(1))]
-
-    def sum_of_exp(self, best: Floats) -> Floats:
-        """The sum over labels of exp(logit - best), (b, W), at least 1."""
-        total = np.zeros_like(best)
-        for label in range(len(self._near)):
-            logit = self._upsampled(label)
-            logit -= best
-            total += np.exp(logit, out=logit)
-        return total
-
-
-def _pair(height: int, width: int) -> tuple[Floats, Floats]:
-    return np.empty((height, width), np.float32), np.empty((height, width), np.float32)
-
-
-def _places(count: int, wanted: int) -> Places:
-    """Where `wanted` points lie on a line of `count`: behind which one (wanted,), and how far behind it (0 to 1)."""
-    position = ((np.arange(wanted) + 0.5) * (count / wanted) - 0.5).clip(0, count - 1)
-    before = position.astype(np.intp)
-    return before, (position - before).astype(np.float32)
-
-
-def _between(x: Floats, places: Places, axis: Literal[0, 1], memory: tuple[Floats, Floats]) -> Floats:
-    """Interpolates a matrix along an axis; only sums and products of single elements, so exact in any cutting.
-
-    Args:
-        x: (r, w).
-        places: along the axis.
-        axis: of `x`.
-        memory: twice (r', w'), the size of the result; overwritten.
-
-    Returns:
-        (r', w'), the first part of `memory`.
-    """
-    before, fraction = places
-    values, start = memory
-    step = np.diff(x, axis=axis, append=x.take([-1], axis=axis))
-    np.take(step, before, axis, out=values, mode="clip")  # with the default mode numpy would copy
-    np.take(x, before, axis, out=start, mode="clip")
-    values *= fraction if axis == 1 else fraction[:, None]
-    values += start
-    return values
+    ms[stage] = round((time.perf_counter() - start) * 1000 + (ms[stage] if adds else 0.0), 3)
 
 
 def _check_size(size: Size, fixed: tuple[int | None, int | None]) -> None:

@@ -5,9 +5,9 @@ import json
 import os
 import threading
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,55 @@ from PIL import Image
 
 from lseg_cli.data.images import JOURNAL
 from lseg_cli.data.labels import IGNORE_8_BIT, LabelSet
-from lseg_cli.errors import DataError, LsegError
+from lseg_cli.errors import DataError, LsegError, MissingError
+from lseg_cli.inference.formats import (
+    check_formats,
+    probabilities,
+    write_best,
+    write_npy,
+    write_panoptic,
+    write_rle,
+    write_segments,
+)
+from lseg_cli.inference.job import EXTRAS, FORMATS
 from lseg_cli.inference.overlay import draw_overlay
 from lseg_cli.inference.palette import colors, png_palette
+from lseg_cli.inference.segmenter import Answer, Segmentation
 
 FAILURES = "failures.jsonl"
-EXTRAS = ("overlay", "conf")  # what `--save` knows
+LABELS = "labels.json"
+_PLACES = {  # of what lies beside the masks: folder and extension
+    "overlay": ("overlays", "jpg"),
+    "conf": ("conf", "png"),
+    "probs": ("probs", "npy"),
+    "top-k": ("topk", "npz"),
+    "npy": ("npy", "npy"),
+    "coco-rle": ("coco-rle", "json"),
+    "coco-panoptic": ("coco-panoptic", "png"),
+    "coco-panoptic-segments": ("coco-panoptic", "json"),
+}
 _HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # the next picture would fare no better
 
 Ids = NDArray[np.uint8] | NDArray[np.uint16]
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """The state of a picture's file: with another size or time it is another picture."""
+
+    path: str  # absolute
+    size_bytes: int = 0
+    mtime_ns: int = 0
+
+    @classmethod
+    def of(cls, path: Path) -> "Stamp":
+        """Of a file as it is now; zeros where there is none."""
+        absolute = os.path.abspath(path)  # noqa: PTH100  resolve() follows links
+        try:
+            state = path.stat()
+        except (OSError, ValueError):
+            return cls(absolute)
+        return cls(absolute, state.st_size, state.st_mtime_ns)
 
 
 @dataclass(frozen=True)
@@ -40,6 +80,8 @@ class Done:
     ignored: float  # share of pixels without a label
     mean_confidence: float
     ms: dict[str, float]  # per stage
+    file: Stamp = Stamp("")  # of the source
+    files: dict[str, str] = field(default_factory=dict)  # beside the mask, by kind
 
 
 @dataclass(frozen=True)
@@ -54,27 +96,46 @@ class Failed:
 class OutputFolder:
     """Writes whole files or none, and a line of the journals for each picture."""
 
-    def __init__(self, folder: Path, labels: LabelSet, save: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        labels: LabelSet,
+        save: Collection[str] = (),
+        shard: str = "",
+        formats: Collection[str] = ("png",),
+        has_colors: bool = True,
+    ) -> None:
         """Names the folder; nothing is written yet.
 
         Args:
             folder: need not exist.
             labels: those of the masks.
             save: which of `EXTRAS` to write beside the masks.
+            shard: '' or such as '2-of-4': the share whose journals are written.
+            formats: of the masks, which of `FORMATS`; png is always written.
+            has_colors: masks with a palette; else plain grey.
 
         Raises:
-            LsegError: something else in `save`.
+            LsegError: something else in `save` or `formats`.
+            MissingError: a format whose package is not here.
         """
-        unknown = sorted(set(save) - set(EXTRAS))
-        if unknown:
-            raise LsegError(f"--save {unknown[0]} is not known; choose from {', '.join(EXTRAS)}.")
+        for option, kinds, known in (("--save", set(save) - {"top-k"}, EXTRAS), ("--format", formats, FORMATS)):
+            unknown = sorted(set(kinds) - set(known))
+            if unknown:
+                raise LsegError(f"{option} {unknown[0]} is not known; choose from {', '.join(known)}.")
+        check_formats(formats)
         self.folder = folder
+        self.shard = shard
+        self.needs_picture = "overlay" in save
         self._labels = labels
         self._colors = colors(labels)
-        self._save = frozenset(save)
+        self._kinds = frozenset(save) | (set(formats) & set(_PLACES))
+        if "coco-panoptic" in formats:
+            self._kinds |= {"coco-panoptic-segments"}
         is_8_bit = labels.ignore_id == IGNORE_8_BIT
         self._ids = np.array(labels.ids, np.uint8 if is_8_bit else np.uint16)
-        self._palette = png_palette(labels) if is_8_bit else None
+        self._are_positions = bool((self._ids == np.arange(len(self._ids))).all())
+        self._palette = png_palette(labels) if is_8_bit and has_colors else None
 
     def check(self, overwrite: bool) -> None:
         """Before anything costly: whether a run may write here.
@@ -87,23 +148,46 @@ class OutputFolder:
         if (self.folder / JOURNAL).exists() and not overwrite:
             raise LsegError(f"{self.folder} holds the results of an earlier run; use --overwrite, or another -o.")
 
-    def begin(self, vocabulary: dict[str, Any]) -> None:
-        """Makes the folder with empty journals and labels.json, to which `vocabulary` adds encoder and templates.
+    def make(self) -> None:
+        """Makes the folder.
+
+        Raises:
+            LsegError: it cannot be made.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LsegError(f"{self.folder} cannot be written ({error.strerror}); choose another -o.") from error
+
+    def begin(self, vocabulary: dict[str, Any], is_new: bool = True) -> None:
+        """Makes the folder with its journals and labels.json, to which `vocabulary` adds encoder and templates.
+
+        Args:
+            vocabulary: more for labels.json.
+            is_new: nothing of an earlier run counts: all journals are empty. Else failures alone are forgotten, for
+                those pictures are tried again.
 
         Raises:
             LsegError: it cannot be written.
         """
+        self.make()
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            for name in (JOURNAL, FAILURES):
-                (self.folder / name).write_bytes(b"")
+            for name in {JOURNAL, self.named(JOURNAL)}:
+                if is_new or not (self.folder / name).exists():
+                    (self.folder / name).write_bytes(b"")
+            (self.folder / self.named(FAILURES)).write_bytes(b"")
         except OSError as error:
             raise LsegError(f"{self.folder} cannot be written ({error.strerror}); choose another -o.") from error
         labels = [
             {"id": label.id, "name": label.name, "prompts": label.prompts, "color": color}
             for label, color in zip(self._labels.labels, self._colors, strict=True)
         ]
-        self.write_json("labels.json", {"labels": labels, "ignore_id": self._labels.ignore_id, **vocabulary})
+        self.write_json(LABELS, {"labels": labels, "ignore_id": self._labels.ignore_id, **vocabulary})
+
+    def named(self, name: str) -> str:
+        """The name that a file has for this share: `results.jsonl` -> `results-2-of-4.jsonl`."""
+        stem, _, suffix = name.partition(".")
+        return f"{stem}-{self.shard}.{suffix}" if self.shard else name
 
     def named_colors(self) -> list[tuple[str, tuple[int, int, int]]]:
         """Names and colours of the labels, in order."""
@@ -111,7 +195,8 @@ class OutputFolder:
 
     def ids(self, index: NDArray[np.uint16], unsure: NDArray[np.bool_] | None = None) -> Ids:
         """(H, W) positions in the label set -> (H, W) ids, with the ignore id where `unsure` holds."""
-        ids: Ids = np.take(self._ids, index)
+        # Where ids are positions, as without ids of one's own, a tenth of the time.
+        ids: Ids = index.astype(self._ids.dtype) if self._are_positions else np.take(self._ids, index)
         if unsure is not None:
             ids[unsure] = self._labels.ignore_id
         return ids
@@ -124,14 +209,24 @@ class OutputFolder:
         share = (counts / ids.size).round(6).tolist()
         return {label.name: share[label.id] for label in self._labels.labels}, share[self._labels.ignore_id]
 
+    def categories(self) -> list[dict[str, Any]]:
+        """The labels as COCO's files have them."""
+        pairs = zip(self._labels.labels, self._colors, strict=True)
+        return [{"id": label.id, "name": label.name, "color": color, "isthing": 0} for label, color in pairs]
+
+    def beside(self, name: str) -> dict[str, str]:
+        """Files that a picture gets beside its mask, by kind."""
+        places = {kind: _PLACES[kind] for kind in sorted(self._kinds)}
+        return {kind: f"{folder}/{name}.{extension}" for kind, (folder, extension) in places.items()}
+
     def write_picture(
-        self, name: str, picture: NDArray[np.uint8], ids: Ids, confidence: NDArray[np.float32] | None
+        self, name: str, picture: NDArray[np.uint8] | None, ids: Ids, confidence: NDArray[np.float32] | None
     ) -> str:
         """Writes the mask, and what was asked for beside it.
 
         Args:
             name: below each of the folders, without extension.
-            picture: (H, W, 3) RGB.
+            picture: (H, W, 3) RGB, where 'overlay' was asked for.
             ids: (H, W).
             confidence: (H, W), where 'conf' was asked for.
 
@@ -140,21 +235,44 @@ class OutputFolder:
 
         Raises:
             DataError: a file cannot be written.
-            LsegError: the disk is full or read-only.
+            MissingError: the disk is full or read-only.
         """
-        mask = f"masks/{name}.png"
+        mask = mask_path(name)
         image = Image.fromarray(ids)
         if self._palette is not None:
             image.putpalette(self._palette)
         # Runs alone: a fifth of zlib's time on a mask, and smaller.
         self._write_image(mask, image, "PNG", compress_type=zlib.Z_RLE)
-        if "conf" in self._save and confidence is not None:
+        if "conf" in self._kinds and confidence is not None:
             grey = Image.fromarray(np.rint(confidence * 255).astype(np.uint8))
-            self._write_image(f"conf/{name}.png", grey, "PNG", compress_level=1)
-        if "overlay" in self._save:
+            self._write_image(self.beside(name)["conf"], grey, "PNG", compress_level=1)
+        if "overlay" in self._kinds and picture is not None:
             overlay = draw_overlay(picture, ids, self._labels, self._colors)
-            self._write_image(f"overlays/{name}.jpg", overlay, "JPEG", quality=90)
+            self._write_image(self.beside(name)["overlay"], overlay, "JPEG", quality=90)
         return mask
+
+    def write_more(self, name: str, ids: Ids, result: Segmentation, answer: Answer | Segmentation) -> None:
+        """Writes the other formats that were asked for; raises as `write_picture`.
+
+        Args:
+            name: as there.
+            ids: (H, W).
+            result: of which the best labels and their probabilities are taken.
+            answer: of which the probabilities of all labels at the network's size are taken.
+        """
+        places = self.beside(name)
+        writers: dict[str, Callable[[Path], None]] = {
+            "npy": lambda path: write_npy(path, ids),
+            "coco-rle": lambda path: write_rle(path, ids, self._labels),
+            "coco-panoptic": lambda path: write_panoptic(path, ids, self._labels),
+            "coco-panoptic-segments": lambda path: write_segments(path, ids, self._labels),
+            "top-k": lambda path: write_best(path, np.take(self._ids, result.best), result.probability),
+        }
+        if isinstance(answer, Answer):
+            writers["probs"] = lambda path: write_npy(path, probabilities(answer.scores))
+        for kind in writers.keys() & places.keys():
+            with atomic(self.folder / places[kind], self.shard) as path:
+                writers[kind](path)
 
     def record(self, result: Done | Failed) -> None:
         """Adds a line to its journal.
@@ -162,11 +280,11 @@ class OutputFolder:
         Raises:
             LsegError: the disk is full.
         """
-        path = self.folder / (JOURNAL if isinstance(result, Done) else FAILURES)
+        path = self.folder / self.named(JOURNAL if isinstance(result, Done) else FAILURES)
         # A name that is no UTF-8 holds lone surrogates; as \\udcff they are JSON and read back the same.
         line = json.dumps(asdict(result), ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
-        with _sentences(path), path.open("ab") as file:
-            file.write(line)
+        with _sentences(path):
+            append(path, line)
 
     def write_json(self, name: str, data: dict[str, Any]) -> None:
         """Writes a file of the folder.
@@ -179,21 +297,36 @@ class OutputFolder:
             path.write_bytes(text.encode("utf-8", "backslashreplace"))
 
     def _write_image(self, name: str, image: Image.Image, kind: str, **options: int) -> None:
-        with atomic(self.folder / name) as path:
+        with atomic(self.folder / name, self.shard) as path:
             image.save(path, kind, **options)
 
 
+def append(path: Path, line: bytes) -> None:
+    """Adds to a file; the system has it when this returns, so `kill -9` loses nothing."""
+    with path.open("ab", buffering=0) as file:
+        if file.write(line) < len(line):  # a disk takes what still fits
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def mask_path(name: str) -> str:
+    """Below the output folder, of a picture's name in the output."""
+    return f"masks/{name}.png"
+
+
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path, shard: str = "") -> Iterator[Path]:
     """A path in the same folder to write to; it becomes `path` after the block, or goes if the block fails.
+
+    Args:
+        path: of the file.
+        shard: whose it is, so that others do not take it for what a killed process left.
 
     Raises:
         DataError: it cannot be written.
-        LsegError: the disk is full or read-only.
+        MissingError: the disk is full or read-only.
     """
-    temporary = path.with_name(
-        f".{os.getpid()}-{threading.get_ident()}.tmp"
-    )  # short: the name may be as long as can be
+    # Short: the name may be as long as can be.
+    temporary = path.with_name(f".{shard + '-' if shard else ''}{os.getpid()}-{threading.get_ident()}.tmp")
     with _sentences(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -209,7 +342,7 @@ def _sentences(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _HOPELESS:
-            raise LsegError(
-                f"{path} cannot be written ({error.strerror}); free some space or take another -o."
+            raise MissingError(
+                f"{path} cannot be written ({error.strerror}); free some space and run it again, or take another -o."
             ) from error
         raise DataError(f"{path} cannot be written ({error.strerror or error}).") from error

@@ -1,11 +1,17 @@
 """What logits decide: the winner of every pixel, and its softmax.
 
-In one formulation for PyTorch and for exported graphs. The winner's logit is looked up where the arg-max found it, not
-searched for a second time, and 1 / sum(exp(logit - winner's)) needs no logarithm: with 1000 labels both outputs cost
-half of arg-max, max and logsumexp (ONNX Runtime, one core: 1.4 s instead of 2.8 s at 480 x 480), and nothing overflows.
+PyTorch decides some labels at a time, from scores before the model's last upsampling. A graph holds all logits anyway,
+for they are one of its outputs: there the winner's logit is looked up where the arg-max found it, not searched for a
+second time, and 1 / sum(exp(logit - winner's)) needs no logarithm: with 1000 labels both outputs cost half of arg-max,
+max and logsumexp (ONNX Runtime, one core: 1.4 s instead of 2.8 s at 480 x 480). Nothing overflows.
 """
 
+import torch
 from torch import Tensor
+
+from lseg_cli.model.decoder import upsample2_each
+
+_MOST_LOGITS = 2**26  # at a time: 256 MB
 
 
 def winner(logits: Tensor) -> Tensor:
@@ -16,3 +22,23 @@ def winner(logits: Tensor) -> Tensor:
 def softmax_of(logits: Tensor, index: Tensor) -> Tensor:
     """The winner's share: (B, N, H, W), (B, 1, H, W) its `winner` -> (B, H, W), from 1 / N to 1."""
     return (logits - logits.gather(1, index)).exp().sum(1).reciprocal()
+
+
+def decide(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, N, H / 2, W / 2) -> the mask (B, H, W) int32, the lower one of equals, and its softmax (B, H, W).
+
+    Some labels at a time: a thousand at 480x640 pixels would be 1.2 GB, and their exponentials as much again.
+    """
+    at_once = max(1, _MOST_LOGITS // (4 * scores[:, 0].numel()))
+    mask = best = total = torch.zeros(0)
+    for first in range(0, scores.shape[1], at_once):
+        logits = upsample2_each(scores[:, first : first + at_once])
+        top, index = logits.max(1)
+        if first == 0:
+            mask, best, total = index, top, torch.zeros_like(top)
+        else:
+            mask = torch.where(top > best, index + first, mask)
+            top = torch.maximum(top, best)
+            total, best = total * (best - top).exp(), top
+        total = total + logits.sub_(best.unsqueeze(1)).exp_().sum(1)
+    return mask.int(), 1 / total

@@ -56,8 +56,8 @@ def test_an_export_that_answers_otherwise_leaves_no_file(
     config: ModelConfig, exported: Exporter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, path = exported(config, ANY_SIZE)
-    logits = TorchEngine._logits
-    monkeypatch.setattr(TorchEngine, "_logits", lambda *arguments: logits(*arguments) + 0.01)
+    scores = TorchEngine._scores
+    monkeypatch.setattr(TorchEngine, "_scores", lambda *arguments: scores(*arguments) + 0.01)
     monkeypatch.setattr("lseg_export.onnx_file.export_onnx", lambda _source, draft, _job: shutil.copy(path, draft))
     monkeypatch.setattr("lseg_cli.evaluation.parity.SIZES", ((64, 96),))
     assert lseg("export", source, "-o", tmp_path / "model.onnx", "--dynamic-size", "-q") == 7

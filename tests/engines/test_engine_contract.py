@@ -13,9 +13,11 @@ from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
 from lseg_cli.config import ModelConfig
 from lseg_cli.contract import Engine
-from lseg_cli.errors import DataError, LsegError, MismatchError, MissingError
+from lseg_cli.errors import LsegError, MemoryFullError, MismatchError, MissingError
 from lseg_cli.files import file_sha256
+from lseg_cli.model import decision
 from lseg_cli.model.checkpoint import save_model
+from lseg_cli.model.decoder import upsample2_each
 from lseg_cli.model.lseg import build
 from lseg_engines.build_options import BuildOptions
 from lseg_engines.onnx_engine import OnnxEngine
@@ -167,14 +169,33 @@ class TestTorch:
         with pytest.raises(LsegError, match="'int4' is not known; choose one of fp32, fp16, bf16"):
             TorchEngine(build(pyramid_config), "", "cpu", "int4")
 
+    def test_scores_are_the_logits_at_half_the_size(self, pyramid_config: ModelConfig) -> None:
+        found = open_torch(pyramid_config).run(picture(2), words(5), ("scores", "logits"))
+        scores, logits = (torch.from_numpy(found[name]) for name in ("scores", "logits"))
+        assert scores.shape[2:] == (logits.shape[2] // 2, logits.shape[3] // 2)
+        assert (upsample2_each(scores) == logits).all()
+
+    @pytest.mark.parametrize("labels", [1, 7, 300])
+    def test_the_winner_is_the_same_of_some_labels_at_a_time(
+        self, labels: int, pyramid_config: ModelConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        engine = open_torch(pyramid_config)
+        whole = engine.run(picture(2), words(labels), ("logits", "mask", "confidence"))
+        monkeypatch.setattr(decision, "_MOST_LOGITS", 2 * 64 * 96 * 3)
+        parts = engine.run(picture(2), words(labels), ("mask", "confidence"))
+        assert np.array_equal(parts["mask"], whole["logits"].argmax(1))
+        assert np.abs(parts["confidence"] - whole["confidence"]).max() < 1e-5
+
     def test_full_memory_costs_one_picture(self, pyramid_config: ModelConfig, monkeypatch: pytest.MonkeyPatch) -> None:
         engine = open_torch(pyramid_config)
 
         def refuse(*_: object) -> None:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-        monkeypatch.setattr(engine, "_model", refuse)
-        with pytest.raises(LsegError, match="memory of cpu is full at 64x96 pixels with 2 labels; take a smaller"):
+        monkeypatch.setattr(engine, "_scores", refuse)
+        with pytest.raises(
+            MemoryFullError, match="memory of cpu is full at 64x96 pixels with 2 labels; take a smaller"
+        ):
             engine.run(picture(), words(2), {"mask"})
 
     @pytest.mark.gpu
@@ -301,5 +322,7 @@ class TestOnnx:
                 raise RuntimeException("[ONNXRuntimeError] : 6 : bad allocation")
 
         engine._session = FullSession()
-        with pytest.raises(DataError, match="memory of cpu is full at 64x96 pixels with 2 labels; take a smaller"):
+        with pytest.raises(
+            MemoryFullError, match="memory of cpu is full at 64x96 pixels with 2 labels; take a smaller"
+        ):
             engine.run(picture(), words(2), {"mask"})

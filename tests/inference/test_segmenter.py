@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from lseg_cli.config import ImageConfig, ModelConfig
 from lseg_cli.contract import GraphSpec, Output
 from lseg_cli.errors import DataError, LsegError, MismatchError
-from lseg_cli.inference.segmenter import Segmenter, upsample_winner
+from lseg_cli.inference.segmenter import Segmenter
+from lseg_cli.inference.upsampling import upsample_best, upsample_winner
+from lseg_cli.model.decoder import upsample2_each
 
 Floats = NDArray[np.float32]
 
@@ -83,6 +85,36 @@ def test_bands_give_exactly_what_the_whole_gives(
     assert whole[1] is not None
     assert bands[1] is not None
     assert np.array_equal(whole[1], bands[1])
+
+
+@pytest.mark.parametrize("size", [(97, 131), (64, 80), (20, 25), (300, 41), (1, 1)])
+def test_scores_at_half_the_size_give_what_the_models_own_doubling_gives(size: tuple[int, int]) -> None:
+    scores = smooth(40, 32, 40)
+    logits = upsample2_each(torch.from_numpy(scores)[None])[0].numpy()
+    index, confidence = upsample_winner(scores, size, with_confidence=True, is_half=True)
+    expected_index, expected_confidence = at_once(logits, size)
+    assert confidence is not None
+    assert np.abs(confidence - expected_confidence).max() < 1e-5
+    assert (index != expected_index).mean() < 1e-3
+    bands = upsample_winner(scores, size, with_confidence=True, band_px=7, is_half=True)
+    assert np.array_equal(index, bands[0])
+    assert bands[1] is not None
+    assert np.array_equal(confidence, bands[1])
+
+
+@pytest.mark.parametrize("is_half", [True, False])
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_the_best_labels_are_the_greatest_in_order(count: int, is_half: bool) -> None:
+    scores = smooth(30, 16, 20)
+    index, probability = upsample_best(scores, (70, 50), count, with_probability=True, is_half=is_half, threads=2)
+    logits = upsample2_each(torch.from_numpy(scores)[None])[0].numpy() if is_half else scores
+    full = torch.nn.functional.interpolate(
+        torch.from_numpy(logits)[None].double(), size=(70, 50), mode="bilinear", align_corners=False
+    )[0]
+    expected, order = full.softmax(0).topk(count, 0)
+    assert (index != order.numpy()).mean() < 1e-3
+    assert probability is not None
+    assert np.abs(probability - expected.float().numpy()).max() < 1e-5
 
 
 def test_equal_labels_give_the_lower_index() -> None:

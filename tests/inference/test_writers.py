@@ -144,7 +144,9 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
 
 def test_a_full_disk_stops_the_run(tmp_path: Path) -> None:
     with (
-        pytest.raises(LsegError, match=r"No space left on device.*; free some space or take another -o\.") as full,
+        pytest.raises(
+            LsegError, match=r"No space left on device.*; free some space and run it again, or take another -o\."
+        ) as full,
         atomic(tmp_path / "a.png"),
     ):
         raise OSError(errno.ENOSPC, "No space left on device")

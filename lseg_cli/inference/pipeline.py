@@ -1,0 +1,197 @@
+"""Pictures one after another through the four steps, each in threads of its own: the engine never waits for a disk.
+
+    load (read, decode, preprocess) -> infer, in batches of one shape -> finish (postprocess, encode, write)
+
+The engine runs in the thread that iterates. What is in flight is bounded, in pictures and in pixels, so memory depends
+neither on how many there are nor on which step is the slowest. Results come in the order of the pictures.
+"""
+
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import cv2
+
+from lseg_cli.errors import DataError, MemoryFullError
+from lseg_cli.inference.gate import Gate
+from lseg_cli.inference.segmenter import Answer, Segmentation
+from lseg_cli.inference.steps import FULL_MEMORY, Item, Loaded, Steps
+from lseg_cli.inference.writers import Done, Failed
+
+MOST_PIXELS = 64_000_000  # in flight; a larger picture goes alone
+_NICENESS = 10  # of threads beside an engine on the CPU: they get a tenth of a core when both want it
+_POLL_S = 0.01
+
+
+@dataclass
+class _Flight:
+    """A picture on its way."""
+
+    turn: int
+    item: Item
+    loading: "Future[Loaded | Failed]"
+    loaded: Loaded | None = None
+    finishing: "Future[Done | Failed] | None" = None
+
+    def land(self, result: Done | Failed) -> None:
+        """It ends here."""
+        self.finishing = Future()
+        self.finishing.set_result(result)
+
+
+class Pipeline:
+    """Carries out the steps of many pictures at once."""
+
+    def __init__(self, steps: Steps, batch: int, workers: int, note: Callable[[str], None]) -> None:
+        """Nothing begins yet.
+
+        Args:
+            steps: what is done with a picture.
+            batch: pictures of one shape that the engine gets at once, at most; halved when its memory is full.
+            workers: threads that load, and as many that finish.
+            note: is told what the user should know.
+        """
+        self.batch = batch
+        self._steps = steps
+        self._workers = workers
+        self._note = note
+        self._gate = Gate(MOST_PIXELS)
+        self._flights: deque[_Flight] = deque()  # all, in order
+        self._coming: deque[_Flight] = deque()  # those that are being loaded
+        self._waiting: list[_Flight] = []  # loaded, for others of their shape
+
+    def run(self, items: Iterable[Item], should_stop: Callable[[], bool]) -> Iterator[Done | Failed]:
+        """Results in the order of the items; once `should_stop` says so, only of those in flight.
+
+        Raises:
+            LsegError: what would stop every picture, such as a full disk.
+        """
+        numbered = enumerate(items)
+        with self._threads() as (readers, writers):
+            while True:
+                if should_stop():
+                    numbered = enumerate(())
+                    self._forget_what_is_not_begun()
+                self._fill(numbered, readers)
+                if self._coming:
+                    self._receive(writers)
+                elif self._waiting:  # no more to come for now: batches go as they are
+                    self._infer(self._mates(self._waiting[0]), writers)
+                elif not self._flights:
+                    return
+                yield from self._landed(must_wait=not self._coming and not self._waiting)
+
+    @contextmanager
+    def _threads(self) -> Iterator[tuple[ThreadPoolExecutor, ThreadPoolExecutor]]:
+        prepare = _be_nice if self._steps.is_on_cpu else None
+        before = cv2.getNumThreads()
+        cv2.setNumThreads(1)  # pictures are side by side already, and OpenCV's own threads would not be nice
+        self._gate.open()
+        with (
+            ThreadPoolExecutor(self._workers, "load", prepare) as readers,
+            ThreadPoolExecutor(self._workers, "finish", prepare) as writers,
+        ):
+            try:
+                yield readers, writers
+            finally:
+                self._gate.close()
+                for pool in (readers, writers):
+                    pool.shutdown(wait=False, cancel_futures=True)
+                cv2.setNumThreads(before)
+
+    def _forget_what_is_not_begun(self) -> None:
+        while self._coming and self._coming[-1].loading.cancel():
+            self._coming.pop()
+            self._flights.pop()
+
+    def _fill(self, numbered: "Iterator[tuple[int, Item]]", readers: ThreadPoolExecutor) -> None:
+        while len(self._flights) < 2 * (self._workers + self.batch):
+            turn, item = next(numbered, (0, None))
+            if item is None:
+                return
+            flight = _Flight(turn, item, readers.submit(self._load, turn, item))
+            self._flights.append(flight)
+            self._coming.append(flight)
+
+    def _load(self, turn: int, item: Item) -> Loaded | Failed:
+        try:
+            return self._steps.load(item, lambda pixels: self._gate.enter(turn, pixels))
+        finally:
+            self._gate.enter(turn, 0)  # what is no picture has not asked
+
+    def _receive(self, writers: ThreadPoolExecutor) -> None:
+        """Takes the next loaded picture; runs a batch when it is full, or when memory waits for it."""
+        flight = self._coming[0]
+        while self._waiting and not wait([flight.loading], _POLL_S).done:
+            if self._gate.is_full:
+                return self._infer(self._mates(self._waiting[0]), writers)
+        self._coming.popleft()
+        loaded = flight.loading.result()
+        if isinstance(loaded, Failed):
+            self._gate.leave(flight.turn)
+            return flight.land(loaded)
+        flight.loaded = loaded
+        self._waiting.append(flight)
+        mates = self._mates(flight)
+        if len(mates) >= self.batch:
+            self._infer(mates, writers)
+        return None
+
+    def _mates(self, flight: _Flight) -> list[_Flight]:
+        """Those that wait and have its shape, itself too."""
+        shape = flight.loaded and flight.loaded.image.shape
+        return [each for each in self._waiting if each.loaded and each.loaded.image.shape == shape]
+
+    def _infer(self, batch: list[_Flight], writers: ThreadPoolExecutor) -> None:
+        self._waiting = [each for each in self._waiting if each not in batch]
+        loaded = [each.loaded for each in batch if each.loaded is not None]
+        try:
+            answers = self._steps.infer(loaded)
+        except (MemoryFullError, MemoryError) as error:
+            if len(batch) == 1:
+                return self._give_up(batch, str(error) or FULL_MEMORY)
+            self.batch = (len(batch) + 1) // 2
+            self._note(f"The memory is full with {len(batch)} pictures at once; going on with {self.batch}.")
+            for first in range(0, len(batch), self.batch):
+                self._infer(batch[first : first + self.batch], writers)
+            return None
+        except DataError as error:
+            return self._give_up(batch, str(error))
+        for flight, one, answer in zip(batch, loaded, answers, strict=True):
+            flight.loaded = None  # the picture goes when it is finished, not when its turn comes
+            flight.finishing = writers.submit(self._finish, flight.turn, one, answer)
+        return None
+
+    def _finish(self, turn: int, loaded: Loaded, answer: Answer | Segmentation) -> Done | Failed:
+        try:
+            return self._steps.finish(loaded, answer)
+        finally:
+            self._gate.leave(turn)
+
+    def _give_up(self, batch: list[_Flight], error: str) -> None:
+        for flight in batch:
+            self._gate.leave(flight.turn)
+            flight.loaded = None
+            flight.land(Failed(str(flight.item.source.path), "infer", error))
+
+    def _landed(self, must_wait: bool) -> Iterator[Done | Failed]:
+        """Results of the first in order that are there; with `must_wait` at least one."""
+        while self._flights:
+            finishing = self._flights[0].finishing
+            if finishing is None or not (finishing.done() or must_wait):
+                return
+            self._flights.popleft()
+            must_wait = False
+            yield finishing.result()
+
+
+def _be_nice() -> None:
+    """Lets this thread alone yield to the engine's, where the system can (Linux)."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

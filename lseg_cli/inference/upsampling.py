@@ -1,0 +1,282 @@
+"""From the network's scores to the best labels of every pixel, without ever holding all labels at the picture's size.
+
+Everything is made label by label, in bands of rows. Scores may come at half the network's size, in a quarter of the
+memory: the model's last upsampling is then done here.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+BAND_PX, BLOCK_PX = 128, 512  # rows and columns at a time: they stay in a core's cache, and few labels win there
+
+ALL = slice(None)
+
+Floats = NDArray[np.float32]
+Places = tuple[NDArray[np.intp], Floats]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the pixels of a picture lie among the network's scores.
+
+    Attributes:
+        rows: of the picture among the network's rows.
+        columns: likewise.
+        half: the network's rows and columns among those of scores at half its size; None: scores are at its size.
+    """
+
+    rows: Places
+    columns: Places
+    half: tuple[Places, Places] | None
+
+    @classmethod
+    def of(cls, scores: tuple[int, int], size: tuple[int, int], is_half: bool) -> "Grid":
+        """For scores of (h, w), at half the network's size or not, and a picture of (H, W)."""
+        height, width = scores
+        half = (_aligned(height), _aligned(width)) if is_half else None
+        factor = 2 if is_half else 1
+        return cls(_places(factor * height, size[0]), _places(factor * width, size[1]), half)
+
+
+def upsample_winner(
+    logits: Floats,
+    size: tuple[int, int],
+    with_confidence: bool,
+    threads: int = 1,
+    band_px: int = BAND_PX,
+    is_half: bool = False,
+) -> tuple[NDArray[np.uint16], Floats | None]:
+    """The winner of bilinearly upsampled logits and its softmax: `upsample_best` for one label a pixel.
+
+    Returns:
+        (H, W) uint16 index, the lower one of equals, and (H, W) float32 confidence or None.
+    """
+    index, probability = upsample_best(logits, size, 1, with_confidence, threads, band_px, is_half)
+    return index[0], None if probability is None else probability[0]
+
+
+def upsample_best(
+    scores: Floats,
+    size: tuple[int, int],
+    count: int,
+    with_probability: bool,
+    threads: int = 1,
+    band_px: int = BAND_PX,
+    is_half: bool = False,
+) -> tuple[NDArray[np.uint16], Floats | None]:
+    """The `count` best labels of every pixel and their softmax.
+
+    Bilinear with half-pixel centres (`align_corners=False`). Bands of rows give exactly what the whole would give,
+    which `cv2.resize` does not: its last bit depends on the number of rows (it would be a quarter faster). Per band,
+    one pass over the labels that can win there finds the best, and one over all labels sums exp(logit - winner's
+    logit), which cannot overflow.
+
+    Args:
+        scores: (N, h, w) logits.
+        size: (H, W) wanted.
+        count: at most N.
+        with_probability: whether to compute it.
+        threads: bands at a time.
+        band_px: rows of a band.
+        is_half: scores are at half the network's size, and doubled first as the model does (`align_corners=True`).
+
+    Returns:
+        (count, H, W) uint16 index, the best first and the lower one of equals, and (count, H, W) float32 or None.
+    """
+    index = np.empty((count, *size), np.uint16)
+    probability = np.empty((count, *size), np.float32) if with_probability else None
+    grid = Grid.of((scores.shape[1], scores.shape[2]), size, is_half)
+
+    def fill(top: int) -> None:
+        band = slice(top, min(top + band_px, size[0]))
+        for left in range(0, size[1], BLOCK_PX):
+            block = slice(left, min(left + BLOCK_PX, size[1]))
+            rows = Band(scores, grid, band, block)
+            contenders = rows.contenders(count)
+            if len(contenders) == 1 and probability is None:  # half of a photograph: nothing to compute
+                index[:, band, block] = contenders[0]
+                continue
+            best = rows.find_best(index[:, band, block], contenders)
+            if probability is not None:
+                probability[:, band, block] = np.exp(best - best[0]) / rows.sum_of_exp(best[0])
+
+    tops = range(0, size[0], band_px)
+    with ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as pool:
+        for _ in (pool.map if pool else map)(fill, tops):
+            pass
+    return index, probability
+
+
+class Rows:
+    """Some rows of upsampled logits, made label by label.
+
+    Attributes:
+        labels: how many.
+    """
+
+    labels: int
+
+    def upsampled(self, label: int) -> Floats:
+        """(b, W), until the next call."""
+        raise NotImplementedError
+
+    def contenders(self, count: int) -> list[int]:
+        """Labels, ascending, that can be among the `count` best somewhere."""
+        raise NotImplementedError
+
+    def find_best(self, index: NDArray[np.uint16], contenders: Sequence[int]) -> Floats:
+        """Fills `index` (K, b, W) with the K best of the contenders; returns their logits (K, b, W)."""
+        first, *others = contenders
+        index[...] = first
+        best = np.full(index.shape, -np.inf, np.float32)
+        best[0] = self.upsampled(first)
+        for label in others:
+            insert(best, index, self.upsampled(label), label)
+        return best
+
+    def sum_of_exp(self, best: Floats) -> Floats:
+        """The sum over labels of exp(logit - best), (b, W), at least 1."""
+        total = np.zeros_like(best)
+        for label in range(self.labels):
+            logit = self.upsampled(label)
+            logit -= best
+            total += np.exp(logit, out=logit)
+        return total
+
+
+class Band(Rows):
+    """Rows of one grid of scores."""
+
+    def __init__(self, scores: Floats, grid: Grid, rows: slice, columns: slice = ALL) -> None:
+        """`scores` (N, h, w) of the whole picture, of which those `rows` and `columns` are wanted."""
+        self._rows, near_rows = _cut(grid.rows, rows)
+        self._columns, near_columns = _cut(grid.columns, columns)
+        self._half: tuple[Places, Places] | None = None
+        if grid.half is not None:
+            half_rows, near_rows = _cut(grid.half[0], near_rows)
+            half_columns, near_columns = _cut(grid.half[1], near_columns)
+            self._half = half_rows, half_columns
+        self._window = 2 if self._half is None else 3  # columns of scores between which a pixel can lie
+        self._near = scores[:, near_rows, near_columns]
+        self.labels = len(scores)
+        height = self._near.shape[1]
+        if self._half is not None:
+            self._half_wide = _pair(height, len(self._half[1][0]))
+            height = len(self._half[0][0])
+            self._doubled = _pair(height, len(self._half[1][0]))
+        self._wide = _pair(height, len(self._columns[0]))
+        self._full = _pair(len(self._rows[0]), len(self._columns[0]))
+
+    def copied(self) -> "Band":
+        """Itself, without holding on to the scores of the whole picture."""
+        self._near = self._near.copy()
+        return self
+
+    def upsampled(self, label: int) -> Floats:
+        """(b, W), until the next call: fresh memory for every label would cost ten times the arithmetic."""
+        near = self._near[label]
+        if self._half is not None:
+            near = _between(near, self._half[1], 1, self._half_wide)
+            near = _between(near, self._half[0], 0, self._doubled)
+        wide = _between(near, self._columns, 1, self._wide)
+        return _between(wide, self._rows, 0, self._full)
+
+    def bounds(self) -> tuple[Floats, Floats]:
+        """The least and the greatest score of every label, (N,)."""
+        return self._near.min((1, 2)), self._near.max((1, 2))
+
+    def contenders(self, count: int) -> list[int]:
+        """Labels that are not below enough others at every corner.
+
+        Between its neighbours an interpolated logit lies between the least and the greatest. So a label whose greatest
+        is below another's least loses there for certain. Of 150 labels on a photograph some 30 are left.
+        """
+        most, least = self._near.max(1), self._near.min(1)  # (N, w)
+        last = most.shape[1] - 1
+        right = [np.minimum(np.arange(last + 1) + step, last) for step in range(self._window)]
+        most = np.max([most[:, step] for step in right], axis=0)
+        least = np.min([least[:, step] for step in right], axis=0)
+        return possible(least, most, count)
+
+
+def possible(least: Floats, most: Floats, count: int) -> list[int]:
+    """Labels that can be among the `count` best at some place, by bounds (N, places) of their logits there."""
+    rounding = 1e-5 * max(np.abs(least).max(), np.abs(most).max())
+    bar = np.partition(least, -count, axis=0)[-count] - rounding
+    return [int(label) for label in np.flatnonzero((most >= bar).any(1))]
+
+
+def insert(best: Floats, index: NDArray[np.uint16], logit: Floats, label: int) -> None:
+    """Puts a label, whose number is above all before, among the best of every pixel.
+
+    Args:
+        best: (K, b, W) logits, the greatest first; -inf where there is none yet.
+        index: (K, b, W) their labels.
+        logit: (b, W); overwritten.
+        label: its number.
+    """
+    is_better = logit > best[0]
+    if len(best) == 1:
+        np.maximum(logit, best[0], out=best[0])
+        np.copyto(index[0], label, where=is_better)
+        return
+    number = np.full(logit.shape, label, np.uint16)
+    for rank in range(len(best)):
+        is_better = logit > best[rank]
+        loser = np.minimum(logit, best[rank])
+        np.maximum(logit, best[rank], out=best[rank])
+        out = np.where(is_better, index[rank], number)
+        np.copyto(index[rank], number, where=is_better)
+        logit, number = loser, out
+
+
+def _cut(places: Places, wanted: slice) -> tuple[Places, slice]:
+    """Some of the places, counted from the first point they need, and the points they need."""
+    before, fraction = places[0][wanted], places[1][wanted]
+    return (before - before[0], fraction), slice(int(before[0]), int(before[-1]) + 2)
+
+
+def _pair(height: int, width: int) -> tuple[Floats, Floats]:
+    return np.empty((height, width), np.float32), np.empty((height, width), np.float32)
+
+
+def _places(count: int, wanted: int) -> Places:
+    """Where `wanted` points lie on a line of `count`: behind which one (wanted,), and how far behind it (0 to 1)."""
+    position = ((np.arange(wanted) + 0.5) * (count / wanted) - 0.5).clip(0, count - 1)
+    before = position.astype(np.intp)
+    return before, (position - before).astype(np.float32)
+
+
+def _aligned(count: int) -> Places:
+    """The same for twice as many points with the first on the first and the last on the last."""
+    position = np.arange(2 * count) * ((count - 1) / (2 * count - 1))
+    before = position.astype(np.intp)
+    return before, (position - before).astype(np.float32)
+
+
+def _between(x: Floats, places: Places, axis: Literal[0, 1], memory: tuple[Floats, Floats]) -> Floats:
+    """Interpolates a matrix along an axis; only sums and products of single elements, so exact in any cutting.
+
+    Args:
+        x: (r, w).
+        places: along the axis.
+        axis: of `x`.
+        memory: twice (r', w'), the size of the result; overwritten.
+
+    Returns:
+        (r', w'), the first part of `memory`.
+    """
+    before, fraction = places
+    values, start = memory
+    step = np.diff(x, axis=axis, append=x.take([-1], axis=axis))
+    np.take(step, before, axis, out=values, mode="clip")  # with the default mode numpy would copy
+    np.take(x, before, axis, out=start, mode="clip")
+    values *= fraction if axis == 1 else fraction[:, None]
+    values += start
+    return values

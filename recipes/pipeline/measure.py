@@ -1,0 +1,111 @@
+"""How near `lseg segment` comes to its slowest step: pictures per second of the engine, of decoding, and end to end.
+
+    python recipes/pipeline/measure.py [--pictures 200] [--rounds 3] [--model MODEL.onnx] [--imgsz 640]
+
+Photographs of scikit-learn, enlarged to 1 to 12 megapixels, are segmented with `lseg-tiny` in ONNX Runtime. The three
+are measured in turns in one process, a part of the pictures each, so that a machine's mood strikes all alike:
+
+* engine: the prepared tensors of these pictures, nothing else;
+* decoding: files to tensors, in as many threads as the run uses, no engine;
+* end to end: the run, from the first file to the last mask.
+
+The run should reach 90 % of the slower one of the first two. CPU seconds per picture say where a machine's time goes.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+from lseg_cli.data.images import Source
+from lseg_cli.inference.job import SegmentJob
+from lseg_cli.inference.runner import Run
+from lseg_cli.inference.steps import Item, Loaded, Steps
+from lseg_engines.opener import find_model, open_engine
+from lseg_export.onnx_file import export_onnx
+from lseg_export.options import ExportOptions
+
+LABELS = "sky,tree,building,flower,water,person,grass,road,car,other"
+
+
+def make_pictures(folder: Path, count: int) -> list[Path]:
+    """JPEGs of 1 to 12 megapixels, every size as often."""
+    photos = [Image.fromarray(load_sample_image(name)) for name in ("china.jpg", "flower.jpg")]
+    paths = []
+    for number in range(count):
+        megapixels = 1 + 11 * (number % 12) / 11
+        width = round((megapixels * 1e6 * 1.5) ** 0.5)
+        path = folder / f"{number:04}.jpg"
+        photos[number % 2].resize((width, round(width / 1.5)), Image.Resampling.BICUBIC).save(path, quality=90)
+        paths.append(path)
+    return paths
+
+
+def timed(what: Callable[[], object]) -> tuple[float, float]:
+    """Seconds of the clock and of the CPU."""
+    clock, cpu = time.perf_counter(), time.process_time()
+    what()
+    return time.perf_counter() - clock, time.process_time() - cpu
+
+
+def load_all(steps: Steps, paths: Sequence[Path], workers: int) -> list[Loaded]:
+    """Files to tensors."""
+    items = [Item(Source(path, path.parent, path.name), path.stem) for path in paths]
+    with ThreadPoolExecutor(workers) as pool:
+        return [loaded for loaded in pool.map(steps.load, items) if isinstance(loaded, Loaded)]
+
+
+def load_some(steps: Steps, paths: Sequence[Path], workers: int) -> None:
+    """All files to tensors, without keeping them."""
+    for first in range(0, len(paths), 12):
+        load_all(steps, paths[first : first + 12], workers)
+
+
+def infer_all(steps: Steps, tensors: Sequence[Loaded]) -> None:
+    """One after the other."""
+    for one in tensors:
+        steps.infer([one])
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--model", default="")
+    parser.add_argument("--imgsz", default=None)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = Path(arguments.model or folder / "tiny.onnx")
+        if not arguments.model:
+            export_onnx(find_model("lseg-tiny"), model, ExportOptions(is_dynamic_size=True))
+        paths = make_pictures(folder, arguments.pictures)
+        totals = {"engine": np.zeros(2), "decoding": np.zeros(2), "end to end": np.zeros(2)}
+        for number in range(arguments.rounds):
+            part = paths[number :: arguments.rounds]
+            job = SegmentJob(tuple(map(str, part)), LABELS, str(model), str(folder / f"out{number}"), arguments.imgsz)
+            with Run(job, open_engine) as run:
+                loaded = load_all(run.steps, part[:12], run.workers)  # one of each size; also to warm up
+                run.steps.infer(loaded[:1])
+                rounds = -(-len(part) // len(loaded))
+                tensors = (loaded * rounds)[: len(part)]
+                totals["engine"] += timed(partial(infer_all, run.steps, tensors))
+                totals["decoding"] += timed(partial(load_some, run.steps, part, run.workers))
+                totals["end to end"] += timed(partial(list, run.run()))
+        rates = {kind: len(paths) / clock for kind, (clock, _) in totals.items()}
+        for kind, (clock, cpu) in totals.items():
+            print(f"{kind:<12}{rates[kind]:8.2f} pictures/s {cpu / len(paths):8.3f} CPU s per picture {clock:8.1f} s")
+        slower = min(("engine", "decoding"), key=rates.__getitem__)
+        print(f"end to end is {rates['end to end'] / rates[slower]:.1%} of {slower} alone")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""What `lseg segment` writes beside PNG masks, and which pixels it leaves out."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+from lseg_cli import main
+
+LABELS = "person, sky, other"
+
+
+def lseg(*arguments: str, labels: str = LABELS) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main.run(["segment", *arguments, "-l", labels])
+    return int(ended.value.code or 0)
+
+
+def pixels(name: str) -> NDArray[np.uint8]:
+    with Image.open(name) as picture:
+        return np.asarray(picture)
+
+
+@pytest.fixture(autouse=True)
+def photos(model: Path) -> None:
+    """Two pictures in the current folder, which `model` has made."""
+    assert model.exists()
+    photo = Image.fromarray(load_sample_image("china.jpg"))
+    Path("in/sub").mkdir(parents=True)
+    photo.resize((120, 80)).save("in/a.png")
+    photo.resize((90, 130)).save("in/sub/b.jpg")
+
+
+def test_arrays_and_tables() -> None:
+    assert lseg("in", "--format", "npy,csv") == 0
+    for name in ("a", "sub/b"):
+        assert np.array_equal(np.load(f"out/npy/{name}.npy"), pixels(f"out/masks/{name}.png"))
+    with Path("out/results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["source"] for row in rows] == ["in/a.png", "in/sub/b.jpg"]
+    assert sum(float(rows[0][name]) for name in ("person", "sky", "other")) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools itself
+def test_run_lengths_give_the_mask_back() -> None:
+    mask_api = pytest.importorskip("pycocotools.mask")
+    assert lseg("in", "--format", "coco-rle") == 0
+    whole: dict[str, Any] = json.loads(Path("out/coco-rle.json").read_text())
+    assert [image["file_name"] for image in whole["images"]] == ["in/a.png", "in/sub/b.jpg"]
+    assert [category["name"] for category in whole["categories"]] == ["person", "sky", "other"]
+    assert [one["id"] for one in whole["annotations"]] == list(range(len(whole["annotations"])))
+    for image, name in enumerate(("a", "sub/b")):
+        mask = pixels(f"out/masks/{name}.png")
+        again = np.full(mask.shape, 255, np.uint8)
+        for one in whole["annotations"]:
+            if one["image_id"] == image:
+                part = mask_api.decode(one["segmentation"]).astype(bool)
+                again[part] = one["category_id"]
+                assert one["area"] == part.sum()
+                assert one["bbox"] == mask_api.toBbox(one["segmentation"]).tolist()
+        assert np.array_equal(again, mask)
+
+
+def test_panoptic_pictures_give_the_mask_back() -> None:
+    assert lseg("in", "--format", "coco-panoptic", "--min-confidence", "0.4") == 0
+    whole: dict[str, Any] = json.loads(Path("out/coco-panoptic.json").read_text())
+    for one, name in zip(whole["annotations"], ("a", "sub/b"), strict=True):
+        assert one["file_name"] == f"{name}.png"
+        segments = pixels(f"out/coco-panoptic/{name}.png").astype(int) @ [1, 256, 65536]
+        mask = pixels(f"out/masks/{name}.png")
+        assert np.array_equal(segments, np.where(mask == 255, 0, mask.astype(int) + 1))
+        assert sum(segment["area"] for segment in one["segments_info"]) == (mask != 255).sum()
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "pycocotools.mask", None)
+    assert lseg("in", "--format", "coco-rle") == 6
+    assert "pip install 'lseg-cli[coco]'" in capsys.readouterr().err
+
+
+def test_the_best_labels_and_all_probabilities() -> None:
+    assert lseg("in", "--top-k", "2", "--save", "probs") == 0
+    best = np.load("out/topk/a.npz")
+    assert best["ids"].shape == best["probability"].shape == (2, 80, 120)
+    assert np.array_equal(best["ids"][0], pixels("out/masks/a.png"))
+    assert (best["ids"][0] != best["ids"][1]).all()
+    assert (best["probability"][0] >= best["probability"][1]).all()
+    probs = np.load("out/probs/a.npy")
+    assert probs.dtype == np.float16
+    assert probs.shape[0] == 3
+    assert probs.astype(np.float32).sum(0) == pytest.approx(1, abs=2e-3)
+
+
+def test_pixels_between_two_labels_can_be_left_out() -> None:
+    assert lseg("in", "--top-k", "2", "--min-margin", "0.1") == 0
+    best = np.load("out/topk/a.npz")
+    margin = best["probability"][0].astype(float) - best["probability"][1]
+    ignored = pixels("out/masks/a.png") == 255
+    assert ignored[margin < 0.098].all()
+    assert not ignored[margin > 0.102].any()
+    assert lseg("in/a.png", "--min-margin", "0.1", "-o", "alone", labels="sky") == 0  # nothing to be confused with
+    assert (pixels("alone/masks/a.png") == 0).all()
+
+
+def test_large_pictures_in_tiles() -> None:
+    assert lseg("in", "--tile", "64", "--overlap", "16", "--save", "conf,overlay") == 0
+    assert pixels("out/masks/a.png").shape == (80, 120)
+    assert pixels("out/masks/sub/b.png").shape == (130, 90)
+    assert pixels("out/conf/a.png").shape == (80, 120)
+    assert lseg("in", "--tile", "64", "--save", "probs", "-o", "other") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "sky"),
+    [('{"sky": "#010203"}', [1, 2, 3]), ("Sky: [4, 5, 6]", [4, 5, 6]), ("['#000001', '#000002']", [0, 0, 2])],
+)
+def test_colours_of_ones_own(text: str, sky: list[int]) -> None:
+    Path("colours.yaml").write_text(text)
+    assert lseg("in/a.png", "--palette", "colours.yaml") == 0
+    with Image.open("out/masks/a.png") as mask:
+        palette = mask.getpalette()
+    assert palette is not None
+    assert palette[3:6] == sky
+
+
+def test_no_colours_at_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert lseg("in/a.png", "--palette", "none") == 0
+    with Image.open("out/masks/a.png") as mask:
+        assert mask.mode == "L"
+    for text in ("sky: blue", "just words", "[1"):
+        Path("bad.yaml").write_text(text)
+        assert lseg("in/a.png", "--palette", "bad.yaml", "-o", "bad") == 2
+        assert "is not of names and colours" in capsys.readouterr().err
+    assert lseg("in/a.png", "--palette", "gone.yaml", "-o", "bad") == 2
+    assert "The palette gone.yaml cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--format", "svg"), "--format svg is not known; choose from png, npy"),
+        (("--batch", "0"), "--batch '0' is no number of pictures"),
+        (("--max-pixels", "many"), "--max-pixels 'many' is no number of pixels"),
+        (("--tile", "10"), "--tile 10 is too small"),
+    ],
+)
+def test_what_cannot_be_done_is_told(
+    arguments: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lseg("in", *arguments) == 2
+    assert sentence in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+def test_batches_give_the_same_labels() -> None:
+    for number in range(7):
+        Image.fromarray(load_sample_image("flower.jpg")).resize((96 + number, 64)).save(f"in/{number}.png")
+    assert lseg("in", "-o", "one") == lseg("in", "-o", "many", "--batch", "3", "-j", "3") == 0
+    for path in Path("one/masks").rglob("*.png"):
+        other = pixels(str(Path("many") / path.relative_to("one")))
+        assert (pixels(str(path)) != other).mean() < 1e-3
