@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from lseg_cli import main
@@ -47,7 +48,7 @@ def claiming(width: int, height: int) -> bytes:
 def deep(mode: str) -> bytes:
     """A TIFF of 16 or 32 bits."""
     grey = NOISE[..., 0].astype(np.float64) / 255
-    values = {
+    values: dict[str, NDArray[Any]] = {
         "u2": (grey * 65535).astype(np.uint16),
         "f4": grey.astype(np.float32),
         "i4": (grey * 255).astype(np.int32),
