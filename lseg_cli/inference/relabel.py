@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from lseg_cli.config import TEMPERATURE
 from lseg_cli.errors import DataError, MismatchError
 from lseg_cli.inference.dense import Embedding, EmbeddingInfo
-from lseg_cli.inference.segmenter import Segmentation, stopwatch, upsample_winner
+from lseg_cli.inference.segmenter import Segmentation, stopwatch
+from lseg_cli.inference.upsampling import upsample_best
 from lseg_cli.model.correlation import correlate
 from lseg_cli.model.decoder import upsample2_each
 from lseg_cli.model.regularizer import build_regularizer
@@ -35,8 +36,8 @@ def relabel(embedding: Embedding, text: Floats, with_confidence: bool = False, t
         mean = float((logits.amax(0) - logits.logsumexp(0)).exp().mean())
         if not np.isfinite(mean):
             raise DataError("The embedding holds what is not a number; embed the picture again.")
-        index, confidence = upsample_winner(logits.numpy(), embedding.info.picture_px, with_confidence, threads)
-    return Segmentation(index, confidence, mean, ms)
+        best, probability = upsample_best(logits.numpy(), embedding.info.picture_px, 1, with_confidence, threads)
+    return Segmentation(best, probability, mean, ms)
 
 
 @torch.inference_mode()

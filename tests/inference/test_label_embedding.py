@@ -9,7 +9,7 @@ from lseg_cli.config import TextConfig
 from lseg_cli.data.labels import LabelSet, parse_labels
 from lseg_cli.data.vocabulary import read_vocabulary
 from lseg_cli.errors import DataError, LsegError, MismatchError
-from lseg_cli.inference import embedding
+from lseg_cli.inference import label_embedding
 from lseg_cli.inference.label_embedding import check_labels, compile_vocabulary, embed_label_set, write_vocabulary
 from lseg_cli.inference.palette import colors
 from lseg_cli.model.word_table import WordTable
@@ -61,7 +61,7 @@ def test_a_published_clip_of_the_same_name_need_not_be_loaded(monkeypatch: pytes
     """Of a preset nobody knows the hash before the weights are there."""
     known = CLIP.model_copy(update={"sha256": "ab" * 32})
     vocabulary = compile_vocabulary(LABELS, WORDS)[0].model_copy(update={"encoder": known})
-    monkeypatch.setattr(embedding, "encoder_sha256", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setattr(label_embedding, "encoder_sha256", lambda *_: pytest.fail("loaded"))
     assert embed_label_set(vocabulary, CLIP).encoder == known
 
 
@@ -69,9 +69,9 @@ def test_another_clip_is_told_by_its_hash(monkeypatch: pytest.MonkeyPatch) -> No
     known = CLIP.model_copy(update={"sha256": "ab" * 32, "pretrained": "/one/place.pt"})
     vocabulary = compile_vocabulary(LABELS, WORDS)[0].model_copy(update={"encoder": known})
     elsewhere = CLIP.model_copy(update={"pretrained": "/another/place.pt"})
-    monkeypatch.setattr(embedding, "encoder_sha256", lambda *_: "ab" * 32)
+    monkeypatch.setattr(label_embedding, "encoder_sha256", lambda *_: "ab" * 32)
     assert embed_label_set(vocabulary, elsewhere).encoder == known
-    monkeypatch.setattr(embedding, "encoder_sha256", lambda *_: "cd" * 32)
+    monkeypatch.setattr(label_embedding, "encoder_sha256", lambda *_: "cd" * 32)
     with pytest.raises(MismatchError):
         embed_label_set(vocabulary, elsewhere)
 

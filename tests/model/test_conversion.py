@@ -13,8 +13,9 @@ from safetensors import safe_open
 from lseg_cli.config import PRESETS, RegularizerConfig
 from lseg_cli.contract import TOWER_KEY
 from lseg_cli.errors import DataError, LsegError, MismatchError
+from lseg_cli.files import file_sha256
 from lseg_cli.model import load
-from lseg_cli.model.checkpoint import file_sha256, read_model_config, save_model
+from lseg_cli.model.checkpoint import read_model_config, save_model
 from lseg_cli.model.clip_text import ClipTextEncoder
 from lseg_cli.model.conversion import ORIGIN_KEY, TOWERS, VARIANTS, Conversion, ConvertOptions, convert, write_model
 from lseg_cli.model.embedding_cache import EmbeddingCache
@@ -84,7 +85,7 @@ def test_the_text_tower_comes_from_the_file(official: Official, tmp_path: Path, 
     encoder = ClipTextEncoder.open(config)
     assert encoder.sha256 == config.sha256
     key = "net.clip_pretrained.token_embedding.weight"
-    tower: torch.nn.Module = encoder._tower  # type: ignore[assignment]
+    tower: torch.nn.Module = encoder.tower  # type: ignore[assignment]
     assert torch.equal(tower.state_dict()["token_embedding.weight"], state[key].float())
 
 

@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 
 from lseg_cli.errors import DataError, LsegError, MismatchError
-from lseg_cli.model.checkpoint import file_sha256
+from lseg_cli.files import file_sha256
 from lseg_cli.model.lightning import read_checkpoint
 
 STATE = {"net.scratch.head1.weight": torch.ones(2, 3)}
