@@ -1,13 +1,18 @@
 """Files that appear whole or not at all, and their digests."""
 
+import errno
 import hashlib
+import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lseg_cli.errors import LsegError
+from lseg_cli.errors import DataError, LsegError, MissingError
+
+_HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # whatever comes next would fare no better
 
 
 @contextmanager
@@ -32,6 +37,42 @@ def staged(path: Path) -> Iterator[Path]:
         raise LsegError(f"{path} cannot be written: {error.strerror or error}.") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def atomic(path: Path, shard: str = "") -> Iterator[Path]:
+    """A path in the same folder to write to; it becomes `path` after the block, or goes if the block fails.
+
+    Args:
+        path: of the file.
+        shard: whose it is, so that others do not take it for what a killed process left.
+
+    Raises:
+        DataError: it cannot be written.
+        MissingError: the disk is full or read-only.
+    """
+    # Short: the name may be as long as can be.
+    temporary = path.with_name(f".{shard + '-' if shard else ''}{os.getpid()}-{threading.get_ident()}.tmp")
+    with told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Whatever the system says of writing `path` in its block becomes a sentence; raises as `atomic`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _HOPELESS:
+            raise MissingError(
+                f"{path} cannot be written ({error.strerror}); free some space and run it again, or take another -o."
+            ) from error
+        raise DataError(f"{path} cannot be written ({error.strerror or error}).") from error
 
 
 def file_sha256(path: Path) -> str:

@@ -20,7 +20,7 @@ from lseg_cli import __version__
 from lseg_cli.config import Frozen, ModelConfig
 from lseg_cli.contract import METADATA_PREFIX, GraphSpec
 from lseg_cli.errors import DataError, LsegError, MismatchError
-from lseg_cli.inference.writers import atomic
+from lseg_cli.files import atomic
 
 INFO_KEY = METADATA_PREFIX + "embedding"
 TENSOR = "embedding"

@@ -13,12 +13,13 @@ from lseg_cli import __version__
 from lseg_cli.contract import Engine
 from lseg_cli.data.images import JOURNAL, PictureError, Source, find_images, read_image
 from lseg_cli.errors import DataError, LsegError
+from lseg_cli.files import atomic
 from lseg_cli.inference.dense import as_encoder, check_format, check_stride, encode, write_embedding
 from lseg_cli.inference.embedding_job import EmbedJob
 from lseg_cli.inference.names import output_names
 from lseg_cli.inference.runner import parse_size
 from lseg_cli.inference.segmenter import Segmenter, stopwatch
-from lseg_cli.inference.writers import FAILURES, Failed, atomic
+from lseg_cli.inference.writers import FAILURES, Failed
 
 EMBEDDINGS = "embeddings"  # the folder of the files, below the output folder
 

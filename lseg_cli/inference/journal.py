@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 
 from lseg_cli.data.images import JOURNAL, RESULT_FOLDERS
 from lseg_cli.errors import LsegError
+from lseg_cli.files import atomic
 from lseg_cli.inference.steps import Item
-from lseg_cli.inference.writers import LABELS, OutputFolder, Stamp, atomic, mask_path
+from lseg_cli.inference.writers import LABELS, OutputFolder, Stamp, mask_path
 
 Record = dict[str, Any]
 

@@ -10,8 +10,8 @@ from lseg_cli.config import TextConfig
 from lseg_cli.data.labels import LabelSet, count_empty
 from lseg_cli.data.vocabulary import SUFFIX, Vocabulary, open_labels
 from lseg_cli.errors import LsegError, MismatchError
+from lseg_cli.files import atomic
 from lseg_cli.inference.palette import colors
-from lseg_cli.inference.writers import atomic
 from lseg_cli.model.embedding_cache import EmbeddingCache
 from lseg_cli.model.text import embed_labels, encoder_sha256, spelled_out
 

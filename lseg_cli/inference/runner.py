@@ -18,6 +18,7 @@ from lseg_cli.contract import Engine
 from lseg_cli.data.images import Source, find_images
 from lseg_cli.data.vocabulary import open_labels
 from lseg_cli.errors import LsegError, TooManyFailuresError
+from lseg_cli.files import atomic
 from lseg_cli.inference.formats import write_coco, write_table
 from lseg_cli.inference.job import (
     SegmentJob,
@@ -36,7 +37,7 @@ from lseg_cli.inference.pipeline import Pipeline
 from lseg_cli.inference.segmenter import Segmenter, Wish
 from lseg_cli.inference.steps import Item, Steps
 from lseg_cli.inference.tiling import Tiling
-from lseg_cli.inference.writers import Done, Failed, OutputFolder, atomic
+from lseg_cli.inference.writers import Done, Failed, OutputFolder
 from lseg_cli.model.embedding_cache import EmbeddingCache
 
 _PACKAGES = ("numpy", "opencv-python", "opencv-python-headless", "pillow", "torch", "timm", "onnxruntime", "tensorrt")

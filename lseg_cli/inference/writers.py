@@ -3,10 +3,8 @@
 import errno
 import json
 import os
-import threading
 import zlib
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,8 @@ from PIL import Image
 
 from lseg_cli.data.images import JOURNAL
 from lseg_cli.data.labels import IGNORE_8_BIT, LabelSet
-from lseg_cli.errors import DataError, LsegError, MissingError
+from lseg_cli.errors import LsegError
+from lseg_cli.files import atomic, told
 from lseg_cli.inference.formats import (
     check_formats,
     probabilities,
@@ -44,7 +43,6 @@ _PLACES = {  # of what lies beside the masks: folder and extension
     "coco-panoptic": ("coco-panoptic", "png"),
     "coco-panoptic-segments": ("coco-panoptic", "json"),
 }
-_HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # the next picture would fare no better
 
 Ids = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -283,7 +281,7 @@ class OutputFolder:
         path = self.folder / self.named(JOURNAL if isinstance(result, Done) else FAILURES)
         # A name that is no UTF-8 holds lone surrogates; as \\udcff they are JSON and read back the same.
         line = json.dumps(asdict(result), ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
-        with _sentences(path):
+        with told(path):
             append(path, line)
 
     def write_json(self, name: str, data: dict[str, Any]) -> None:
@@ -311,38 +309,3 @@ def append(path: Path, line: bytes) -> None:
 def mask_path(name: str) -> str:
     """Below the output folder, of a picture's name in the output."""
     return f"masks/{name}.png"
-
-
-@contextmanager
-def atomic(path: Path, shard: str = "") -> Iterator[Path]:
-    """A path in the same folder to write to; it becomes `path` after the block, or goes if the block fails.
-
-    Args:
-        path: of the file.
-        shard: whose it is, so that others do not take it for what a killed process left.
-
-    Raises:
-        DataError: it cannot be written.
-        MissingError: the disk is full or read-only.
-    """
-    # Short: the name may be as long as can be.
-    temporary = path.with_name(f".{shard + '-' if shard else ''}{os.getpid()}-{threading.get_ident()}.tmp")
-    with _sentences(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield temporary
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _sentences(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _HOPELESS:
-            raise MissingError(
-                f"{path} cannot be written ({error.strerror}); free some space and run it again, or take another -o."
-            ) from error
-        raise DataError(f"{path} cannot be written ({error.strerror or error}).") from error

@@ -11,8 +11,9 @@ from PIL import Image
 
 from lseg_cli.data.labels import Label, LabelSet
 from lseg_cli.errors import DataError, LsegError
+from lseg_cli.files import atomic
 from lseg_cli.inference.palette import colors
-from lseg_cli.inference.writers import Done, Failed, OutputFolder, atomic
+from lseg_cli.inference.writers import Done, Failed, OutputFolder
 
 LABELS = LabelSet.of(["sky", "road", "other"])
 PICTURE = np.full((6, 8, 3), 90, np.uint8)
