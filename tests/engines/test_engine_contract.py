@@ -220,7 +220,9 @@ class TestOpening:
         assert engine.spec.model_sha256 == file_sha256(path)
 
     def test_a_file_that_is_not_there_is_told(self) -> None:
-        with pytest.raises(LsegError, match="There is no model 'lseg-tony'; give lseg-tiny, or the path of"):
+        with pytest.raises(
+            LsegError, match="There is no model 'lseg-tony'; give lseg-tiny, a name of lseg models, or the path of"
+        ):
             find_model("lseg-tony")
 
     @pytest.mark.parametrize("content", [b"", b"hello, world, hello", b"\x08", b"trt" + b"\0" * 20])
