@@ -27,7 +27,7 @@ def check_machine() -> Iterator[Check]:
     yield from _gpus()
     yield from _providers()
     for found in find_flavours():
-        yield Check(found.title, "ok" if found.runs else "not here", found.version or "not installed", found.reason)
+        yield Check(found.title, "ok" if found.runs else "not here", found.version or "none", found.reason)
     yield _bundled()
     yield _main_job()
 

@@ -82,6 +82,6 @@ def test_packages_that_are_broken_are_told_and_the_rest_goes_on(
     assert found["TensorRT"] == {
         "name": "TensorRT",
         "state": "not here",
-        "found": "not installed",
-        "advice": "pip install tensorrt",
+        "found": "none",
+        "advice": "TensorRT is not installed: pip install tensorrt.",
     }
