@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Output = Literal["logits", "scores", "mask", "confidence"]
+Output = Literal["logits", "mask", "confidence", "scores"]
+OUTPUTS: tuple[Output, ...] = ("logits", "mask", "confidence", "scores")
 
 METADATA_PREFIX = "lseg."  # of every key that this tool writes into a file
 CONFIG_KEY = METADATA_PREFIX + "config"  # in a .safetensors model: its ModelConfig as JSON
@@ -28,8 +29,8 @@ class GraphSpec(Frozen):
     """All that running needs to know; travels inside or beside the engine's file.
 
     Tensors: `image` uint8 (B, H, W, 3) RGB and `text` float32 (N, C) in; `logits` float32 (B, N, H, W), `mask` int32
-    (B, H, W) of label indices and `confidence` float32 (B, H, W), the softmax of the winner, out. Some graphs also give
-    `scores` float32 (B, N, H / 2, W / 2): the logits before the last upsampling, in a quarter of the memory.
+    (B, H, W) of label indices, `confidence` float32 (B, H, W), the softmax of the winner, and `scores` float32
+    (B, N, H / 2, W / 2), the logits before the last upsampling, in a quarter of the memory, out.
     """
 
     model: ModelConfig
@@ -38,7 +39,7 @@ class GraphSpec(Frozen):
     width_px: int | None = None
     max_batch: int | None = None  # None: no limit
     max_labels: int | None = None
-    outputs: tuple[Output, ...] = ("logits", "mask", "confidence")
+    outputs: tuple[Output, ...] = OUTPUTS
 
     def input_size(self, height_px: int, width_px: int, long_side_px: int) -> tuple[int, int]:
         """The (height, width) at which a picture enters the network.

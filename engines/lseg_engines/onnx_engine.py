@@ -14,8 +14,10 @@ from onnxruntime.capi import onnxruntime_pybind11_state as errors
 from lseg_cli.contract import PRECISION_KEY, GraphSpec, Output
 from lseg_cli.errors import MemoryFullError, MismatchError, MissingError
 from lseg_engines.nvidia_driver import find_gpus
+from lseg_engines.onnx_part import part_of
 
 _SUFFIX = "ExecutionProvider"
+_BESIDE = "session.model_external_initializers_file_folder_path"  # where a graph from memory finds its weights
 _FATAL = 4  # of ONNX Runtime's severities: what goes wrong is raised here, so it need not be on stderr as well
 _REFUSALS = (
     errors.Fail,
@@ -43,14 +45,21 @@ class OnnxEngine:
             MismatchError: the graph does not say what it is.
         """
         metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
-        self.spec = GraphSpec.from_metadata(metadata, origin)
+        spec = GraphSpec.from_metadata(metadata, origin)
+        self.spec = spec.model_copy(update={"outputs": tuple(output.name for output in session.get_outputs())})
         self.precision = metadata.get(PRECISION_KEY, "fp32")
         self.device = device
         self._session = session
         self._is_on_host = device == "cpu"
 
     @classmethod
-    def open(cls, path: Path, device: str = "auto", threads: int | None = None) -> "OnnxEngine":
+    def open(
+        cls,
+        path: Path,
+        device: str = "auto",
+        threads: int | None = None,
+        outputs: Collection[Output] | None = None,
+    ) -> "OnnxEngine":
         """Opens an `.onnx` file that `lseg export` wrote; data beside it is found by its name.
 
         Args:
@@ -58,12 +67,13 @@ class OnnxEngine:
             device: 'auto' (cuda:0 where there is an NVIDIA GPU and this ONNX Runtime can use one, else cpu), 'cpu',
                 'cuda', 'cuda:1', or another execution provider by its name, such as 'openvino' or 'coreml'.
             threads: of the CPU for one picture; None: a thread per core.
+            outputs: all that will ever be asked for; None: any.
 
         Raises:
             MissingError: a device that is not there or cannot be used; never another one instead.
-            MismatchError: the file is no ONNX graph, or none of this tool.
+            MismatchError: the file is no ONNX graph, none of this tool, or has not these outputs.
         """
-        session, name = open_session(path, device, threads)
+        session, name = open_session(path, device, threads, outputs)
         return cls(session, str(path), name)
 
     def run(
@@ -101,13 +111,16 @@ class OnnxEngine:
         return tensors
 
 
-def open_session(source: Path | bytes, device: str, threads: int | None = None) -> tuple[Any, str]:
+def open_session(
+    source: Path | bytes, device: str, threads: int | None = None, outputs: Collection[Output] | None = None
+) -> tuple[Any, str]:
     """A session of ONNX Runtime on a device, and the device's full name.
 
     Args:
         source: an ONNX file, or what would be in it.
         device: as of `OnnxEngine.open`.
         threads: as of `OnnxEngine.open`.
+        outputs: as of `OnnxEngine.open`; of a file.
 
     Raises:
         MissingError: a device that is not there or cannot be used; never another one instead.
@@ -121,10 +134,14 @@ def open_session(source: Path | bytes, device: str, threads: int | None = None) 
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = _FATAL
     settings.intra_op_num_threads = threads or 0
+    graph = source if isinstance(source, bytes) else str(source)
+    if outputs is not None and isinstance(source, Path):
+        graph = part_of(source, outputs)
+        settings.add_session_config_entry(_BESIDE, str(source.parent))
     try:
         # Without the fall-back, which would print and go on with the CPU.
         session = onnxruntime.InferenceSession(
-            source if isinstance(source, bytes) else str(source),
+            graph,
             settings,
             providers=[(provider, options)],
             enable_fallback=0,

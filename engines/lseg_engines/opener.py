@@ -1,9 +1,10 @@
 """Which engine runs a model: told by the content of its file, whatever it is called."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
-from lseg_cli.contract import Engine
+from lseg_cli.contract import Engine, Output
 from lseg_cli.errors import LsegError, MismatchError, MissingError
 from lseg_cli.model.published import PUBLISHED
 from lseg_cli.weights import WEIGHTS_DIR
@@ -85,7 +86,14 @@ def require_engine(model: str, engine: str) -> None:
         )
 
 
-def open_engine(model: str, device: str, precision: str, threads: int | None, rebuild: bool = False) -> Engine:
+def open_engine(
+    model: str,
+    device: str,
+    precision: str,
+    threads: int | None,
+    rebuild: bool = False,
+    outputs: Collection[Output] | None = None,
+) -> Engine:
     """An engine that is ready to run.
 
     Args:
@@ -94,6 +102,7 @@ def open_engine(model: str, device: str, precision: str, threads: int | None, re
         precision: 'fp32', 'fp16' or 'bf16'; an ONNX file and an engine have the one they were exported with.
         threads: of the CPU; None: the runtime's choice.
         rebuild: build a TensorRT engine again that another TensorRT or another GPU was meant to run.
+        outputs: all that will ever be asked for, where an engine would compute the others too; None: any.
 
     Raises:
         LsegError: as `find_model` and `kind_of`, or as the engine.
@@ -106,7 +115,7 @@ def open_engine(model: str, device: str, precision: str, threads: int | None, re
         from lseg_engines.torch_engine import TorchEngine  # noqa: PLC0415
 
         return TorchEngine.open(path, device, precision, threads)
-    engine = _open_onnx(path, device, threads) if kind == "onnx" else _open_tensorrt(path, device, rebuild)
+    engine = _open_onnx(path, device, threads, outputs) if kind == "onnx" else _open_tensorrt(path, device, rebuild)
     if precision not in ("fp32", engine.precision):
         raise MismatchError(
             f"{path} is {engine.precision}, settled when it was exported; for {precision} export it again."
@@ -114,10 +123,10 @@ def open_engine(model: str, device: str, precision: str, threads: int | None, re
     return engine
 
 
-def _open_onnx(path: Path, device: str, threads: int | None) -> Engine:
+def _open_onnx(path: Path, device: str, threads: int | None, outputs: Collection[Output] | None) -> Engine:
     from lseg_engines.onnx_engine import OnnxEngine  # noqa: PLC0415
 
-    return OnnxEngine.open(path, device, threads)
+    return OnnxEngine.open(path, device, threads, outputs)
 
 
 def _open_tensorrt(path: Path, device: str, rebuild: bool) -> Engine:

@@ -39,9 +39,7 @@ class TorchEngine:
         """
         self._device = find_device(device)
         _check_precision(self._device, precision)
-        self.spec = GraphSpec(
-            model=model.config, model_sha256=sha256, outputs=("logits", "scores", "mask", "confidence")
-        )
+        self.spec = GraphSpec(model=model.config, model_sha256=sha256)
         self.device = str(self._device)
         self.precision = precision
         # On a CPU lseg-tiny takes 132 ms instead of 205 (5 labels, 384x480, one core); a ResNet and a ViT lose nothing.

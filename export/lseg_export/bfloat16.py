@@ -40,7 +40,7 @@ class TracedEngine:
         self.spec.check(image, text)
         with torch.inference_mode():
             tensors = self._graph(torch.from_numpy(image), torch.from_numpy(text))
-        named = dict(zip(("logits", "mask", "confidence"), tensors, strict=True))
+        named = dict(zip(self.spec.outputs, tensors, strict=True))
         return {name: named[name].numpy() for name in outputs}
 
 

@@ -1,4 +1,4 @@
-"""The graph that is exported: a picture's bytes and embedded labels in, logits, mask and confidence out.
+"""The graph that is exported: a picture's bytes and embedded labels in, logits, mask, confidence and scores out.
 
 Everything between the picture and the masks is inside, so that a program in any language runs it knowing nothing of
 this one: normalisation, encoder, decoder, correlation, spatial regularisation, upsampling, arg-max and softmax. The
@@ -28,12 +28,13 @@ class Graph(nn.Module):
         self.register_buffer("mean", torch.tensor(model.config.image.mean)[:, None, None] * 255)
         self.register_buffer("std", torch.tensor(model.config.image.std)[:, None, None] * 255)
 
-    def forward(self, image: Tensor, text: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, H, W, 3) uint8, (N, C) -> logits (B, N, H, W), mask (B, H, W) int32, confidence (B, H, W)."""
+    def forward(self, image: Tensor, text: Tensor) -> tuple[Tensor, ...]:
+        """(B, H, W, 3) uint8, (N, C) -> the outputs of `GraphSpec`, in their order."""
         # To float before the transposition: TensorRT's parser refuses to transpose bytes.
         pixels = (image.float().permute(0, 3, 1, 2) - self.mean) / self.std
         levels = self.model.encoder(pixels.to(self.dtypes.encoder))
         features = self.model.decoder([level.to(self.dtypes.decoder) for level in levels]).float()
-        logits = upsample2(self.model.score(features, text))
+        scores = self.model.score(features, text)
+        logits = upsample2(scores)
         index = winner(logits)
-        return logits, index[:, 0].int(), softmax_of(logits, index)
+        return logits, index[:, 0].int(), softmax_of(logits, index), scores

@@ -10,7 +10,7 @@ import torch
 
 from lseg_cli import __version__
 from lseg_cli.config import SIZE_MULTIPLE
-from lseg_cli.contract import METADATA_PREFIX, PRECISION_KEY, GraphSpec
+from lseg_cli.contract import METADATA_PREFIX, OUTPUTS, PRECISION_KEY, GraphSpec
 from lseg_cli.errors import LsegError, MissingError
 from lseg_cli.files import file_sha256
 from lseg_cli.model.checkpoint import load_model
@@ -73,7 +73,7 @@ def trace(model: LSeg, spec: GraphSpec, options: ExportOptions) -> onnx.ModelPro
     example = (torch.empty(batch, height, width, 3, dtype=torch.uint8), torch.empty(labels, model.config.text.width))
     opset = max(options.opset, _BF16_OPSET) if options.precision == "bf16" else options.opset
     graph = Graph(model, cast(model, options.precision)).eval()
-    proto = run_exporter(graph, example, _free_axes(spec), opset, (["image", "text"], ["logits", "mask", "confidence"]))
+    proto = run_exporter(graph, example, _free_axes(spec), opset, (["image", "text"], list(OUTPUTS)))
     if options.is_slim:
         proto = _slim(proto)
     dims = _dims(spec)
@@ -114,6 +114,11 @@ def _dims(spec: GraphSpec) -> dict[str, Dims]:
         "logits": ("batch", "labels", height, width),
         "mask": ("batch", height, width),
         "confidence": ("batch", height, width),
+        "scores": (
+            "batch",
+            "labels",
+            *(side // 2 if isinstance(side, int) else f"{side}/2" for side in (height, width)),
+        ),
     }
 
 

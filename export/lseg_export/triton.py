@@ -51,11 +51,16 @@ def make_config(name: str, spec: GraphSpec) -> str:
         _tensor("logits", "TYPE_FP32", (_ANY, _ANY, height, width)),
         _tensor("mask", "TYPE_INT32", (_ANY, height, width)),
         _tensor("confidence", "TYPE_FP32", (_ANY, height, width)),
+        _tensor("scores", "TYPE_FP32", (_ANY, _ANY, _half(height), _half(width))),
     ]
     return (
         f'name: "{name}"\nbackend: "onnxruntime"\nmax_batch_size: 0\n'
         f"input [\n{_join(inputs)}\n]\noutput [\n{_join(outputs)}\n]\n"
     )
+
+
+def _half(side_px: int) -> int:
+    return side_px if side_px == _ANY else side_px // 2
 
 
 def _tensor(name: str, kind: str, dims: tuple[int, ...]) -> str:

@@ -14,7 +14,7 @@ from lseg_cli.errors import LsegError
 if TYPE_CHECKING:
     from lseg_cli.contract import Engine, Output
 
-OUTPUTS = ("logits", "mask", "confidence")
+OUTPUTS = ("logits", "mask", "confidence", "scores")
 
 Models = Annotated[
     list[str],
@@ -74,7 +74,7 @@ def bench(  # noqa: PLR0913  an option is a parameter
     size = parse_size(imgsz)
     height, width = size if isinstance(size, tuple) else (size or 0, size or 0)
     workloads = [Workload(batch, count, height, width, _outputs(outputs)) for count in _counts(sweep_labels, labels)]
-    openers = find_openers(models, peer, device, precision, threads)
+    openers = find_openers(models, peer, device, precision, threads, _outputs(outputs))
     console = Console(quiet or json, json_lines=json)
     if memory:
         console.note("Peak memory first, of each engine in a process of its own.")
@@ -85,7 +85,12 @@ def bench(  # noqa: PLR0913  an option is a parameter
 
 
 def find_openers(
-    models: list[str], peer: str | None, device: str, precision: str, threads: int | None
+    models: list[str],
+    peer: str | None,
+    device: str,
+    precision: str,
+    threads: int | None,
+    outputs: "tuple[Output, ...]",
 ) -> "dict[str, Callable[[], Engine]]":
     """What opens each engine, by the name it is shown under.
 
@@ -102,7 +107,7 @@ def find_openers(
         path = find_model(model)
         kind = kind_of(path)
         openers[f"{model} ({'torch' if kind == 'safetensors' else kind})"] = partial(
-            open_engine, model, device, precision, threads
+            open_engine, model, device, precision, threads, outputs=outputs
         )
         if peer and kind == "onnx":
             openers[f"{model} ({peer})"] = partial(OpenVinoPeer, path, threads)

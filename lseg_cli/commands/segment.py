@@ -82,7 +82,7 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
         max_pixels=max_pixels,
     )
     require_engine(model, engine)
-    open_or_rebuild = partial(open_engine, rebuild=engine_options.parse_rebuild(rebuild))
+    open_or_rebuild = partial(open_engine, rebuild=engine_options.parse_rebuild(rebuild), outputs=("scores",))
     with Run(job, open_or_rebuild) as run, interruptible() as interrupt:
         if not show_segmentation(run, Console(quiet, verbose, json), interrupt):
             raise typer.Exit(interrupt.exit_code)

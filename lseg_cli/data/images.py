@@ -37,6 +37,7 @@ _TURNS = {  # EXIF's orientation -> what brings the picture upright
 }
 _ORIENTATION = 0x0112
 _BAND_PX = 2**22  # pixels that are copied at a time
+_AT_ONCE_PX = 32_000_000  # a picture of so many is in memory three times while it is converted
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +301,8 @@ def _to_rgb(picture: Image.Image) -> NDArray[np.uint8]:
         white.paste(picture, mask=picture.getchannel("A"))
         picture = white
     width, height = picture.size
+    if width * height <= _AT_ONCE_PX:  # an eighth of the time
+        return np.asarray(picture.convert("RGB") if picture.mode != "RGB" else picture)
     rgb = np.empty((height, width, 3), np.uint8)
     rows = max(1, _BAND_PX // max(width, 1))
     for top in range(0, height, rows):  # at once, a picture of 400 megapixels would be in memory four times

@@ -8,6 +8,7 @@ FORMATS = ("png", "npy", "coco-rle", "coco-panoptic", "csv")  # of masks; png is
 EXTRAS = ("overlay", "conf", "probs")  # what `--save` knows
 _UNITS = {"k": 1e3, "m": 1e6, "g": 1e9}
 _MOST_WORKERS = 16
+_MOST_STREAMS = 4  # each needs the memory of a picture in the network
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,12 @@ def parse_failures(text: str | None, total: int) -> int | None:
     if not 0 <= value <= (100 if is_share else float("inf")):
         raise LsegError(f"--max-failures {text!r} is no limit; write a count (5) or a share (2%).")
     return int(value * total / 100) if is_share else int(value)
+
+
+def count_streams(cores: int, pictures: int) -> int:
+    """Pictures that a CPU segments side by side; so few that all cores are needed for one go one after another."""
+    streams = min(cores, _MOST_STREAMS)
+    return streams if pictures >= 2 * streams else 1
 
 
 def default_workers(cores: int) -> int:

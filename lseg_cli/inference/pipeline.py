@@ -2,8 +2,10 @@
 
     load (read, decode, preprocess) -> infer, in batches of one shape -> finish (postprocess, encode, write)
 
-The engine runs in the thread that iterates. What is in flight is bounded, in pictures and in pixels, so memory depends
-neither on how many there are nor on which step is the slowest. Results come in the order of the pictures.
+A GPU runs in the thread that iterates. On a CPU pictures are inferred side by side, each by a core or a few, in the
+threads that finish them: a core to itself does half as much again as its share of many that wait for each other. What
+is in flight is bounded, in pictures and in pixels, so memory depends neither on how many there are nor on which step is
+the slowest. Results come in the order of the pictures.
 """
 
 import os
@@ -19,8 +21,9 @@ import cv2
 
 from lseg_cli.errors import DataError, MemoryFullError
 from lseg_cli.inference.gate import Gate
-from lseg_cli.inference.segmenter import Answer, Segmentation
+from lseg_cli.inference.segmenter import Segmentation
 from lseg_cli.inference.steps import FULL_MEMORY, Item, Loaded, Steps
+from lseg_cli.inference.upsampling import Floats
 from lseg_cli.inference.writers import Done, Failed
 
 MOST_PIXELS = 64_000_000  # in flight; a larger picture goes alone
@@ -47,7 +50,7 @@ class _Flight:
 class Pipeline:
     """Carries out the steps of many pictures at once."""
 
-    def __init__(self, steps: Steps, batch: int, workers: int, note: Callable[[str], None]) -> None:
+    def __init__(self, steps: Steps, batch: int, workers: int, note: Callable[[str], None], streams: int = 1) -> None:
         """Nothing begins yet.
 
         Args:
@@ -55,10 +58,14 @@ class Pipeline:
             batch: pictures of one shape that the engine gets at once, at most; halved when its memory is full.
             workers: threads that load, and as many that finish.
             note: is told what the user should know.
+            streams: pictures that the engine gets side by side, each in a batch of one; 1: one batch after another.
         """
+        if streams > 1 and batch > 1:
+            raise ValueError("streams are of single pictures")
         self.batch = batch
         self._steps = steps
         self._workers = workers
+        self._streams = streams
         self._note = note
         self._gate = Gate(MOST_PIXELS)
         self._flights: deque[_Flight] = deque()  # all, in order
@@ -88,13 +95,16 @@ class Pipeline:
 
     @contextmanager
     def _threads(self) -> Iterator[tuple[ThreadPoolExecutor, ThreadPoolExecutor]]:
-        prepare = _be_nice if self._steps.is_on_cpu else None
+        yields = _be_nice if self._steps.is_on_cpu else None
+        infers = self._streams > 1
         before = cv2.getNumThreads()
         cv2.setNumThreads(1)  # pictures are side by side already, and OpenCV's own threads would not be nice
         self._gate.open()
         with (
-            ThreadPoolExecutor(self._workers, "load", prepare) as readers,
-            ThreadPoolExecutor(self._workers, "finish", prepare) as writers,
+            ThreadPoolExecutor(self._workers, "load", yields) as readers,
+            ThreadPoolExecutor(
+                self._streams if infers else self._workers, "finish", None if infers else yields
+            ) as writers,
         ):
             try:
                 yield readers, writers
@@ -110,7 +120,7 @@ class Pipeline:
             self._flights.pop()
 
     def _fill(self, numbered: "Iterator[tuple[int, Item]]", readers: ThreadPoolExecutor) -> None:
-        while len(self._flights) < 2 * (self._workers + self.batch):
+        while len(self._flights) < 2 * (self._workers + max(self.batch, self._streams)):
             turn, item = next(numbered, (0, None))
             if item is None:
                 return
@@ -150,34 +160,47 @@ class Pipeline:
     def _infer(self, batch: list[_Flight], writers: ThreadPoolExecutor) -> None:
         self._waiting = [each for each in self._waiting if each not in batch]
         loaded = [each.loaded for each in batch if each.loaded is not None]
+        if self._streams > 1:
+            flight, one = batch[0], loaded[0]
+            flight.loaded = None
+            flight.finishing = writers.submit(self._infer_and_finish, flight, one)
+            return None
         try:
             answers = self._steps.infer(loaded)
         except (MemoryFullError, MemoryError) as error:
             if len(batch) == 1:
-                return self._give_up(batch, str(error) or FULL_MEMORY)
+                return self._give_up(batch, error)
             self.batch = (len(batch) + 1) // 2
             self._note(f"The memory is full with {len(batch)} pictures at once; going on with {self.batch}.")
             for first in range(0, len(batch), self.batch):
                 self._infer(batch[first : first + self.batch], writers)
             return None
         except DataError as error:
-            return self._give_up(batch, str(error))
+            return self._give_up(batch, error)
         for flight, one, answer in zip(batch, loaded, answers, strict=True):
             flight.loaded = None  # the picture goes when it is finished, not when its turn comes
             flight.finishing = writers.submit(self._finish, flight.turn, one, answer)
         return None
 
-    def _finish(self, turn: int, loaded: Loaded, answer: Answer | Segmentation) -> Done | Failed:
+    def _infer_and_finish(self, flight: _Flight, loaded: Loaded) -> Done | Failed:
+        try:
+            (answer,) = self._steps.infer([loaded])
+        except (DataError, MemoryFullError, MemoryError) as error:
+            self._gate.leave(flight.turn)
+            return _failed(flight, error)
+        return self._finish(flight.turn, loaded, answer)
+
+    def _finish(self, turn: int, loaded: Loaded, answer: Floats | Segmentation) -> Done | Failed:
         try:
             return self._steps.finish(loaded, answer)
         finally:
             self._gate.leave(turn)
 
-    def _give_up(self, batch: list[_Flight], error: str) -> None:
+    def _give_up(self, batch: list[_Flight], error: Exception) -> None:
         for flight in batch:
             self._gate.leave(flight.turn)
             flight.loaded = None
-            flight.land(Failed(str(flight.item.source.path), "infer", error))
+            flight.land(_failed(flight, error))
 
     def _landed(self, must_wait: bool) -> Iterator[Done | Failed]:
         """Results of the first in order that are there; with `must_wait` at least one."""
@@ -188,6 +211,10 @@ class Pipeline:
             self._flights.popleft()
             must_wait = False
             yield finishing.result()
+
+
+def _failed(flight: _Flight, error: Exception) -> Failed:
+    return Failed(str(flight.item.source.path), "infer", str(error) or FULL_MEMORY)
 
 
 def _be_nice() -> None:

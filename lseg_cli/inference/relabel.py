@@ -2,18 +2,14 @@
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from lseg_cli.config import TEMPERATURE
 from lseg_cli.errors import DataError, MismatchError
 from lseg_cli.inference.dense import Embedding, EmbeddingInfo
 from lseg_cli.inference.segmenter import Segmentation, stopwatch
-from lseg_cli.inference.upsampling import upsample_best
+from lseg_cli.inference.upsampling import Floats, mean_confidence, upsample_best
 from lseg_cli.model.correlation import correlate
-from lseg_cli.model.decoder import upsample2_each
 from lseg_cli.model.regularizer import build_regularizer
-
-Floats = NDArray[np.float32]
 
 
 def relabel(embedding: Embedding, text: Floats, with_confidence: bool = False, threads: int = 1) -> Segmentation:
@@ -31,18 +27,18 @@ def relabel(embedding: Embedding, text: Floats, with_confidence: bool = False, t
     """
     ms: dict[str, float] = {}
     with stopwatch(ms, "score"):
-        logits = score(embedding, text)
+        scores = score(embedding, text)
     with stopwatch(ms, "postprocess"):
-        mean = float((logits.amax(0) - logits.logsumexp(0)).exp().mean())
+        mean = mean_confidence(scores)
         if not np.isfinite(mean):
             raise DataError("The embedding holds what is not a number; embed the picture again.")
-        best, probability = upsample_best(logits.numpy(), embedding.info.picture_px, 1, with_confidence, threads)
+        best, probability = upsample_best(scores, embedding.info.picture_px, 1, with_confidence, threads)
     return Segmentation(best, probability, mean, ms)
 
 
 @torch.inference_mode()
-def score(embedding: Embedding, text: Floats) -> torch.Tensor:
-    """(N, H, W) float32 logits at the network's size.
+def score(embedding: Embedding, text: Floats) -> Floats:
+    """(N, h, w) float32 logits at half the network's size.
 
     Raises:
         MismatchError: the labels' embeddings have another width.
@@ -59,7 +55,8 @@ def score(embedding: Embedding, text: Floats) -> torch.Tensor:
         scores = cosines / TEMPERATURE
     else:
         scores = correlate(features, words)
-    return upsample2_each(_regularizer(info)(scores))[0]
+    regularized: Floats = _regularizer(info)(scores)[0].numpy()
+    return regularized
 
 
 def _regularizer(info: EmbeddingInfo) -> torch.nn.Module:

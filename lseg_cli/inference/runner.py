@@ -22,6 +22,7 @@ from lseg_cli.files import atomic
 from lseg_cli.inference.formats import write_coco, write_table
 from lseg_cli.inference.job import (
     SegmentJob,
+    count_streams,
     default_workers,
     parse_batch,
     parse_failures,
@@ -116,7 +117,7 @@ class Run:
         if tiling and "probs" in job.save:
             raise LsegError("--save probs is of the whole picture at the network's size; it does not go with --tile.")
         megapixels, shard = parse_pixels(job.max_pixels), parse_shard(job.shard)
-        parse_batch(job.batch, is_on_cpu=True, most=None)
+        batch = parse_batch(job.batch, is_on_cpu=True, most=None)
         self.folder = OutputFolder(
             Path(job.out),
             self.labels,
@@ -129,11 +130,14 @@ class Run:
         self._items = _share(find_images(job.inputs), shard)
         self.summary = Summary(len(self._items), ignores_failures=job.ignore_failures)
         self._most_failures = 0 if job.fail_fast else parse_failures(job.max_failures, len(self._items))
-        self.engine = open_engine(job.model, job.device, job.precision, job.threads)
+        cores = job.threads or os.cpu_count() or 1
+        streams = 1 if tiling or batch > 1 else count_streams(cores, len(self._items))
+        self.engine = open_engine(
+            job.model, job.device, job.precision, cores // streams if streams > 1 else job.threads
+        )
         embedded = embed_label_set(self.labels, self.engine.spec.model.text, job.templates, EmbeddingCache())
         self.notices += embedded.notices
         self._text = embedded.encoder
-        cores = job.threads or os.cpu_count() or 1
         self.workers = job.workers or default_workers(os.cpu_count() or 1)
         threads = 1 if tiling is None and len(self._items) >= self.workers else cores  # pictures are side by side
         segmenter = Segmenter(self.engine, embedded.vectors, size, threads=threads)
@@ -142,6 +146,7 @@ class Run:
         self.steps = Steps(segmenter, self.folder, job.min_confidence, job.min_margin, tiling)
         self.steps.max_megapixels = megapixels
         self._batch = parse_batch(job.batch, self.steps.is_on_cpu, self.engine.spec.max_batch)
+        self._streams = streams if self.steps.is_on_cpu else 1
 
     def __enter__(self) -> "Run":
         """Takes the output folder, and finds out what is left to do.
@@ -183,7 +188,7 @@ class Run:
             LsegError: what would stop every picture, such as a full disk.
             TooManyFailuresError: more than `--max-failures`.
         """
-        pipeline = Pipeline(self.steps, self._batch, self.workers, self.notices.append)
+        pipeline = Pipeline(self.steps, self._batch, self.workers, self.notices.append, self._streams)
         for record in pipeline.run(self._items, lambda: should_stop() or self._has_failed_too_often):
             self.folder.record(record)
             self.summary.add(record)

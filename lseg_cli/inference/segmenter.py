@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.config import SIZE_MULTIPLE
-from lseg_cli.contract import Engine, Output
+from lseg_cli.contract import Engine
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.inference.dense import Embedding, encode
-from lseg_cli.inference.upsampling import Floats, upsample_best
+from lseg_cli.inference.upsampling import Floats, mean_confidence, upsample_best
 
 Size = int | tuple[int, int] | None
 
@@ -32,28 +32,13 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the network says of a picture.
-
-    Attributes:
-        scores: (N, h, w) float32 logits.
-        is_half: at half the network's size, before the model's last upsampling, or at its size.
-        mean_confidence: over the network's own pixels, so it is the same whatever is asked for.
-    """
-
-    scores: Floats
-    is_half: bool
-    mean_confidence: float
-
-
-@dataclass(frozen=True)
 class Segmentation:
     """What is known of a picture of H x W pixels.
 
     Attributes:
         best: (K, H, W) uint16, positions in the label set, the best first.
         probability: (K, H, W) float32, their softmax; None if it was not asked for.
-        mean_confidence: as in `Answer`.
+        mean_confidence: over the network's own scores, so it is the same whatever is asked for.
         ms: milliseconds of preprocess, infer and postprocess.
     """
 
@@ -99,6 +84,8 @@ class Segmenter:
             raise MismatchError(
                 f"The labels' embeddings have shape {text.shape}; {spec.model.name} takes (N, {spec.model.text.width})."
             )
+        if "scores" not in spec.outputs:
+            raise MismatchError("The engine gives no 'scores': an earlier version exported it; export it again.")
         if spec.max_labels is not None and len(text) > spec.max_labels:
             raise MismatchError(f"{len(text)} labels are given; this engine takes at most {spec.max_labels}.")
         _check_size(size, (spec.height_px, spec.width_px))
@@ -107,7 +94,6 @@ class Segmenter:
         self.size = size
         self.wish = Wish(probability=with_confidence)
         self.threads = threads
-        self._scores: Output = "scores" if "scores" in spec.outputs else "logits"
 
     def segment(self, picture: NDArray[np.uint8]) -> Segmentation:
         """(H, W, 3) uint8 RGB -> its segmentation at H x W.
@@ -119,39 +105,30 @@ class Segmenter:
         with stopwatch(ms, "preprocess"):
             image = self.preprocess(picture)
         with stopwatch(ms, "infer"):
-            (answer,) = self.infer(image)
+            (scores,) = self.infer(image)
         height, width = picture.shape[:2]
-        return self.postprocess(answer, (height, width), ms)
+        return self.postprocess(scores, (height, width), ms)
 
-    def infer(self, images: NDArray[np.uint8]) -> list[Answer]:
-        """(B, h, w, 3) uint8 at the network's size -> an answer for each.
+    def infer(self, images: NDArray[np.uint8]) -> Floats:
+        """(B, h, w, 3) uint8 at the network's size -> (B, N, h / 2, w / 2) scores.
 
         Raises:
             MemoryFullError: the device's memory is full.
         """
-        tensors = self.engine.run(images, self.text, (self._scores, "confidence"))
-        means = tensors["confidence"].astype(np.float32, copy=False).mean((1, 2))
-        scores = tensors[self._scores].astype(np.float32, copy=False)
-        is_half = self._scores == "scores"
-        return [Answer(one, is_half, float(mean)) for one, mean in zip(scores, means, strict=True)]
+        return self.engine.run(images, self.text, ("scores",))["scores"].astype(np.float32, copy=False)
 
-    def postprocess(self, answer: Answer, size: tuple[int, int], ms: dict[str, float]) -> Segmentation:
-        """The answer at the size (H, W) of the picture; `ms`: what the steps before took.
+    def postprocess(self, scores: Floats, size: tuple[int, int], ms: dict[str, float]) -> Segmentation:
+        """The scores (N, h, w) of a picture at its size (H, W); `ms`: what the steps before took.
 
         Raises:
-            DataError: the answer is not a number.
+            DataError: a score is not a number.
         """
-        check_number(answer.mean_confidence)
         with stopwatch(ms, "postprocess"):
+            mean = check_number(mean_confidence(scores))
             best, probability = upsample_best(
-                answer.scores,
-                size,
-                min(self.wish.best, len(self.text)),
-                self.wish.probability,
-                self.threads,
-                is_half=answer.is_half,
+                scores, size, min(self.wish.best, len(self.text)), self.wish.probability, self.threads
             )
-        return Segmentation(best, probability, answer.mean_confidence, ms)
+        return Segmentation(best, probability, mean, ms)
 
     def encode(self, picture: NDArray[np.uint8], stride: int = 4) -> Embedding:
         """(H, W, 3) uint8 RGB -> its embedding, float16 at stride 4 or 2: see `lseg_cli.inference.dense`.
@@ -188,10 +165,11 @@ class Segmenter:
         return np.ascontiguousarray(resized[None], np.uint8)
 
 
-def check_number(mean_confidence: float) -> None:
-    """Raises DataError where a network's mean confidence is not a number."""
-    if not np.isfinite(mean_confidence):
+def check_number(confidence: float) -> float:
+    """A network's mean confidence; raises DataError where it is not a number."""
+    if not np.isfinite(confidence):
         raise DataError("The network's answer is not a number; try --precision fp32.")
+    return confidence
 
 
 @contextmanager

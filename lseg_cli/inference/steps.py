@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from lseg_cli.data.images import MAX_MEGAPIXELS, PictureError, Source, read_image
 from lseg_cli.errors import DataError
-from lseg_cli.inference.segmenter import Answer, Segmentation, Segmenter, stopwatch
+from lseg_cli.inference.segmenter import Segmentation, Segmenter, stopwatch
 from lseg_cli.inference.tiling import Tiling, segment_in_tiles
+from lseg_cli.inference.upsampling import Floats
 from lseg_cli.inference.writers import Done, Failed, OutputFolder, Stamp
 
 _NO_IMAGE = np.empty((1, 0, 0, 3), np.uint8)
@@ -103,8 +104,8 @@ class Steps:
         kept = picture if in_tiles or self._folder.needs_picture else None
         return Loaded(item, stamp, (height, width), image, kept, ms)
 
-    def infer(self, batch: Sequence[Loaded]) -> Sequence[Answer | Segmentation]:
-        """Answers to pictures of one shape; a picture that is cut into tiles comes back segmented.
+    def infer(self, batch: Sequence[Loaded]) -> Sequence[Floats | Segmentation]:
+        """Scores (N, h, w) of pictures of one shape; a picture that is cut into tiles comes back segmented.
 
         Raises:
             MemoryFullError: that many do not fit into the device's memory.
@@ -115,12 +116,12 @@ class Steps:
             return [segment_in_tiles(self._segmenter, self._tiling, picture, each.ms) for each, picture in cut]
         ms: dict[str, float] = {}
         with stopwatch(ms, "infer"):
-            answers = self._segmenter.infer(np.concatenate([each.image for each in batch]))
+            scores = self._segmenter.infer(np.concatenate([each.image for each in batch]))
         for each in batch:
             each.ms["infer"] = round(ms["infer"] / len(batch), 3)
-        return answers
+        return list(scores)
 
-    def finish(self, loaded: Loaded, answer: Answer | Segmentation) -> Done | Failed:
+    def finish(self, loaded: Loaded, answer: Floats | Segmentation) -> Done | Failed:
         """Postprocesses and writes.
 
         Raises:
@@ -128,19 +129,20 @@ class Steps:
         """
         path, ms, stage = str(loaded.item.source.path), loaded.ms, "infer"
         try:
-            result = self._segmenter.postprocess(answer, loaded.size, ms) if isinstance(answer, Answer) else answer
+            is_whole = isinstance(answer, Segmentation)
+            result = answer if is_whole else self._segmenter.postprocess(answer, loaded.size, ms)
             stage = "write"
             with stopwatch(ms, "write"):
                 ids = self._folder.ids(result.index, self._unsure(result))
                 mask = self._folder.write_picture(loaded.item.name, loaded.picture, ids, result.confidence)
-                self._folder.write_more(loaded.item.name, ids, result, answer)
+                self._folder.write_more(loaded.item.name, ids, result, None if is_whole else answer)
             share, ignored = self._folder.shares(ids)
         except DataError as error:
             return Failed(path, stage, str(error))
         except MemoryError:
             return Failed(path, stage, FULL_MEMORY)
         height, width = loaded.size
-        mean = round(answer.mean_confidence, 6)
+        mean = round(result.mean_confidence, 6)
         return Done(
             path, mask, height, width, share, ignored, mean, ms, loaded.stamp, self._folder.beside(loaded.item.name)
         )

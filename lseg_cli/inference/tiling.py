@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.errors import LsegError
-from lseg_cli.inference.segmenter import Answer, Segmentation, Segmenter, check_number, stopwatch
-from lseg_cli.inference.upsampling import BAND_PX, Band, Floats, Grid, Rows, possible
+from lseg_cli.inference.segmenter import Segmentation, Segmenter, check_number, stopwatch
+from lseg_cli.inference.upsampling import BAND_PX, Band, Floats, Grid, Rows, mean_confidence, possible
 
 _LEAST_PX = 64
 
@@ -103,11 +103,10 @@ def segment_in_tiles(
             for number, across in enumerate(columns):
                 with stopwatch(ms, "infer", adds=True):
                     crop = picture[down.start : down.stop, across.start : across.stop]
-                    (answer,) = segmenter.infer(segmenter.preprocess(crop, tiling.tile_px))
-                check_number(answer.mean_confidence)
-                means.append(answer.mean_confidence)
+                    (scores,) = segmenter.infer(segmenter.preprocess(crop, tiling.tile_px))
                 with stopwatch(ms, "postprocess", adds=True):
-                    tile = _Tile(answer, down, across)
+                    means.append(check_number(mean_confidence(scores)))
+                    tile = _Tile(scores, down, across)
                     upper = above[max(number - 1, 0) : number + 1]
                     cell = _Cell(tile, left, upper, fade)
 
@@ -147,11 +146,11 @@ def _fade(overlap: int) -> Floats:
 class _Tile:
     """The network's answer to a part of the picture."""
 
-    def __init__(self, answer: Answer, down: Span, across: Span) -> None:
+    def __init__(self, scores: Floats, down: Span, across: Span) -> None:
         self.down, self.across = down, across
-        self._scores = answer.scores
+        self._scores = scores
         size = (down.stop - down.start, across.stop - across.start)
-        self._grid = Grid.of((answer.scores.shape[1], answer.scores.shape[2]), size, answer.is_half)
+        self._grid = Grid.of((scores.shape[1], scores.shape[2]), size)
 
     def band(self, rows: slice, columns: slice) -> Band:
         """Rows and columns of the picture."""

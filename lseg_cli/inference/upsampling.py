@@ -1,7 +1,6 @@
 """From the network's scores to the best labels of every pixel, without ever holding all labels at the picture's size.
 
-Everything is made label by label, in bands of rows. Scores may come at half the network's size, in a quarter of the
-memory: the model's last upsampling is then done here.
+Scores come at half the network's size: the model's last upsampling is done here, label by label, in bands of rows.
 """
 
 from collections.abc import Sequence
@@ -13,12 +12,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lseg_cli.inference.cells import Floats, Places, fill_winner
+
 BAND_PX, BLOCK_PX = 128, 512  # rows and columns at a time: they stay in a core's cache, and few labels win there
 
 ALL = slice(None)
-
-Floats = NDArray[np.float32]
-Places = tuple[NDArray[np.intp], Floats]
 
 
 @dataclass(frozen=True)
@@ -28,37 +26,20 @@ class Grid:
     Attributes:
         rows: of the picture among the network's rows.
         columns: likewise.
-        half: the network's rows and columns among those of scores at half its size; None: scores are at its size.
+        half_rows: the network's rows among those of the scores.
+        half_columns: likewise.
     """
 
     rows: Places
     columns: Places
-    half: tuple[Places, Places] | None
+    half_rows: Places
+    half_columns: Places
 
     @classmethod
-    def of(cls, scores: tuple[int, int], size: tuple[int, int], is_half: bool) -> "Grid":
-        """For scores of (h, w), at half the network's size or not, and a picture of (H, W)."""
+    def of(cls, scores: tuple[int, int], size: tuple[int, int]) -> "Grid":
+        """For scores of (h, w), half the network's size, and a picture of (H, W)."""
         height, width = scores
-        half = (_aligned(height), _aligned(width)) if is_half else None
-        factor = 2 if is_half else 1
-        return cls(_places(factor * height, size[0]), _places(factor * width, size[1]), half)
-
-
-def upsample_winner(
-    logits: Floats,
-    size: tuple[int, int],
-    with_confidence: bool,
-    threads: int = 1,
-    band_px: int = BAND_PX,
-    is_half: bool = False,
-) -> tuple[NDArray[np.uint16], Floats | None]:
-    """The winner of bilinearly upsampled logits and its softmax: `upsample_best` for one label a pixel.
-
-    Returns:
-        (H, W) uint16 index, the lower one of equals, and (H, W) float32 confidence or None.
-    """
-    index, probability = upsample_best(logits, size, 1, with_confidence, threads, band_px, is_half)
-    return index[0], None if probability is None else probability[0]
+        return cls(_places(2 * height, size[0]), _places(2 * width, size[1]), _aligned(height), _aligned(width))
 
 
 def upsample_best(
@@ -68,41 +49,38 @@ def upsample_best(
     with_probability: bool,
     threads: int = 1,
     band_px: int = BAND_PX,
-    is_half: bool = False,
 ) -> tuple[NDArray[np.uint16], Floats | None]:
     """The `count` best labels of every pixel and their softmax.
 
-    Bilinear with half-pixel centres (`align_corners=False`). Bands of rows give exactly what the whole would give,
-    which `cv2.resize` does not: its last bit depends on the number of rows (it would be a quarter faster). Per band,
-    one pass over the labels that can win there finds the best, and one over all labels sums exp(logit - winner's
-    logit), which cannot overflow.
+    Scores are doubled as the model does it (`align_corners=True`), then brought to the picture's size, bilinear with
+    half-pixel centres (`align_corners=False`). Bands of rows give exactly what the whole would give, which `cv2.resize`
+    does not: its last bit depends on the number of rows. Per band, one pass over the labels that can win there finds
+    the best, and one over all labels sums exp(logit - winner's logit), which cannot overflow.
 
     Args:
-        scores: (N, h, w) logits.
+        scores: (N, h, w) logits at half the network's size.
         size: (H, W) wanted.
         count: at most N.
         with_probability: whether to compute it.
         threads: bands at a time.
         band_px: rows of a band.
-        is_half: scores are at half the network's size, and doubled first as the model does (`align_corners=True`).
 
     Returns:
         (count, H, W) uint16 index, the best first and the lower one of equals, and (count, H, W) float32 or None.
     """
     index = np.empty((count, *size), np.uint16)
     probability = np.empty((count, *size), np.float32) if with_probability else None
-    grid = Grid.of((scores.shape[1], scores.shape[2]), size, is_half)
+    grid = Grid.of((scores.shape[1], scores.shape[2]), size)
 
     def fill(top: int) -> None:
         band = slice(top, min(top + band_px, size[0]))
+        if count == 1 and probability is None:
+            Band(scores, grid, band).find_winner(index[0, band])
+            return
         for left in range(0, size[1], BLOCK_PX):
             block = slice(left, min(left + BLOCK_PX, size[1]))
             rows = Band(scores, grid, band, block)
-            contenders = rows.contenders(count)
-            if len(contenders) == 1 and probability is None:  # half of a photograph: nothing to compute
-                index[:, band, block] = contenders[0]
-                continue
-            best = rows.find_best(index[:, band, block], contenders)
+            best = rows.find_best(index[:, band, block], rows.contenders(count))
             if probability is not None:
                 probability[:, band, block] = np.exp(best - best[0]) / rows.sum_of_exp(best[0])
 
@@ -111,6 +89,16 @@ def upsample_best(
         for _ in (pool.map if pool else map)(fill, tops):
             pass
     return index, probability
+
+
+def mean_confidence(scores: Floats) -> float:
+    """The mean softmax of the winner over the scores (N, h, w) themselves; not a number where one of them is not."""
+    total = 0.0
+    for row in range(0, scores.shape[1], BAND_PX):
+        band = scores[:, row : row + BAND_PX]
+        exponential = band - band.max(0)
+        total += float((1 / np.exp(exponential, out=exponential).sum(0)).sum(dtype=np.float64))
+    return total / scores[0].size
 
 
 class Rows:
@@ -157,19 +145,13 @@ class Band(Rows):
         """`scores` (N, h, w) of the whole picture, of which those `rows` and `columns` are wanted."""
         self._rows, near_rows = _cut(grid.rows, rows)
         self._columns, near_columns = _cut(grid.columns, columns)
-        self._half: tuple[Places, Places] | None = None
-        if grid.half is not None:
-            half_rows, near_rows = _cut(grid.half[0], near_rows)
-            half_columns, near_columns = _cut(grid.half[1], near_columns)
-            self._half = half_rows, half_columns
-        self._window = 2 if self._half is None else 3  # columns of scores between which a pixel can lie
+        self._half_rows, near_rows = _cut(grid.half_rows, near_rows)
+        self._half_columns, near_columns = _cut(grid.half_columns, near_columns)
         self._near = scores[:, near_rows, near_columns]
         self.labels = len(scores)
-        height = self._near.shape[1]
-        if self._half is not None:
-            self._half_wide = _pair(height, len(self._half[1][0]))
-            height = len(self._half[0][0])
-            self._doubled = _pair(height, len(self._half[1][0]))
+        height, width = len(self._half_rows[0]), len(self._half_columns[0])
+        self._half_wide = _pair(self._near.shape[1], width)
+        self._doubled = _pair(height, width)
         self._wide = _pair(height, len(self._columns[0]))
         self._full = _pair(len(self._rows[0]), len(self._columns[0]))
 
@@ -180,12 +162,13 @@ class Band(Rows):
 
     def upsampled(self, label: int) -> Floats:
         """(b, W), until the next call: fresh memory for every label would cost ten times the arithmetic."""
-        near = self._near[label]
-        if self._half is not None:
-            near = _between(near, self._half[1], 1, self._half_wide)
-            near = _between(near, self._half[0], 0, self._doubled)
-        wide = _between(near, self._columns, 1, self._wide)
+        wide = _between(self._at_network_size(label), self._columns, 1, self._wide)
         return _between(wide, self._rows, 0, self._full)
+
+    def _at_network_size(self, label: int) -> Floats:
+        """(h, w), until the next call."""
+        wide = _between(self._near[label], self._half_columns, 1, self._half_wide)
+        return _between(wide, self._half_rows, 0, self._doubled)
 
     def bounds(self) -> tuple[Floats, Floats]:
         """The least and the greatest score of every label, (N,)."""
@@ -199,10 +182,18 @@ class Band(Rows):
         """
         most, least = self._near.max(1), self._near.min(1)  # (N, w)
         last = most.shape[1] - 1
-        right = [np.minimum(np.arange(last + 1) + step, last) for step in range(self._window)]
+        right = [np.minimum(np.arange(last + 1) + step, last) for step in range(3)]  # a pixel lies between three
         most = np.max([most[:, step] for step in right], axis=0)
         least = np.min([least[:, step] for step in right], axis=0)
         return possible(least, most, count)
+
+    def find_winner(self, index: NDArray[np.uint16]) -> None:
+        """Fills `index` (b, W), which must be contiguous, with the best label of every pixel."""
+        labels = self.contenders(1)
+        logits = np.empty((len(labels), *self._doubled[0].shape), np.float32)
+        for logit, label in zip(logits, labels, strict=True):
+            logit[:] = self._at_network_size(label)
+        fill_winner(index, logits, np.array(labels, np.uint16), self._rows, self._columns)
 
 
 def possible(least: Floats, most: Floats, count: int) -> list[int]:

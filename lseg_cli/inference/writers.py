@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -29,7 +30,8 @@ from lseg_cli.inference.formats import (
 from lseg_cli.inference.job import EXTRAS, FORMATS
 from lseg_cli.inference.overlay import draw_overlay
 from lseg_cli.inference.palette import colors, png_palette
-from lseg_cli.inference.segmenter import Answer, Segmentation
+from lseg_cli.inference.segmenter import Segmentation
+from lseg_cli.inference.upsampling import Floats
 
 FAILURES = "failures.jsonl"
 LABELS = "labels.json"
@@ -201,9 +203,12 @@ class OutputFolder:
 
     def shares(self, ids: Ids) -> tuple[dict[str, float], float]:
         """(H, W) ids -> the share of each label in the picture, by name, and that of ignored pixels."""
-        counts = np.zeros(self._labels.ignore_id + 1, np.int64)
-        for band in np.array_split(ids, -(-ids.size // 2**20)):  # bincount makes a copy of 8 bytes a pixel
-            counts += np.bincount(band.ravel(), minlength=len(counts))
+        bins = self._labels.ignore_id + 1
+        counts = np.zeros(bins, np.int64)
+        for band in np.array_split(
+            ids.ravel(), -(-ids.size // 2**20)
+        ):  # OpenCV counts in float32; a third of bincount's time
+            counts += cv2.calcHist([band], [0], None, [bins], [0, bins]).ravel().astype(np.int64)
         share = (counts / ids.size).round(6).tolist()
         return {label.name: share[label.id] for label in self._labels.labels}, share[self._labels.ignore_id]
 
@@ -249,14 +254,14 @@ class OutputFolder:
             self._write_image(self.beside(name)["overlay"], overlay, "JPEG", quality=90)
         return mask
 
-    def write_more(self, name: str, ids: Ids, result: Segmentation, answer: Answer | Segmentation) -> None:
+    def write_more(self, name: str, ids: Ids, result: Segmentation, scores: Floats | None) -> None:
         """Writes the other formats that were asked for; raises as `write_picture`.
 
         Args:
             name: as there.
             ids: (H, W).
             result: of which the best labels and their probabilities are taken.
-            answer: of which the probabilities of all labels at the network's size are taken.
+            scores: of the network, which the probabilities of all labels are made of.
         """
         places = self.beside(name)
         writers: dict[str, Callable[[Path], None]] = {
@@ -266,8 +271,8 @@ class OutputFolder:
             "coco-panoptic-segments": lambda path: write_segments(path, ids, self._labels),
             "top-k": lambda path: write_best(path, np.take(self._ids, result.best), result.probability),
         }
-        if isinstance(answer, Answer):
-            writers["probs"] = lambda path: write_npy(path, probabilities(answer.scores))
+        if scores is not None:
+            writers["probs"] = lambda path: write_npy(path, probabilities(scores))
         for kind in writers.keys() & places.keys():
             with atomic(self.folder / places[kind], self.shard) as path:
                 writers[kind](path)

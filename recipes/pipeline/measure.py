@@ -92,7 +92,7 @@ def main() -> None:
         for number in range(arguments.rounds):
             part = paths[number :: arguments.rounds]
             job = SegmentJob(tuple(map(str, part)), LABELS, str(model), str(folder / f"out{number}"), arguments.imgsz)
-            with Run(job, open_engine) as run:
+            with Run(job, partial(open_engine, outputs=("scores",))) as run:
                 loaded = load_all(run.steps, part[:12], run.workers)  # one of each size; also to warm up
                 run.steps.infer(loaded[:1])
                 rounds = -(-len(part) // len(loaded))

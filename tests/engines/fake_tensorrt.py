@@ -409,7 +409,8 @@ class IExecutionContext(Part):
 
     def get_tensor_shape(self, name: str) -> Dims:
         (batch, height, width, _), (count, _) = self.shapes_["image"], self.shapes_["text"]
-        return (batch, count, height, width) if name == "logits" else (batch, height, width)
+        by_label = {"logits": (batch, count, height, width), "scores": (batch, count, height // 2, width // 2)}
+        return by_label.get(name, (batch, height, width))
 
     def set_tensor_address(self, name: str, address: int) -> bool:
         self.addresses_[name] = address

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
 from lseg_cli.config import ModelConfig
-from lseg_cli.contract import Engine
+from lseg_cli.contract import OUTPUTS, Engine
 from lseg_cli.errors import LsegError, MemoryFullError, MismatchError, MissingError
 from lseg_cli.files import file_sha256
 from lseg_cli.model import decision
@@ -77,11 +77,12 @@ class TestEveryEngine:
     @pytest.mark.parametrize("batch", [1, 3])
     @pytest.mark.parametrize("count", [1, 2, 3, 150, 257])
     def test_shapes_and_types(self, engine: Engine, count: int, batch: int) -> None:
-        tensors = engine.run(picture(batch), words(count), ("logits", "mask", "confidence"))
+        tensors = engine.run(picture(batch), words(count), OUTPUTS)
         assert tensors["logits"].shape == (batch, count, 64, 96)
+        assert tensors["scores"].shape == (batch, count, 32, 48)
         assert tensors["mask"].shape == tensors["confidence"].shape == (batch, 64, 96)
         types = {name: tensor.dtype for name, tensor in tensors.items()}
-        assert types == {"logits": np.float32, "mask": np.int32, "confidence": np.float32}
+        assert types == {"logits": np.float32, "mask": np.int32, "confidence": np.float32, "scores": np.float32}
 
     def test_mask_and_confidence_are_those_of_the_logits(self, engine: Engine) -> None:
         tensors = engine.run(picture(2), words(7), ("logits", "mask", "confidence"))
@@ -90,6 +91,11 @@ class TestEveryEngine:
         softmax /= softmax.sum(1, keepdims=True)
         assert np.array_equal(tensors["mask"], tensors["logits"].argmax(1))
         assert np.abs(tensors["confidence"] - softmax.max(1)).max() < 1e-5
+
+    def test_scores_are_the_logits_at_half_the_size(self, engine: Engine) -> None:
+        found = engine.run(picture(2), words(5), ("scores", "logits"))
+        scores, logits = (torch.from_numpy(found[name]) for name in ("scores", "logits"))
+        assert (upsample2_each(scores) - logits).abs().max() < 1e-5
 
     def test_only_what_is_asked_for_comes_back(self, engine: Engine) -> None:
         assert list(engine.run(picture(), words(2), {"mask"})) == ["mask"]
@@ -168,12 +174,6 @@ class TestTorch:
     def test_a_precision_nobody_knows_is_told(self, pyramid_config: ModelConfig) -> None:
         with pytest.raises(LsegError, match="'int4' is not known; choose one of fp32, fp16, bf16"):
             TorchEngine(build(pyramid_config), "", "cpu", "int4")
-
-    def test_scores_are_the_logits_at_half_the_size(self, pyramid_config: ModelConfig) -> None:
-        found = open_torch(pyramid_config).run(picture(2), words(5), ("scores", "logits"))
-        scores, logits = (torch.from_numpy(found[name]) for name in ("scores", "logits"))
-        assert scores.shape[2:] == (logits.shape[2] // 2, logits.shape[3] // 2)
-        assert (upsample2_each(scores) == logits).all()
 
     @pytest.mark.parametrize("labels", [1, 7, 300])
     def test_the_winner_is_the_same_of_some_labels_at_a_time(
@@ -257,6 +257,13 @@ class TestOnnx:
         difference = np.abs(np.subtract(ours["logits"], theirs["logits"])).max()
         assert difference < 1e-4, f"The greatest difference is {difference}."
         assert (ours["mask"] == theirs["mask"]).mean() > 0.9999
+
+    def test_what_nobody_asks_for_is_cut_off(self, pyramid_config: ModelConfig, exported: Exporter) -> None:
+        path = exported(pyramid_config, ANY_SIZE)[1]
+        whole, part = OnnxEngine.open(path, "cpu"), OnnxEngine.open(path, "cpu", outputs=("scores",))
+        assert part.spec == whole.spec.model_copy(update={"outputs": ("scores",)})
+        ours, theirs = (each.run(picture(2), words(7), ("scores",))["scores"] for each in (whole, part))
+        assert np.abs(np.subtract(ours, theirs)).max() < 1e-5
 
     def test_binding_gives_what_running_gives(self, pyramid_config: ModelConfig, exported: Exporter) -> None:
         """On CUDA tensors are bound; the same calls work on the CPU."""

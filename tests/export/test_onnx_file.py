@@ -40,6 +40,7 @@ def shapes(path: Path) -> dict[str, tuple[int, list[int | str]]]:
 def test_tensors_are_those_of_the_contract(
     options: ExportOptions, height: int | str, width: int | str, pyramid_config: ModelConfig, exported: Exporter
 ) -> None:
+    half = [side // 2 if isinstance(side, int) else f"{side}/2" for side in (height, width)]
     byte, number, real = onnx.TensorProto.UINT8, onnx.TensorProto.INT32, onnx.TensorProto.FLOAT
     assert shapes(exported(pyramid_config, options)[1]) == {
         "image": (byte, ["batch", height, width, 3]),
@@ -47,6 +48,7 @@ def test_tensors_are_those_of_the_contract(
         "logits": (real, ["batch", "labels", height, width]),
         "mask": (number, ["batch", height, width]),
         "confidence": (real, ["batch", height, width]),
+        "scores": (real, ["batch", "labels", *half]),
     }
 
 

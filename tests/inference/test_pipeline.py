@@ -12,8 +12,9 @@ from lseg_cli.data.images import Source
 from lseg_cli.errors import DataError, LsegError, MemoryFullError
 from lseg_cli.inference.gate import Gate
 from lseg_cli.inference.pipeline import Pipeline
-from lseg_cli.inference.segmenter import Answer, Segmentation
+from lseg_cli.inference.segmenter import Segmentation
 from lseg_cli.inference.steps import Item, Loaded, Steps
+from lseg_cli.inference.upsampling import Floats
 from lseg_cli.inference.writers import Done, Failed, Stamp
 
 
@@ -47,39 +48,45 @@ class FakeSteps(Steps):
         image = np.zeros((1, 32, 64 if number % 3 else 32, 3), np.uint8)
         return Loaded(item, Stamp(""), (1, 1), image, None, {})
 
-    def infer(self, batch: Sequence[Loaded]) -> list[Answer]:
+    def infer(self, batch: Sequence[Loaded]) -> list[Floats]:
         if len(batch) > self.most_batch:
             raise MemoryFullError("The memory of cuda:0 is full.")
         assert len({each.image.shape for each in batch}) == 1
         self.batches.append([each.item.name for each in batch])
-        return [Answer(np.zeros((1, 1, 1), np.float32), False, 0.5) for _ in batch]
+        return [np.zeros((1, 1, 1), np.float32) for _ in batch]
 
-    def finish(self, loaded: Loaded, answer: Answer | Segmentation) -> Done | Failed:
+    def finish(self, loaded: Loaded, answer: Floats | Segmentation) -> Done | Failed:
         time.sleep(0.001)
         self.count(-1)
         return Done(f"{loaded.item.name}.png", "", 1, 1, {}, 0.0, 0.5, {})
 
 
 def run(
-    steps: FakeSteps, count: int, batch: int = 1, workers: int = 3, should_stop: Callable[[], bool] = lambda: False
+    steps: FakeSteps,
+    count: int,
+    batch: int = 1,
+    workers: int = 3,
+    should_stop: Callable[[], bool] = lambda: False,
+    streams: int = 1,
 ) -> tuple[list[str], list[str]]:
     """Sources in the order of their results, and notices."""
     notices: list[str] = []
-    pipeline = Pipeline(steps, batch, workers, notices.append)
+    pipeline = Pipeline(steps, batch, workers, notices.append, streams)
     return [result.source for result in pipeline.run(map(item, range(count)), should_stop)], notices
 
 
-@pytest.mark.parametrize("batch", [1, 2, 4])
-def test_results_come_in_order_and_none_is_missing(batch: int) -> None:
+@pytest.mark.parametrize(("batch", "streams"), [(1, 1), (2, 1), (4, 1), (1, 3)])
+def test_results_come_in_order_and_none_is_missing(batch: int, streams: int) -> None:
     steps = FakeSteps()
-    assert run(steps, 100, batch)[0] == [f"{number}.png" for number in range(100)]
+    assert run(steps, 100, batch, streams=streams)[0] == [f"{number}.png" for number in range(100)]
     assert steps.in_flight == 0
     assert max(map(len, steps.batches)) == batch
 
 
-def test_what_is_in_flight_is_bounded() -> None:
+@pytest.mark.parametrize("streams", [1, 2])
+def test_what_is_in_flight_is_bounded(streams: int) -> None:
     steps = FakeSteps()
-    run(steps, 200, batch=1, workers=2)
+    run(steps, 200, batch=1, workers=2, streams=streams)
     assert steps.most_in_flight <= 6  # 64 of 10 megapixels
 
 
@@ -92,16 +99,33 @@ def test_a_full_device_halves_the_batch_and_goes_on() -> None:
     assert len(notices) <= 2
 
 
-def test_a_picture_that_does_not_fit_alone_fails_alone() -> None:
+def test_streams_are_inferred_at_the_same_time() -> None:
+    class Meeting(FakeSteps):
+        """Nobody passes before three are there."""
+
+        barrier = threading.Barrier(3, timeout=30)
+
+        def infer(self, batch: Sequence[Loaded]) -> list[Floats]:
+            self.barrier.wait()
+            return super().infer(batch)
+
+        def load(self, item: Item, admit: Callable[[int], None] | None = None) -> Loaded | Failed:
+            return Loaded(item, Stamp(""), (1, 1), np.zeros((1, 32, 32, 3), np.uint8), None, {})
+
+    assert len(run(Meeting(), 12, streams=3)[0]) == 12
+
+
+@pytest.mark.parametrize("streams", [1, 2])
+def test_a_picture_that_does_not_fit_alone_fails_alone(streams: int) -> None:
     class Tight(FakeSteps):
-        def infer(self, batch: Sequence[Loaded]) -> list[Answer]:
+        def infer(self, batch: Sequence[Loaded]) -> list[Floats]:
             if batch[0].item.name == "2":
                 raise MemoryFullError("The memory of cuda:0 is full at 2x2 pixels.")
             if batch[0].item.name == "4":
                 raise DataError("It cannot be run.")
             return super().infer(batch)
 
-    pipeline = Pipeline(Tight(), 1, 2, print)
+    pipeline = Pipeline(Tight(), 1, 2, print, streams)
     results = list(pipeline.run(map(item, range(6)), lambda: False))
     failed = [(each.source, each.stage, each.error) for each in results if isinstance(each, Failed)]
     assert failed == [
@@ -109,24 +133,26 @@ def test_a_picture_that_does_not_fit_alone_fails_alone() -> None:
     ]  # fmt: skip
 
 
-def test_a_stop_finishes_what_is_in_flight() -> None:
+@pytest.mark.parametrize("streams", [1, 2])
+def test_a_stop_finishes_what_is_in_flight(streams: int) -> None:
     steps = FakeSteps()
     asked = iter(range(10_000))
-    sources, _ = run(steps, 500, should_stop=lambda: next(asked) > 20)
+    sources, _ = run(steps, 500, should_stop=lambda: next(asked) > 20, streams=streams)
     assert 10 < len(sources) < 100
     assert sources == [f"{number}.png" for number in range(len(sources))]
     assert steps.in_flight == 0
 
 
-def test_what_stops_every_picture_stops_the_run() -> None:
+@pytest.mark.parametrize("streams", [1, 2])
+def test_what_stops_every_picture_stops_the_run(streams: int) -> None:
     class Full(FakeSteps):
-        def finish(self, loaded: Loaded, answer: Answer | Segmentation) -> Done | Failed:
+        def finish(self, loaded: Loaded, answer: Floats | Segmentation) -> Done | Failed:
             if loaded.item.name == "8":
                 raise LsegError("The disk is full.")
             return super().finish(loaded, answer)
 
     with pytest.raises(LsegError, match="The disk is full"):
-        run(Full(), 10_000)
+        run(Full(), 10_000, streams=streams)
     assert threading.active_count() < 4
 
 

@@ -13,39 +13,35 @@ from lseg_cli.config import ImageConfig, ModelConfig
 from lseg_cli.contract import GraphSpec, Output
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.inference.segmenter import Segmenter
-from lseg_cli.inference.upsampling import upsample_best, upsample_winner
+from lseg_cli.inference.upsampling import mean_confidence, upsample_best
 from lseg_cli.model.decoder import upsample2_each
 
 Floats = NDArray[np.float32]
 
 
 class FakeEngine:
-    """Answers with the logits it was given, and remembers what it was asked."""
+    """Answers with the scores it was given, and remembers what it was asked."""
 
     device = "fake"
     precision = "fp32"
 
-    def __init__(self, config: ModelConfig, logits: Floats, fixed: tuple[int, int] | None = None) -> None:
+    def __init__(self, config: ModelConfig, scores: Floats, fixed: tuple[int, int] | None = None) -> None:
         height, width = fixed or (None, None)
         self.spec = GraphSpec(model=config, model_sha256="", height_px=height, width_px=width, max_labels=9)
-        self.logits = logits
+        self.scores = scores
         self.image: NDArray[np.uint8] = np.zeros(0, np.uint8)
 
     def run(
         self, image: NDArray[np.uint8], text: Floats, outputs: Collection[Output]
     ) -> dict[str, NDArray[np.generic]]:
         self.image = image
-        shifted = np.exp(self.logits - self.logits.max(1, keepdims=True))
-        tensors = {"logits": self.logits, "confidence": 1 / shifted.sum(1)}
-        return {name: tensors[name] for name in outputs}
+        return dict.fromkeys(outputs, self.scores)
 
 
-def at_once(logits: Floats, size: tuple[int, int]) -> tuple[NDArray[np.int64], Floats]:
-    """What PyTorch gives with everything at full size, in double precision."""
-    full = torch.nn.functional.interpolate(
-        torch.from_numpy(logits)[None].double(), size=size, mode="bilinear", align_corners=False
-    )[0]
-    return full.argmax(0).numpy(), full.softmax(0).amax(0).float().numpy()
+def at_once(scores: Floats, size: tuple[int, int]) -> torch.Tensor:
+    """What PyTorch gives with everything at full size, in double precision: (N, H, W) logits."""
+    doubled = upsample2_each(torch.from_numpy(scores)[None]).double()
+    return torch.nn.functional.interpolate(doubled, size=size, mode="bilinear", align_corners=False)[0]
 
 
 def smooth(labels: int, height: int, width: int, scale: float = 3.0, seed: int = 0) -> Floats:
@@ -57,13 +53,14 @@ def smooth(labels: int, height: int, width: int, scale: float = 3.0, seed: int =
 @pytest.mark.parametrize("labels", [1, 2, 7, 150])
 @pytest.mark.parametrize("size", [(97, 131), (32, 40), (20, 25), (300, 41), (1, 1)])
 def test_the_winner_is_that_of_all_labels_at_full_size(labels: int, size: tuple[int, int]) -> None:
-    logits = smooth(labels, 32, 40)
-    index, confidence = upsample_winner(logits, size, with_confidence=True)
-    expected_index, expected_confidence = at_once(logits, size)
-    assert index.shape == size
+    scores = smooth(labels, 16, 20)
+    expected, winner = at_once(scores, size).softmax(0).max(0)
+    index, confidence = upsample_best(scores, size, 1, with_probability=True)
+    assert index.shape == (1, *size)
     assert confidence is not None
-    assert np.abs(confidence - expected_confidence).max() < 1e-5
-    assert (index != expected_index).mean() < 1e-3  # where two labels are equal but for the last bit
+    assert np.abs(confidence[0] - expected.float().numpy()).max() < 1e-5
+    assert (index[0] != winner.numpy()).mean() < 1e-3  # where two labels are equal but for the last bit
+    assert np.array_equal(upsample_best(scores, size, 1, with_probability=False)[0], index)
 
 
 @settings(max_examples=40, deadline=None)
@@ -73,69 +70,83 @@ def test_the_winner_is_that_of_all_labels_at_full_size(labels: int, size: tuple[
     size=st.tuples(st.integers(1, 70), st.integers(1, 70)),
     band_px=st.integers(1, 40),
     threads=st.integers(1, 3),
+    with_probability=st.booleans(),
     seed=st.integers(0, 9),
 )
 def test_bands_give_exactly_what_the_whole_gives(
-    labels: int, grid: tuple[int, int], size: tuple[int, int], band_px: int, threads: int, seed: int
+    labels: int,
+    grid: tuple[int, int],
+    size: tuple[int, int],
+    band_px: int,
+    threads: int,
+    with_probability: bool,
+    seed: int,
 ) -> None:
-    logits = np.random.default_rng(seed).standard_normal((labels, *grid)).astype(np.float32) * 4
-    whole = upsample_winner(logits, size, with_confidence=True, band_px=1000)
-    bands = upsample_winner(logits, size, with_confidence=True, threads=threads, band_px=band_px)
-    assert np.array_equal(whole[0], bands[0])
-    assert whole[1] is not None
-    assert bands[1] is not None
-    assert np.array_equal(whole[1], bands[1])
+    scores = np.random.default_rng(seed).standard_normal((labels, *grid)).astype(np.float32) * 4
+    whole, confidence = upsample_best(scores, size, 1, with_probability, band_px=1000)
+    bands, confidences = upsample_best(scores, size, 1, with_probability, threads, band_px)
+    assert np.array_equal(whole, bands)
+    assert (confidence is None) == (confidences is None) == (not with_probability)
+    if confidence is not None and confidences is not None:
+        assert np.array_equal(confidence, confidences)
 
 
-@pytest.mark.parametrize("size", [(97, 131), (64, 80), (20, 25), (300, 41), (1, 1)])
-def test_scores_at_half_the_size_give_what_the_models_own_doubling_gives(size: tuple[int, int]) -> None:
-    scores = smooth(40, 32, 40)
-    logits = upsample2_each(torch.from_numpy(scores)[None])[0].numpy()
-    index, confidence = upsample_winner(scores, size, with_confidence=True, is_half=True)
-    expected_index, expected_confidence = at_once(logits, size)
-    assert confidence is not None
-    assert np.abs(confidence - expected_confidence).max() < 1e-5
-    assert (index != expected_index).mean() < 1e-3
-    bands = upsample_winner(scores, size, with_confidence=True, band_px=7, is_half=True)
-    assert np.array_equal(index, bands[0])
-    assert bands[1] is not None
-    assert np.array_equal(confidence, bands[1])
+@settings(max_examples=60, deadline=None)
+@given(
+    labels=st.integers(1, 12),
+    grid=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    size=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    digits=st.sampled_from([0, 1, 7]),
+    seed=st.integers(0, 9),
+)
+def test_filling_cells_gives_what_comparing_every_pixel_gives(
+    labels: int, grid: tuple[int, int], size: tuple[int, int], digits: int, seed: int
+) -> None:
+    """Few digits make many labels equal."""
+    scores = np.random.default_rng(seed).standard_normal((labels, *grid)).round(digits).astype(np.float32)
+    filled, _ = upsample_best(scores, size, 1, with_probability=False)
+    compared, _ = upsample_best(scores, size, 1, with_probability=True)
+    logits = np.sort(at_once(scores, size).numpy(), axis=0)
+    are_equal = np.zeros(size, np.bool_) if labels == 1 else logits[-1] - logits[-2] < 1e-5
+    assert ((filled == compared) | are_equal).all()
 
 
-@pytest.mark.parametrize("is_half", [True, False])
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_the_best_labels_are_the_greatest_in_order(count: int, is_half: bool) -> None:
+def test_the_best_labels_are_the_greatest_in_order(count: int) -> None:
     scores = smooth(30, 16, 20)
-    index, probability = upsample_best(scores, (70, 50), count, with_probability=True, is_half=is_half, threads=2)
-    logits = upsample2_each(torch.from_numpy(scores)[None])[0].numpy() if is_half else scores
-    full = torch.nn.functional.interpolate(
-        torch.from_numpy(logits)[None].double(), size=(70, 50), mode="bilinear", align_corners=False
-    )[0]
-    expected, order = full.softmax(0).topk(count, 0)
+    index, probability = upsample_best(scores, (70, 50), count, with_probability=True, threads=2)
+    expected, order = at_once(scores, (70, 50)).softmax(0).topk(count, 0)
     assert (index != order.numpy()).mean() < 1e-3
     assert probability is not None
     assert np.abs(probability - expected.float().numpy()).max() < 1e-5
 
 
-def test_equal_labels_give_the_lower_index() -> None:
-    logits = np.repeat(smooth(3, 8, 8), 2, axis=0)
-    index, confidence = upsample_winner(logits, (50, 50), with_confidence=True)
+@pytest.mark.parametrize("with_probability", [True, False])
+def test_equal_labels_give_the_lower_index(with_probability: bool) -> None:
+    scores = np.repeat(smooth(3, 8, 8), 2, axis=0)
+    index, confidence = upsample_best(scores, (50, 50), 1, with_probability)
     assert set(np.unique(index)) <= {0, 2, 4}
-    assert confidence is not None
-    assert confidence.max() <= 0.5
+    if confidence is not None:
+        assert confidence.max() <= 0.5
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e4, 1e30])
 def test_any_magnitude_is_safe(scale: float) -> None:
-    _, confidence = upsample_winner(smooth(9, 8, 8) * np.float32(scale), (60, 60), with_confidence=True)
+    _, confidence = upsample_best(smooth(9, 8, 8) * np.float32(scale), (60, 60), 1, with_probability=True)
     assert confidence is not None
     assert np.isfinite(confidence).all()
     assert confidence.min() >= 1 / 9 - 1e-5
     assert confidence.max() <= 1
 
 
+def test_the_mean_confidence_is_that_of_the_scores() -> None:
+    scores = smooth(7, 300, 20)
+    expected = torch.from_numpy(scores).double().softmax(0).amax(0).mean()
+    assert mean_confidence(scores) == pytest.approx(float(expected), abs=1e-6)
+
+
 def test_confidence_is_left_out_when_not_asked_for() -> None:
-    assert upsample_winner(smooth(3, 8, 8), (20, 20), with_confidence=False)[1] is None
+    assert upsample_best(smooth(3, 8, 8), (20, 20), 1, with_probability=False)[1] is None
 
 
 def test_the_size_of_the_input_follows_the_picture(pyramid_config: ModelConfig) -> None:
@@ -165,7 +176,7 @@ def test_shrinking_averages(pyramid_config: ModelConfig) -> None:
 
 
 def test_a_segmentation_has_the_size_of_the_picture(pyramid_config: ModelConfig) -> None:
-    engine = FakeEngine(pyramid_config, smooth(3, 64, 96)[None])
+    engine = FakeEngine(pyramid_config, smooth(3, 32, 48)[None])
     result = Segmenter(engine, np.ones((3, 16), np.float32), with_confidence=True).segment(
         np.zeros((123, 201, 3), np.uint8)
     )
@@ -173,9 +184,16 @@ def test_a_segmentation_has_the_size_of_the_picture(pyramid_config: ModelConfig)
     assert result.index.dtype == np.uint16
     assert result.confidence is not None
     assert result.confidence.shape == (123, 201)
-    assert result.mean_confidence == pytest.approx(at_once(engine.logits[0], (64, 96))[1].mean(), abs=1e-5)
+    assert result.mean_confidence == pytest.approx(mean_confidence(engine.scores[0]))
     assert list(result.ms) == ["preprocess", "infer", "postprocess"]
     assert engine.image.shape == (1, 64, 96, 3)
+
+
+def test_an_engine_without_scores_is_refused(pyramid_config: ModelConfig) -> None:
+    engine = FakeEngine(pyramid_config, smooth(2, 8, 8)[None])
+    engine.spec = engine.spec.model_copy(update={"outputs": ("logits", "mask", "confidence")})
+    with pytest.raises(MismatchError, match="gives no 'scores': an earlier version exported it; export it again"):
+        Segmenter(engine, np.ones((2, 16), np.float32))
 
 
 def test_what_is_not_a_number_is_no_result(pyramid_config: ModelConfig) -> None:

@@ -22,26 +22,26 @@ TEXT = np.random.default_rng(0).standard_normal((5, 16)).astype(np.float32)
 
 
 class PixelEngine:
-    """Logits that depend on a pixel's colour alone, so that tiles agree where they overlap; or on the tile too."""
+    """Scores that depend on a pixel's colour alone, so that tiles agree where they overlap."""
 
     device = "cpu"
     precision = "fp32"
 
-    def __init__(self, config: ModelConfig, with_scores: bool, per_tile: float = 0.0) -> None:
-        outputs: tuple[Output, ...] = ("scores", "confidence") if with_scores else ("logits", "confidence")
-        self.spec = GraphSpec(model=config, model_sha256="", outputs=outputs)
-        self.per_tile = per_tile
+    def __init__(self, config: ModelConfig) -> None:
+        self.spec = GraphSpec(model=config, model_sha256="")
         self.shapes: list[tuple[int, ...]] = []
 
     def run(
         self, image: NDArray[np.uint8], text: Floats, outputs: Collection[Output]
     ) -> dict[str, NDArray[np.generic]]:
-        step = 2 if "scores" in outputs else 1
-        pixels = image[:, ::step, ::step].astype(np.float32) / 255
-        logits = np.einsum("bhwc,nc->bnhw", pixels, text[:, :3]) + self.per_tile * len(self.shapes)
         self.shapes.append(image.shape)
-        confidence = np.full((len(image), *image.shape[1:3]), 0.5, np.float32)
-        return {"scores": logits, "logits": logits, "confidence": confidence}
+        return {"scores": np.einsum("bhwc,nc->bnhw", image[:, ::2, ::2].astype(np.float32) / 255, text[:, :3])}
+
+
+def slopes(height: int, width: int) -> NDArray[np.uint8]:
+    """Colours that change so little from pixel to pixel that halving and doubling moves nothing by much."""
+    y, x = np.linspace(0, 255, height)[:, None], np.linspace(0, 255, width)[None]
+    return np.stack([y + 0 * x, x + 0 * y, 255 - (x + y) / 2], axis=2).astype(np.uint8)
 
 
 def noise(height: int, width: int) -> NDArray[np.uint8]:
@@ -67,10 +67,8 @@ def test_tiles_cover_a_side_and_at_most_two_count_at_a_place(length: int, tile: 
 def test_without_seams_in_the_answers_there_are_none_in_the_result(
     size: tuple[int, int], overlap: int, pyramid_config: ModelConfig
 ) -> None:
-    picture = noise(*size)
-    # Sides in multiples of 32 are not resized, so that a pixel's logits are known.
-    picture = picture if min(size) >= 64 else np.repeat(picture[:, :, :1], 3, axis=2)
-    segmenter = Segmenter(PixelEngine(pyramid_config, with_scores=False), TEXT, with_confidence=True, threads=2)
+    picture = slopes(*size)
+    segmenter = Segmenter(PixelEngine(pyramid_config), TEXT, with_confidence=True, threads=2)
     segmenter.wish = Wish(best=2, probability=True)
     result = segment_in_tiles(segmenter, Tiling(64, overlap), picture, {})
     if min(size) < 64:
@@ -78,14 +76,14 @@ def test_without_seams_in_the_answers_there_are_none_in_the_result(
         return
     logits = np.einsum("hwc,nc->nhw", picture.astype(np.float32) / 255, TEXT[:, :3])
     expected, order = torch.from_numpy(logits).softmax(0).topk(2, 0)
-    assert (result.best != order.numpy()).mean() < 1e-3
+    assert (result.best != order.numpy()).mean() < 0.05
     assert result.probability is not None
-    assert np.abs(result.probability - expected.numpy()).max() < 1e-5
+    assert np.abs(result.probability - expected.numpy()).max() < 0.02
 
 
 def test_scores_at_half_the_size_are_doubled_tile_by_tile(pyramid_config: ModelConfig) -> None:
     picture = noise(64, 128)
-    segmenter = Segmenter(PixelEngine(pyramid_config, with_scores=True), TEXT)
+    segmenter = Segmenter(PixelEngine(pyramid_config), TEXT)
     result = segment_in_tiles(segmenter, Tiling(64, 0), picture, {})
     halves = [np.einsum("hwc,nc->nhw", part[::2, ::2].astype(np.float32) / 255, TEXT[:, :3])
               for part in (picture[:, :64], picture[:, 64:])]  # fmt: skip
@@ -101,11 +99,11 @@ def test_one_tile_fades_into_the_next(pyramid_config: ModelConfig) -> None:
             self, image: NDArray[np.uint8], text: Floats, outputs: Collection[Output]
         ) -> dict[str, NDArray[np.generic]]:
             tensors = super().run(image, text, outputs)
-            tensors["logits"] = np.zeros((1, 2, *image.shape[1:3]), np.float32)
-            tensors["logits"][0, 1] = len(self.shapes) - 1
+            tensors["scores"] = np.zeros((1, 2, image.shape[1] // 2, image.shape[2] // 2), np.float32)
+            tensors["scores"][0, 1] = len(self.shapes) - 1
             return tensors
 
-    segmenter = Segmenter(Steps(pyramid_config, with_scores=False), TEXT[:2], with_confidence=True)
+    segmenter = Segmenter(Steps(pyramid_config), TEXT[:2], with_confidence=True)
     segmenter.wish = Wish(best=2, probability=True)
     result = segment_in_tiles(segmenter, Tiling(96, 32), np.zeros((96, 160, 3), np.uint8), {})
     assert result.probability is not None
@@ -118,7 +116,7 @@ def test_one_tile_fades_into_the_next(pyramid_config: ModelConfig) -> None:
 
 
 def test_tiles_keep_the_scale_unless_a_size_is_given(pyramid_config: ModelConfig) -> None:
-    engine = PixelEngine(pyramid_config, with_scores=False)
+    engine = PixelEngine(pyramid_config)
     segment_in_tiles(Segmenter(engine, TEXT), Tiling(128, 16), noise(200, 300), {})
     assert set(engine.shapes) == {(1, 128, 128, 3)}
     engine.shapes.clear()
