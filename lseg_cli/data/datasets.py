@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.config import DataRef
-from lseg_cli.data.references import expanded
+from lseg_cli.data.references import expanded, is_unknown, unknown_set
 from lseg_cli.data.sets.folder import list_folder
 from lseg_cli.data.sets.registry import KNOWN
 from lseg_cli.data.split import Dataset
@@ -24,6 +24,8 @@ def list_dataset(ref: DataRef) -> Dataset:
         LsegError: the reference says too little or too much: a root, a fold.
     """
     known = KNOWN.get(ref.path)
+    if is_unknown(ref.path):
+        raise unknown_set(ref.path)
     if known is None:
         if ref.root or ref.fold is not None or ref.lists:
             raise LsegError(

@@ -175,7 +175,7 @@ class _Numbered:
 
     def __call__(self, path: Path, class_id: int) -> NDArray[np.uint8]:
         raw = read_mask(path)
-        mask = (raw == self.held_out[class_id] + 1).astype(np.uint8)
+        mask = np.asarray(raw == self.held_out[class_id] + 1, np.uint8)
         if self.border is not None:
             mask[raw == self.border] = IGNORE
         return mask

@@ -28,10 +28,14 @@ def parse_data(text: str, split: str) -> DataRef:
             raise LsegError(f"Say where {name} lies, as {name}:ROOT; ROOT holds {KNOWN[name].layout}.")
         return DataRef(path=name, root=root, split=said or split)
     path, said = _split_off(text)
-    # One letter is a drive of Windows.
-    if len(path) > 1 and not any(mark in path for mark in _PATH_MARKS) and not Path(path).exists():
+    if is_unknown(path):
         raise unknown_set(name)
     return DataRef(path=path, split=said or split)
+
+
+def is_unknown(name: str) -> bool:
+    """Whether a bare word names nothing: no known set, file or folder."""
+    return name not in KNOWN and not any(mark in name for mark in _PATH_MARKS) and not Path(name).exists()
 
 
 def _split_off(text: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""SUN RGB-D: 37 classes of indoor scenes; mask value 0 is nothing, k is class k - 1.
+"""SUN RGB-D: 37 classes of indoor scenes; mask value 0 is nothing, k is class k - 1. Its `test` is our `val`.
 
 Facts: seg37list of the SUNRGBD toolbox (rgbd.cs.princeton.edu), its names with spaces.
 """
@@ -26,5 +26,5 @@ SUNRGBD = KnownSet(
     name="sunrgbd",
     layout="image/{train,test}/img-000001.jpg and label37/{train,test}/img-000001.png",
     list=_list,
-    splits={"train": "train", "val": "test", "test": "test"},
+    splits={"train": "train", "val": "test"},
 )
