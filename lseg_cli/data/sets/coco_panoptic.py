@@ -101,8 +101,8 @@ def _read(path: Path) -> _Panoptic:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise DataError(f"{path} is no panoptic annotation: its {where} cannot be used: {first['msg']}.") from error
-    except ValueError as error:
-        raise DataError(f"{path} is no JSON: {error}.") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as JSON: {error}.") from error
     if not panoptic.annotations or not 0 < len(panoptic.categories) < IGNORE:
         raise DataError(
             f"{path} lists {len(panoptic.annotations)} pictures and {len(panoptic.categories)} categories; at least "

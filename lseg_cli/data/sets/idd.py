@@ -5,6 +5,7 @@ Facts: anue_labels.py (hierarchy) and evaluate_mIoU.py (names of level 3) of git
 
 import json
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,18 +39,22 @@ _ID_OF = {
     **{name: CLASSES.index(merged) for name, merged in _MERGED.items()},
     **dict.fromkeys(_VOID, IGNORE),
 }
+_MAX_PX = 2**15
 _GROUP = "group"  # `cargroup`: several that could not be told apart
+
+
+_Coordinate = Annotated[float, Field(ge=-_MAX_PX, le=_MAX_PX)]  # which is no NaN either
 
 
 class _Object(BaseModel):
     label: str
-    polygon: list[tuple[float, float]]
+    polygon: list[tuple[_Coordinate, _Coordinate]]
     deleted: bool = False
 
 
 class _Frame(BaseModel):
-    width: int = Field(alias="imgWidth", gt=0, le=2**15)
-    height: int = Field(alias="imgHeight", gt=0, le=2**15)
+    width: int = Field(alias="imgWidth", gt=0, le=_MAX_PX)
+    height: int = Field(alias="imgHeight", gt=0, le=_MAX_PX)
     objects: list[_Object]
 
 
@@ -91,5 +96,4 @@ IDD = KnownSet(
     "…_gtFine_polygons.json",
     list=_list,
     splits=TRAIN_VAL,
-    container="IDD_Segmentation",
 )

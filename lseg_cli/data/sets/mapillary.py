@@ -46,8 +46,8 @@ def _read(path: Path) -> _Config:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "content"
         raise DataError(f"{path} is no list of Vistas' labels: its {where} cannot be used: {first['msg']}.") from error
-    except ValueError as error:
-        raise DataError(f"{path} is no JSON: {error}.") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as JSON: {error}.") from error
 
 
 _MAPILLARY = partial(KnownSet, splits={"train": "training", "val": "validation"})
