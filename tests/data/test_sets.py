@@ -316,8 +316,8 @@ class TestPanoptic:
     @pytest.mark.parametrize(
         ("change", "sentence"),
         [
-            (lambda json_file: json_file.write_text("{"), "cannot be read as JSON"),
-            (lambda json_file: json_file.write_text("{}"), "is no panoptic annotation: its categories"),
+            (lambda json_file: json_file.write_text("{"), "its content cannot be used: Invalid JSON"),
+            (lambda json_file: json_file.write_text("{}"), "is not a panoptic annotation: its categories"),
             (lambda json_file: json_file.write_text(json_file.read_text().replace('"id": 187', '"id": 188')), "187"),
         ],
     )
@@ -365,12 +365,12 @@ class TestIDD:
     @pytest.mark.parametrize(
         ("text", "sentence"),
         [
-            ("{", "cannot be read as polygons"),
-            ('{"imgHeight": 4, "imgWidth": 0, "objects": []}', "cannot be read as polygons: its imgWidth cannot"),
+            ("{", "is not a file of polygons: its content cannot be used: Invalid JSON"),
+            ('{"imgHeight": 4, "imgWidth": 0, "objects": []}', "is not a file of polygons: its imgWidth cannot"),
             ('{"imgHeight": 4, "imgWidth": 4, "objects": [{"label": "cow", "polygon": []}]}', "holds the label 'cow'"),
             (
                 '{"imgHeight": 4, "imgWidth": 4, "objects": [{"label": "car", "polygon": [[0, NaN]]}]}',
-                r"cannot be read as polygons: its objects\.0\.polygon\.0\.1 cannot",
+                r"is not a file of polygons: its objects\.0\.polygon\.0\.1 cannot",
             ),
         ],
     )
@@ -419,8 +419,8 @@ class TestMapillary:
     @pytest.mark.parametrize(
         ("text", "sentence"),
         [
-            ("[", "cannot be read as JSON"),
-            ("{}", "its labels"),
+            ("[", "its content cannot be used: Invalid JSON"),
+            ("{}", "is not a list of Vistas' labels: its labels"),
             ('{"labels": [{"name": "x"}, {}]}', r"its labels\.0\.readable"),
         ],
     )

@@ -3,16 +3,16 @@
 Facts: anue_labels.py (hierarchy) and evaluate_mIoU.py (names of level 3) of github.com/AutoNUE/public-code.
 """
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from lseg_cli.data.masks import IGNORE
+from lseg_cli.data.sets.json_files import read_json
 from lseg_cli.data.sets.known import TRAIN_VAL, KnownSet, Place, mirrored, pictures
 from lseg_cli.data.split import Dataset
 from lseg_cli.errors import DataError
@@ -64,14 +64,7 @@ def rasterise(path: Path) -> NDArray[np.uint8]:
     Raises:
         DataError: it cannot be read, or a label is none of IDD's; names the file.
     """
-    try:
-        frame = _Frame.model_validate(json.loads(path.read_bytes()))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "content"
-        raise DataError(f"{path} cannot be read as polygons: its {where} cannot be used: {first['msg']}.") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as polygons: {error}.") from error
+    frame = read_json(path, _Frame, "a file of polygons")
     canvas = Image.new("L", (frame.width, frame.height), IGNORE)
     draw = ImageDraw.Draw(canvas)
     for one in frame.objects:
