@@ -20,12 +20,15 @@ Config = Annotated[
 Data = Annotated[
     list[str] | None,
     typer.Option(
-        "--data", metavar="FILE[:SPLIT]", show_envvar=False, help="A dataset.yaml to train on. Repeat to mix data sets."
+        "--data",
+        metavar="DATA",
+        show_envvar=False,
+        help="What to train on: dataset.yaml[:SPLIT], or NAME:ROOT[:SPLIT] such as ade20k:/data. Repeat to mix.",
     ),
 ]
 Validation = Annotated[
     str | None,
-    typer.Option("--val", metavar="FILE[:SPLIT]", show_envvar=False, help="A dataset.yaml to validate on."),
+    typer.Option("--val", metavar="DATA", show_envvar=False, help="What to validate on, said in the same way."),
 ]
 Model = Annotated[
     str | None, typer.Option("-m", "--model", metavar="PRESET", show_envvar=False, help="Such as lseg-tiny.")
@@ -99,7 +102,8 @@ def train(  # noqa: PLR0913  an option is a parameter
     verbose: options.Verbose = False,
 ) -> None:
     """Train a model on folders of pictures and masks, each data set with its own labels."""
-    from lseg_cli.training.recipe import load_recipe, parse_data
+    from lseg_cli.data.references import parse_data  # noqa: PLC0415  numpy
+    from lseg_cli.training.recipe import load_recipe
 
     flags = {
         "data": [parse_data(text, "train") for text in data] if data else None,
