@@ -112,6 +112,8 @@ class DataRef(Frozen):
     path: str  # of a dataset.yaml; environment variables are expanded
     split: str = "train"
     weight: float = Field(1.0, gt=0)  # share of the batches, relative to the other sets
+    unseen: tuple[str, ...] = ()  # classes of the set that training must not see; validation keeps them
+    unseen_pixels: Literal["error", "ignore", "skip"] = "error"  # ignore: count in no loss; skip: the whole picture
 
 
 class AugmentConfig(Frozen):

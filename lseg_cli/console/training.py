@@ -81,4 +81,7 @@ def _epoch_line(report: "EpochReport") -> str:
     line = f"epoch {report.epoch}: loss {report.loss:.3f}"
     if report.scores is not None:
         line += f", mIoU {report.scores.mean_iou:.3f} (best {report.best_miou:.3f})"
+    for name, value in (("seen", report.seen_miou), ("unseen", report.unseen_miou)):
+        if value is not None:
+            line += f", {name} {value:.3f}"
     return f"{line}, {report.seconds:.0f} s"

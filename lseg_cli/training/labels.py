@@ -29,6 +29,7 @@ class Words:
     negatives: Tensor  # (P, C): words for things that the data set does not have
     weights: Tensor  # (K,): of each class in the loss
     ignore: int
+    unseen: Sequence[int] = ()  # ids of classes that are never a label; their pixels count in no loss
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class LabelSampler:
             lookup[: len(words.classes) - 1] = len(kept)
             lookup[words.ignore] = len(kept)
         lookup[torch.tensor(kept, dtype=torch.long)] = torch.arange(len(kept))
+        lookup[list(words.unseen)] = IGNORE  # not even 'other', which would teach what they are not
         return StepLabels(text, weights, lookup)
 
     def _choose(self, words: Words, batch: Batch, generator: torch.Generator) -> list[int]:
@@ -74,12 +76,14 @@ class LabelSampler:
         count = len(words.classes) - 1
         present = torch.zeros(count, dtype=torch.bool)
         present[batch.masks[(batch.masks >= 0) & (batch.masks < count)].long()] = True
+        present[list(words.unseen)] = False
         company = torch.randperm(count, generator=generator)
+        company = company[~torch.isin(company, torch.tensor(words.unseen, dtype=torch.long))]
         kept, room = present, self.config.max_labels
         if _chance(self.config.subset, generator):
             share = 0.3 + 0.7 * float(torch.rand((), generator=generator))
             kept = present & (torch.rand(count, generator=generator) < share)
-            room = int(torch.randint(min(count, 2), min(count, room) + 1, (), generator=generator))
+            room = int(torch.randint(min(len(company), 2), min(len(company), room) + 1, (), generator=generator))
         absent = company[~present[company]][: max(0, room - int(kept.sum()))]
         return sorted([*kept.nonzero().flatten().tolist(), *absent.tolist()])
 

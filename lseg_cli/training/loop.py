@@ -25,6 +25,7 @@ from lseg_cli.training.labels import LabelSampler
 from lseg_cli.training.objective import Objective
 from lseg_cli.training.optim import build_optimizer, rate_factor, set_rates
 from lseg_cli.training.state import RunFolder
+from lseg_cli.training.unseen import open_seen, split_mean_iou
 from lseg_cli.training.vocabulary import Embed, build_words
 
 
@@ -47,8 +48,10 @@ class EpochReport:
     epoch: int
     loss: float  # mean over the epoch's steps since the run was started or resumed
     scores: Scores | None  # on the validation set, in epochs that validate
-    best_miou: float
+    best_miou: float  # of the seen classes where some are unseen: to choose by those would be to train on them
     seconds: float
+    seen_miou: float | None = None  # None without unseen classes
+    unseen_miou: float | None = None
 
 
 Report = StepReport | EpochReport
@@ -80,7 +83,7 @@ class Trainer:
         )
         if config.precision == "fp16" and self.accelerator.device.type == "cpu":  # accelerate would go on in fp32
             raise MissingError("fp16 needs a GPU, and this run is on the CPU: take --precision fp32 or bf16.")
-        self.datasets = [open_dataset(ref) for ref in config.data]
+        self.datasets, self.unseen = open_seen(config.data)
         counts = [check_dataset(dataset) for dataset in self.datasets]
         self.validation = open_dataset(config.validation) if config.validation else None
         if self.validation:
@@ -88,7 +91,9 @@ class Trainer:
         self.embed = embed
         self.make_engine = make_engine
         self.labels = LabelSampler(
-            build_words(self.datasets, counts, embed, config.labels, config.balance), config.labels, config.seed
+            build_words(self.datasets, counts, embed, config.labels, config.balance, self.unseen),
+            config.labels,
+            config.seed,
         )
         self.schedule = self._schedule()
         torch.manual_seed(config.seed)
@@ -191,25 +196,28 @@ class Trainer:
         self.model.eval()
         scores = evaluate(segmenter, self.validation)
         self.model.train()
-        if scores.mean_iou > self.best_miou:
-            self.best_miou = scores.mean_iou
+        deciding = split_mean_iou(scores, self.unseen)[0] if self.unseen else scores.mean_iou
+        if deciding is not None and deciding > self.best_miou:
+            self.best_miou = deciding
             save_model(self.model, self.folder.best)
         return scores
 
     def _finish(self, report: EpochReport, done: int, seconds: float) -> EpochReport:
         """Writes the epoch's line, then saves the state: what dies in between is done, and written, again."""
-        report = replace(report, best_miou=self.best_miou, seconds=seconds)
+        seen, unseen = split_mean_iou(report.scores, self.unseen) if report.scores and self.unseen else (None, None)
+        report = replace(report, best_miou=self.best_miou, seconds=seconds, seen_miou=seen, unseen_miou=unseen)
         if self.accelerator.is_main_process:
-            self.folder.record(
-                {
-                    "epoch": report.epoch,
-                    "step": done,
-                    "loss": f"{report.loss:.6f}",
-                    "miou": f"{report.scores.mean_iou:.6f}" if report.scores else "",
-                    "pixel_accuracy": f"{report.scores.pixel_accuracy:.6f}" if report.scores else "",
-                    "seconds": f"{report.seconds:.1f}",
-                }
-            )
+            scores = report.scores
+            row: dict[str, object] = {
+                "epoch": report.epoch,
+                "step": done,
+                "loss": f"{report.loss:.6f}",
+                "miou": _figure(scores.mean_iou if scores else None),
+                "pixel_accuracy": _figure(scores.pixel_accuracy if scores else None),
+            }
+            if self.unseen:
+                row |= {"seen_miou": _figure(seen), "unseen_miou": _figure(unseen)}
+            self.folder.record({**row, "seconds": f"{report.seconds:.1f}"})
         self._save(done)
         return report
 
@@ -218,6 +226,10 @@ class Trainer:
             raw = getattr(self.optimizer, "optimizer", self.optimizer)
             self.folder.save(self.model, raw, done, self.best_miou)
         self.accelerator.wait_for_everyone()
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.6f}"
 
 
 def build_for_training(config: ModelConfig, encoder_weights: str) -> LSeg:

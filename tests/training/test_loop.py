@@ -265,6 +265,33 @@ def test_validation_runs_when_it_is_due_and_at_the_end(config: TrainConfig, tmp_
     assert not (tmp_path / "never" / "weights" / "best.safetensors").exists()
 
 
+def test_seen_and_unseen_classes_are_told_apart(config: TrainConfig, mini: Path, tmp_path: Path) -> None:
+    data = (DataRef(path=str(mini), unseen=("car",), unseen_pixels="ignore"),)
+    run = trainer(config.model_copy(update={"data": data, "labels": LabelConfig(negatives=2)}), tmp_path / "run")
+    epochs = [report for report in run.run() if isinstance(report, EpochReport)]
+    rows = rows_of(tmp_path / "run")
+    for epoch, row in zip(epochs, rows, strict=True):
+        assert epoch.scores is not None
+        ious = [epoch.scores.class_iou[name] or 0.0 for name in ("sky", "road", "car")]
+        assert epoch.scores.mean_iou == pytest.approx(np.mean(ious))
+        assert (epoch.seen_miou, epoch.unseen_miou) == pytest.approx((np.mean(ious[:2]), ious[2]))
+        assert (row["seen_miou"], row["unseen_miou"]) == (f"{epoch.seen_miou:.6f}", f"{epoch.unseen_miou:.6f}")
+    assert run.best_miou == max(epoch.seen_miou or 0.0 for epoch in epochs)
+
+
+def test_pixels_of_an_unseen_class_change_nothing(config: TrainConfig, mini: Path, tmp_path: Path) -> None:
+    data = (DataRef(path=str(mini), unseen=("car",), unseen_pixels="ignore"),)
+    config = config.model_copy(update={"data": data, "validation": None, "labels": LabelConfig()})
+    list(trainer(config, tmp_path / "car").run())
+    for path in (mini.parent / "masks" / "train").iterdir():
+        ids = np.asarray(Image.open(path)).copy()
+        ids[ids == 2] = 255
+        Image.fromarray(ids).save(path)
+    list(trainer(config, tmp_path / "void").run())
+    one, other = (load_file(tmp_path / name / "weights" / "last.safetensors") for name in ("car", "void"))
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
 def test_validation_leaves_the_model_in_training(config: TrainConfig, tmp_path: Path) -> None:
     run = trainer(config, tmp_path / "run")
     modes = [run.model.training and run.model.decoder.training for _ in run.run()]
