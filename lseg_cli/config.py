@@ -22,7 +22,7 @@ class Frozen(BaseModel):
 class TextConfig(Frozen):
     """Which text encoder gives the labels their embeddings."""
 
-    kind: Literal["open_clip", "words"]
+    kind: Literal["open_clip", "words", "learned"]  # learned: no encoder; the class vectors of one training
     name: str  # an open_clip architecture, such as 'ViT-B-32-quickgelu', or the word table's name
     pretrained: str = ""  # an open_clip tag, such as 'openai'
     width: int  # C
@@ -173,6 +173,7 @@ class TrainConfig(Frozen):
     workers: int = Field(2, ge=0)
     seed: int = 0
     loss_stride: Literal[1, 2] = 1  # 2: the loss is taken at half resolution, before the last upsampling
+    classifier: Literal["text", "learned"] = "text"  # learned: class vectors are trained; the closed-set baseline
     balance: float = Field(0.0, ge=0, le=1)  # 0: every pixel counts the same; 1: every class does
     alignment: float = Field(0.0, ge=0)  # weight of 1 - cosine to the right label, beside the cross-entropy
     validate_every: int = Field(1, ge=1)  # epochs

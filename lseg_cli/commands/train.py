@@ -55,6 +55,12 @@ Workers = Annotated[
 ]
 Device = Annotated[str | None, typer.Option("-d", "--device", metavar="DEVICE", show_envvar=False, help="auto or cpu.")]
 Precision = Annotated[str | None, typer.Option(metavar="KIND", show_envvar=False, help="fp32, fp16 or bf16.")]
+Classifier = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND", show_envvar=False, help="text, or learned: trained class vectors, the closed-set baseline."
+    ),
+]
 Resume = Annotated[
     bool, typer.Option("--resume", show_envvar=False, help="Go on with the run in --out, exactly where it stopped.")
 ]
@@ -93,6 +99,7 @@ def train(  # noqa: PLR0913  an option is a parameter
     workers: Workers = None,
     device: Device = None,
     precision: Precision = None,
+    classifier: Classifier = None,
     resume: Resume = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -114,6 +121,7 @@ def train(  # noqa: PLR0913  an option is a parameter
         "workers": workers,
         "device": device,
         "precision": precision,
+        "classifier": classifier,
     }
     with interruptible() as interrupt:
         trainer = open_trainer(load_recipe(config, flags), out, resume)

@@ -19,8 +19,9 @@ from lseg_cli.errors import LsegError, MissingError
 from lseg_cli.evaluation.metrics import Scores
 from lseg_cli.evaluation.runner import evaluate
 from lseg_cli.inference.segmenter import Segmenter
-from lseg_cli.model.checkpoint import load_weights, read_tensors, save_model
+from lseg_cli.model.checkpoint import load_weights, read_tensors
 from lseg_cli.model.lseg import LSeg, build
+from lseg_cli.training.classifier import learned_classes, save_trained
 from lseg_cli.training.labels import LabelSampler
 from lseg_cli.training.objective import Objective
 from lseg_cli.training.optim import build_optimizer, rate_factor, set_rates
@@ -88,10 +89,14 @@ class Trainer:
         self.validation = open_dataset(config.validation) if config.validation else None
         if self.validation:
             check_dataset(self.validation)
-        self.embed = embed
+        self.classes = (
+            learned_classes(config, self.datasets, self.validation) if config.classifier == "learned" else None
+        )
+        self.embed = self.classes.embed if self.classes else embed  # of the validation's labels
+        in_training = self.classes.choose if self.classes else embed
         self.make_engine = make_engine
         self.labels = LabelSampler(
-            build_words(self.datasets, counts, embed, config.labels, config.balance, self.unseen),
+            build_words(self.datasets, counts, in_training, config.labels, config.balance, self.unseen),
             config.labels,
             config.seed,
         )
@@ -104,7 +109,7 @@ class Trainer:
         self.best_miou = -math.inf
         if resume:
             raw = getattr(self.optimizer, "optimizer", self.optimizer)
-            self.schedule.start, self.best_miou = self.folder.load(self.model, raw)
+            self.schedule.start, self.best_miou = self.folder.load(self.model, raw, self.classes)
 
     def _schedule(self) -> MixSchedule:
         config, accelerator = self.config, self.accelerator
@@ -116,10 +121,10 @@ class Trainer:
         return schedule
 
     def _prepare(self) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
-        objective = Objective(self.model, self.config.loss_stride, self.config.alignment)
+        objective = Objective(self.model, self.config.loss_stride, self.config.alignment, self.classes)
         # Twice as fast for convolutions on a CPU, and what tensor cores want.
         objective = objective.to(memory_format=torch.channels_last)
-        optimizer = build_optimizer(self.model, self.config.optimizer)
+        optimizer = build_optimizer(self.model, self.config.optimizer, self.classes)
         self.base_rates = [float(group["lr"]) for group in optimizer.param_groups]
         prepared: tuple[torch.nn.Module, torch.optim.Optimizer] = self.accelerator.prepare(objective, optimizer)
         return prepared
@@ -199,7 +204,7 @@ class Trainer:
         deciding = split_mean_iou(scores, self.unseen)[0] if self.unseen else scores.mean_iou
         if deciding is not None and deciding > self.best_miou:
             self.best_miou = deciding
-            save_model(self.model, self.folder.best)
+            save_trained(self.model, self.classes, self.folder.best)
         return scores
 
     def _finish(self, report: EpochReport, done: int, seconds: float) -> EpochReport:
@@ -224,7 +229,7 @@ class Trainer:
     def _save(self, done: int) -> None:
         if self.accelerator.is_main_process:
             raw = getattr(self.optimizer, "optimizer", self.optimizer)
-            self.folder.save(self.model, raw, done, self.best_miou)
+            self.folder.save(self.model, raw, done, self.best_miou, self.classes)
         self.accelerator.wait_for_everyone()
 
 

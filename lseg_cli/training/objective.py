@@ -16,10 +16,18 @@ _TINY = 1e-6  # a batch without any labelled pixel gives 0, not 0 / 0
 class Objective(nn.Module):
     """Model and loss in one module, so that one `forward` is what data-parallel training wraps."""
 
-    def __init__(self, model: LSeg, stride: int, alignment: float) -> None:
-        """`stride` 1: loss at full resolution; 2: before the last upsampling; `alignment` weighs the cosine term."""
+    def __init__(self, model: LSeg, stride: int, alignment: float, classes: nn.Module | None = None) -> None:
+        """Puts a model, and class vectors if they are trained, under one loss.
+
+        Args:
+            model: to train.
+            stride: 1: loss at full resolution; 2: before the last upsampling.
+            alignment: weight of the cosine term.
+            classes: what makes (N, C) label vectors of the `text` that `forward` gets; None: it is used as it is.
+        """
         super().__init__()
         self.model = model
+        self.classes = nn.Identity() if classes is None else classes
         self.stride = stride
         self.alignment = alignment
 
@@ -28,11 +36,11 @@ class Objective(nn.Module):
 
         Args:
             pixels: (B, 3, H, W) normalised.
-            text: (N, C).
+            text: (N, C); with class vectors what they take.
             target: (B, H, W) int64 labels, or IGNORE.
             weights: (N,) of each label.
         """
-        logits = correlate(self.model.features(pixels), text)
+        logits = correlate(self.model.features(pixels), self.classes(text))
         scores = self.model.regularizer(logits)
         half = target[:, ::2, ::2]
         if self.stride == 1:

@@ -3,6 +3,7 @@
 OUT/state.safetensors          weights (float32), optimiser, step: the only file that resuming reads
 OUT/weights/last.safetensors   the model after the last epoch, ready for `lseg segment -m`
 OUT/weights/best.safetensors   the model with the best mIoU
+OUT/weights/….vocab.safetensors  beside each, if the class vectors are learned: these
 OUT/results.csv                a line per epoch
 OUT/config.json                the recipe as it ran
 """
@@ -18,10 +19,11 @@ from torch import Tensor, nn
 
 from lseg_cli.config import TrainConfig
 from lseg_cli.errors import DataError, LsegError, MismatchError
-from lseg_cli.model.checkpoint import load_weights, read_tensors, save_model, write_tensors
+from lseg_cli.model.checkpoint import load_weights, read_tensors, write_tensors
 from lseg_cli.model.lseg import LSeg
+from lseg_cli.training.classifier import ClassVectors, save_trained
 
-_MODEL, _OPTIMIZER = "model/", "optimizer/"
+_MODEL, _CLASSES, _OPTIMIZER = "model/", "classes/", "optimizer/"
 _META = "lseg.training"
 
 
@@ -60,27 +62,38 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         recipe.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
-    def save(self, model: LSeg, optimizer: torch.optim.Optimizer, step: int, best_miou: float) -> None:
-        """Writes the state after `step` steps, then the model as `weights/last`."""
+    def save(
+        self,
+        model: LSeg,
+        optimizer: torch.optim.Optimizer,
+        step: int,
+        best_miou: float,
+        classes: ClassVectors | None = None,
+    ) -> None:
+        """Writes the model as `weights/last`, then the state after `step` steps: it ends what else would be redone."""
+        save_trained(model, classes, self.last)
         tensors = {
-            _MODEL + name: tensor.detach().cpu()
-            for name, tensor in model.state_dict().items()
+            prefix + name: tensor.detach().cpu()
+            for prefix, module in _modules(model, classes)
+            for name, tensor in module.state_dict().items()
             if not name.endswith("num_batches_tracked")  # BatchNorm has a momentum: the count is never read
         }
-        names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
+        names: dict[Tensor, str] = {parameter: name for name, parameter in _parameters(model, classes).items()}
         for parameter, values in optimizer.state.items():
             for key, value in values.items():
                 if isinstance(value, Tensor):
                     tensors[f"{_OPTIMIZER}{key}/{names[parameter]}"] = value.detach().cpu()
         tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
         write_tensors(tensors, {_META: json.dumps({"step": step, "best_miou": best_miou})}, self.state_file)
-        save_model(model, self.last)
 
-    def load(self, model: LSeg, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+    def load(
+        self, model: LSeg, optimizer: torch.optim.Optimizer, classes: ClassVectors | None = None
+    ) -> tuple[int, float]:
         """Puts the state back; gives the number of steps done and the best mIoU so far."""
         tensors, metadata = read_tensors(self.state_file)
-        load_weights(model, _under(_MODEL, tensors), str(self.state_file))
-        parameters: dict[str, nn.Parameter] = dict(model.named_parameters())
+        for prefix, module in _modules(model, classes):
+            load_weights(module, _under(prefix, tensors), str(self.state_file))
+        parameters = _parameters(model, classes)
         for name, value in _under(_OPTIMIZER, tensors).items():
             key, _, parameter = name.partition("/")
             # `step` of AdamW stays on the CPU; the moments live where, and laid out as, their parameter does.
@@ -101,6 +114,17 @@ class RunFolder:
             writer.writeheader()
             writer.writerows([*rows, row])
         temporary.replace(self.results)
+
+
+def _modules(model: LSeg, classes: ClassVectors | None) -> list[tuple[str, nn.Module]]:
+    """What is trained, and under which names its tensors are saved."""
+    return [(_MODEL, model), *([(_CLASSES, classes)] if classes else [])]
+
+
+def _parameters(model: LSeg, classes: ClassVectors | None) -> dict[str, nn.Parameter]:
+    """By the names under which the optimiser's values are saved."""
+    own = dict(model.named_parameters())
+    return own | ({_CLASSES + name: vectors for name, vectors in classes.named_parameters()} if classes else {})
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

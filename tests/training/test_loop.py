@@ -19,10 +19,12 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from lseg_cli.config import AugmentConfig, DataRef, LabelConfig, ModelConfig, OptimizerConfig, TrainConfig
+from lseg_cli.data.datasets import open_dataset
 from lseg_cli.errors import DataError, LsegError, MismatchError, MissingError
 from lseg_cli.model import load
 from lseg_cli.model.checkpoint import read_tensors
 from lseg_cli.model.lseg import LSeg
+from lseg_cli.training.classifier import learned_classes
 from lseg_cli.training.loop import EpochReport, StepReport, Trainer, build_for_training
 from lseg_engines.torch_engine import TorchEngine
 
@@ -161,6 +163,22 @@ def test_sgd_resumes_exactly_too(config: TrainConfig, tmp_path: Path) -> None:
     assert_equal_runs(tmp_path / "stopped", tmp_path / "whole")
 
 
+def test_learned_classes_resume_exactly_too(config: TrainConfig, tmp_path: Path) -> None:
+    labels = LabelConfig(subset=0.5, other=0.5)
+    config = config.model_copy(update={"classifier": "learned", "data": config.data[:1], "labels": labels})
+    list(trainer(config, tmp_path / "whole").run())
+    list(trainer(config, tmp_path / "stopped").run(stop_after(2)))
+    list(trainer(config, tmp_path / "stopped", resume=True).run(stop_after(2)))
+    list(trainer(config, tmp_path / "stopped", resume=True).run())
+    assert_equal_runs(tmp_path / "stopped", tmp_path / "whole")
+    for name in ("last", "best"):
+        one, other = (tmp_path / run / "weights" / f"{name}.vocab.safetensors" for run in ("stopped", "whole"))
+        assert one.read_bytes() == other.read_bytes()
+    start = learned_classes(config, [open_dataset(config.data[0])], None)
+    assert state_of(tmp_path / "whole")["state/classes/vectors"].shape == (4, 16)
+    assert not torch.equal(state_of(tmp_path / "whole")["state/classes/vectors"], start.vectors)
+
+
 def test_a_finished_run_has_nothing_to_resume(config: TrainConfig, whole: Path) -> None:
     before = state_of(whole)
     assert list(trainer(config, whole, resume=True).run()) == []
@@ -213,8 +231,8 @@ def die_instead_of_file(number: int) -> None:
 def test_a_killed_run_resumes_and_ends_as_one_that_was_not(config: TrainConfig, whole: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.json"
     recipe.write_text(config.model_dump_json())
-    # Each epoch writes four files, or three if it is not the best: the best, a line, the state and the last model.
-    deaths = [f"step-{random.randint(4, 8)}", "file-4", "file-5", "file-6", "file-7"]
+    # Each epoch writes four files, or three if it is not the best: the best, a line, the last model and the state.
+    deaths = [f"step-{random.randint(4, 8)}", "file-5", "file-6", "file-7", "file-8"]
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "engines")])}
     subprocess.run([sys.executable, "-c", DEATHS, __file__, recipe, tmp_path, *deaths], env=environment, check=True)
