@@ -106,6 +106,17 @@ PRESETS = {
 }
 
 
+def preset(name: str) -> ModelConfig:
+    """The preset of a name.
+
+    Raises:
+        LsegError: there is no such preset.
+    """
+    if name not in PRESETS:
+        raise LsegError(f"There is no preset '{name}'; there are {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
 class DataRef(Frozen):
     """One data set of a mix."""
 
@@ -189,6 +200,4 @@ class TrainConfig(Frozen):
         """
         if isinstance(self.model, ModelConfig):
             return self.model
-        if self.model not in PRESETS:
-            raise LsegError(f"There is no preset '{self.model}'; there are {', '.join(PRESETS)}.")
-        return PRESETS[self.model]
+        return preset(self.model)

@@ -1,37 +1,44 @@
 """Recipes: a training run as YAML, with the command line's flags on top."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from lseg_cli.config import DataRef, TrainConfig
+from lseg_cli.config import DataRef, TrainConfig, preset
 from lseg_cli.errors import DataError, LsegError
 
+Keys = Mapping[str, object]  # with dots for nesting: 'optimizer.learning_rate'
 
-def load_recipe(path: Path | None, flags: Mapping[str, object]) -> TrainConfig:
+
+def load_recipe(path: Path | None, flags: Keys) -> TrainConfig:
     """The recipe of a file, or an empty one, with flags on top.
 
     Args:
         path: a YAML file of `TrainConfig`'s keys; None for none.
-        flags: keys with dots for nesting ('optimizer.learning_rate'); None means not given.
+        flags: None means not given.
 
     Raises:
         DataError: the file cannot be read or is no YAML.
+        LsegError: as `compose`.
+    """
+    given = {key: value for key, value in flags.items() if value is not None}
+    return compose([{} if path is None else read_recipe(path), given])
+
+
+def compose(layers: Iterable[Keys]) -> TrainConfig:
+    """A recipe from parts, each on top of those before. A key inside `model` goes into the preset that it names.
+
+    Raises:
         LsegError: a key or value that a recipe does not take; names the first of them.
     """
-    recipe = {} if path is None else _read(path)
-    for key, value in flags.items():
-        if value is not None:
-            *outer, last = key.split(".")
-            place = recipe
-            for name in outer:
-                place = place.setdefault(name, {})
-                if not isinstance(place, dict):
-                    raise LsegError(f"The recipe's '{name}' is {place!r}; to take '{key}' it must hold keys.")
-            place[last] = value
+    recipe: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            _put(recipe, key, deepcopy(value))
     if not recipe.get("data"):
         raise LsegError("There is nothing to train on: name a dataset.yaml with --data, or a recipe with --config.")
     try:
@@ -44,6 +51,19 @@ def load_recipe(path: Path | None, flags: Mapping[str, object]) -> TrainConfig:
         ) from error
 
 
+def _put(recipe: dict[str, Any], key: str, value: object) -> None:
+    *outer, last = key.split(".")
+    place = recipe
+    for name in outer:
+        inner = place.setdefault(name, TrainConfig.model_fields["model"].default if name == "model" else {})
+        if name == "model" and isinstance(inner, str):
+            inner = place[name] = preset(inner).model_dump(mode="json")
+        if not isinstance(inner, dict):
+            raise LsegError(f"The recipe's '{name}' is {inner!r}; to take '{key}' it must hold keys.")
+        place = inner
+    place[last] = value
+
+
 def parse_data(text: str, split: str) -> DataRef:
     """A data set as the command line names it: PATH, or PATH:SPLIT; `split` is meant where none is said."""
     path, colon, last = text.rpartition(":")
@@ -52,7 +72,13 @@ def parse_data(text: str, split: str) -> DataRef:
     return DataRef(path=text, split=split)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_recipe(path: Path) -> dict[str, Any]:
+    """What a recipe's file holds, unchecked.
+
+    Raises:
+        DataError: it cannot be read or is no YAML.
+        LsegError: it holds no keys.
+    """
     try:
         recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

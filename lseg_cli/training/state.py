@@ -37,6 +37,7 @@ class RunFolder:
         self.last = path / "weights" / "last.safetensors"
         self.best = path / "weights" / "best.safetensors"
         self.results = path / "results.csv"
+        self.recipe_file = path / "config.json"
 
     def start(self, config: TrainConfig, resume: bool) -> None:
         """Makes the folder and writes the recipe, or checks that they are there.
@@ -46,21 +47,46 @@ class RunFolder:
             MismatchError: the run to be resumed has another recipe.
             DataError: there is nothing to resume, or its recipe cannot be read.
         """
-        recipe = self.path / "config.json"
         if resume:
             if not self.state_file.is_file():
                 raise DataError(f"{self.path} holds no training run to resume: {self.state_file.name} is missing.")
-            try:
-                known = TrainConfig.model_validate_json(recipe.read_text(encoding="utf-8"))
-            except (OSError, ValueError) as error:
-                raise DataError(f"The recipe of the run, {recipe}, cannot be read: {error}.") from error
-            if known != config:
-                raise MismatchError(f"{recipe} differs from the recipe given now: resume with the recipe of the run.")
+            if self.recipe() != config:
+                raise MismatchError(
+                    f"{self.recipe_file} differs from the recipe given now: resume with the recipe of the run."
+                )
             return
         if self.state_file.exists():
             raise LsegError(f"{self.path} holds a training run already: go on with --resume, or choose another --out.")
         self.path.mkdir(parents=True, exist_ok=True)
-        recipe.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        self.recipe_file.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    def recipe(self) -> TrainConfig:
+        """The recipe of the run in this folder.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        try:
+            return TrainConfig.model_validate_json(self.recipe_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(f"The recipe of the run, {self.recipe_file}, cannot be read: {error}.") from error
+
+    def steps_done(self) -> int:
+        """How many steps of a run are in its state; 0 without one.
+
+        Raises:
+            DataError: the state is damaged.
+        """
+        if not self.state_file.is_file():
+            return 0
+        return int(json.loads(read_tensors(self.state_file, skip=("",))[1][_META])["step"])
+
+    def rows(self) -> list[dict[str, str]]:
+        """The lines of results.csv so far."""
+        if not self.results.is_file():
+            return []
+        with self.results.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
 
     def save(
         self,
@@ -104,10 +130,7 @@ class RunFolder:
 
     def record(self, row: Mapping[str, object]) -> None:
         """Appends one epoch to results.csv; a line of the same or a later epoch, from before a crash, is replaced."""
-        rows: list[dict[str, object]] = []
-        if self.results.is_file():
-            with self.results.open(encoding="utf-8", newline="") as file:
-                rows = [dict(old) for old in csv.DictReader(file) if int(old["epoch"]) < int(str(row["epoch"]))]
+        rows = [old for old in self.rows() if int(old["epoch"]) < int(str(row["epoch"]))]
         temporary = self.results.with_name(f".{self.results.name}.{os.getpid()}")
         with temporary.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(row))

@@ -1,10 +1,11 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lseg_cli.config import DataRef, TrainConfig
+from lseg_cli.config import PRESETS, DataRef, RegularizerConfig, TrainConfig
 from lseg_cli.errors import DataError, LsegError
-from lseg_cli.training.recipe import load_recipe, parse_data
+from lseg_cli.training.recipe import compose, load_recipe, parse_data
 
 DATA = (DataRef(path="mini/dataset.yaml"),)
 RECIPE = """
@@ -37,6 +38,25 @@ def test_flags_go_on_top_and_those_not_given_count_nothing(path: Path) -> None:
 
 def test_flags_alone_make_a_recipe() -> None:
     assert load_recipe(None, {"data": [{"path": "mini/dataset.yaml"}]}) == TrainConfig(data=DATA)
+
+
+def test_a_key_inside_model_goes_into_the_preset(path: Path) -> None:
+    for flags in ({"model": "lseg-vitb32", "model.image.long_side_px": 320}, {"model.image.long_side_px": 320}):
+        config = load_recipe(path, flags)
+        preset = PRESETS[str(flags.get("model", "lseg-tiny"))]
+        image = preset.image.model_copy(update={"long_side_px": 320})
+        assert config.model == preset.model_copy(update={"image": image})
+    with pytest.raises(LsegError, match="no preset 'lseg-huge'"):
+        load_recipe(path, {"model": "lseg-huge", "model.name": "x"})
+
+
+def test_a_key_with_dots_takes_a_mapping_whole_and_leaves_the_layers_alone() -> None:
+    base: dict[str, Any] = {"data": [{"path": "x"}], "optimizer": {"name": "adamw", "momentum": 0.5}}
+    regularizer = {"model.regularizer": {"kind": "depthwise", "depth": 1}}
+    config = compose([base, regularizer, {"optimizer.momentum": 0.1}])
+    assert config.model_config_of().regularizer == RegularizerConfig(kind="depthwise", depth=1)
+    assert (config.optimizer.name, config.optimizer.momentum) == ("adamw", 0.1)
+    assert base["optimizer"] == {"name": "adamw", "momentum": 0.5}
 
 
 @pytest.mark.parametrize("data", [None, []])

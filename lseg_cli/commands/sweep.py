@@ -1,0 +1,54 @@
+"""`lseg sweep`: a grid of trainings -> a table."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lseg_cli.commands import options
+from lseg_cli.commands.interrupt import interruptible
+from lseg_cli.commands.train import open_trainer
+from lseg_cli.console.sweep import show_figures, show_plan, show_runs
+from lseg_cli.console.terminal import Console
+
+SOME_FAILED = 3
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A sweep (YAML): a recipe, its variants, seeds.")]
+Out = Annotated[
+    Path | None,
+    typer.Option("-o", "--out", metavar="FOLDER", show_envvar=False, help="Folder of the runs. Default: runs/NAME."),
+]
+
+
+def sweep(
+    file: File,
+    *,
+    out: Out = None,
+    dry_run: options.DryRun = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Train every variant of a recipe with every seed, and print mean and spread of the figures.
+
+    The same command goes on where it was stopped: finished runs are left as they are.
+
+    Example: lseg sweep recipes/ablation.yaml --out runs/ablation
+    """
+    from lseg_cli.training.sweep import read_sweep
+
+    out = out or Path("runs") / file.stem
+    runs = read_sweep(file, out)
+    if dry_run:
+        show_plan(runs, json)
+        return
+    console = Console(quiet, verbose)
+    with interruptible() as interrupt:
+        finished, failed, to_its_end = show_runs(
+            runs, lambda run, resume: open_trainer(run.config, run.out, resume).run(interrupt), console
+        )
+    show_figures(finished, out, json, console)
+    if not to_its_end:
+        raise typer.Exit(interrupt.exit_code)
+    if failed:
+        raise typer.Exit(SOME_FAILED)
