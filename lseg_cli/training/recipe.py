@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from lseg_cli.config import DataRef, TrainConfig, preset
+from lseg_cli.config import TrainConfig, preset
 from lseg_cli.errors import DataError, LsegError
 
 Keys = Mapping[str, object]  # with dots for nesting: 'optimizer.learning_rate'
@@ -62,14 +62,6 @@ def _put(recipe: dict[str, Any], key: str, value: object) -> None:
             raise LsegError(f"The recipe's '{name}' is {inner!r}; to take '{key}' it must hold keys.")
         place = inner
     place[last] = value
-
-
-def parse_data(text: str, split: str) -> DataRef:
-    """A data set as the command line names it: PATH, or PATH:SPLIT; `split` is meant where none is said."""
-    path, colon, last = text.rpartition(":")
-    if colon and last and not any(mark in last for mark in "/\\."):
-        return DataRef(path=path, split=last)
-    return DataRef(path=text, split=split)
 
 
 def read_recipe(path: Path) -> dict[str, Any]:

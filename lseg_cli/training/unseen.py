@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from lseg_cli.config import DataRef
-from lseg_cli.data.datasets import Dataset, open_dataset, read_mask
+from lseg_cli.data.datasets import Dataset, open_dataset
 from lseg_cli.data.labels import fold
 from lseg_cli.errors import DataError, LsegError
 from lseg_cli.evaluation.metrics import Scores
@@ -59,7 +59,7 @@ def _hold_out(dataset: Dataset, ref: DataRef, unseen: frozenset[str]) -> Dataset
     if not ids or ref.unseen_pixels == "ignore":  # the label sampler leaves those pixels out
         return dataset
     with ThreadPoolExecutor(2) as pool:
-        shown = list(pool.map(lambda mask: np.intersect1d(read_mask(mask), ids), dataset.masks))
+        shown = list(pool.map(lambda i: np.intersect1d(dataset.read_ids(i), ids), range(len(dataset))))
     if ref.unseen_pixels == "error":
         for mask, found in zip(dataset.masks, shown, strict=True):
             if len(found):
