@@ -146,6 +146,7 @@ class LabelConfig(Frozen):
     max_labels: int = Field(256, ge=2)  # of one step: the labels present in the batch first
     subset: float = Field(0.0, ge=0, le=1)  # probability of a random part of the label set instead of all
     other: float = Field(0.0, ge=0, le=1)  # probability that the label 'other' stands for every pixel without a label
+    other_label: str = Field("other", min_length=1)  # the word for it; the paper's zero-shot models say 'others'
     paraphrase: float = Field(0.0, ge=0, le=1)  # probability that a label is said in other words
     synonyms: str = (
         ""  # a YAML file, label: [other words]; labels without a line there take the word table's neighbours
@@ -182,6 +183,7 @@ class TrainConfig(Frozen):
     steps_per_epoch: int | None = Field(None, ge=1)  # None: as many as show every picture of the first set once
     batch_size: int = Field(6, ge=1)  # per device
     accumulate: int = Field(1, ge=1)
+    checkpointing: bool = False  # a ViT's blocks run twice: less memory for more time
     precision: Literal["fp32", "fp16", "bf16"] = "fp32"
     device: Literal["auto", "cpu"] = "auto"
     workers: int = Field(2, ge=0)

@@ -220,9 +220,6 @@ MaxPixels = Annotated[
         help="Pictures with more pixels are refused: a small file can claim any size. 512M, or a plain number.",
     ),
 ]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", show_envvar=False, help="Only tell what would be done; write nothing.")
-]
 Json = Annotated[bool, typer.Option("--json", show_envvar=False, help="Tell what happens as JSON lines on stdout.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", show_envvar=False, help="Say nothing but errors.")]
 Verbose = Annotated[

@@ -14,6 +14,9 @@ from lseg_cli.console.terminal import Console
 SOME_FAILED = 3
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A sweep (YAML): a recipe, its variants, seeds.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", show_envvar=False, help="Only tell what would be done; write nothing.")
+]
 Out = Annotated[
     Path | None,
     typer.Option("-o", "--out", metavar="FOLDER", show_envvar=False, help="Folder of the runs. Default: runs/NAME."),
@@ -24,7 +27,7 @@ def sweep(
     file: File,
     *,
     out: Out = None,
-    dry_run: options.DryRun = False,
+    dry_run: DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,

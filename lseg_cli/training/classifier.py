@@ -17,51 +17,49 @@ from torch.nn import functional as F
 
 from lseg_cli.config import TextConfig, TrainConfig
 from lseg_cli.data.datasets import Dataset
-from lseg_cli.data.labels import LabelSet
+from lseg_cli.data.labels import Label, LabelSet
 from lseg_cli.data.mixing import seeded
 from lseg_cli.data.vocabulary import SUFFIX, Vocabulary
 from lseg_cli.errors import LsegError
 from lseg_cli.inference.label_embedding import write_vocabulary
 from lseg_cli.model.checkpoint import save_model
 from lseg_cli.model.lseg import LSeg
-from lseg_cli.training.labels import OTHER
 
 _STREAM = 2  # keeps these random numbers apart from those of pictures and labels
 _OF_WORDS = ("paraphrase", "synonyms", "noise", "negatives")  # options of `LabelConfig` that only words have
 
 
 class ClassVectors(nn.Module):
-    """A vector for every name, (K, C), random at first."""
+    """A vector for every word, (K, C), random at first."""
 
-    def __init__(self, names: Sequence[str], shown: int, width: int, seed: int) -> None:
-        """The first `shown` of the names make the vocabulary; the rest serves training alone."""
+    def __init__(self, words: Sequence[str], labels: LabelSet, width: int, seed: int) -> None:
+        """`labels` make the vocabulary, by the word that is each one's prompt; other words serve training alone."""
         super().__init__()
-        self.names = tuple(names)
-        self.shown = shown
-        directions = torch.randn(len(self.names), width, generator=seeded(seed, _STREAM))
+        self.words = tuple(words)
+        self.labels = labels
+        directions = torch.randn(len(self.words), width, generator=seeded(seed, _STREAM))
         self.vectors = nn.Parameter(F.normalize(directions, dim=1))
 
     def forward(self, choices: Tensor) -> Tensor:
         """Rows of the identity, as `choose` gives them, (N, K) -> (N, C) of unit length."""
         return F.normalize(F.embedding(choices.argmax(dim=1), self.vectors), dim=1)
 
-    def choose(self, names: Sequence[str]) -> NDArray[np.float32]:
-        """N names -> (N, K): what the label sampler takes for their embeddings."""
-        return np.eye(len(self.names), dtype=np.float32)[[self.names.index(name) for name in names]]
+    def choose(self, words: Sequence[str]) -> NDArray[np.float32]:
+        """N words -> (N, K): what the label sampler takes for their embeddings."""
+        return np.eye(len(self.words), dtype=np.float32)[[self.words.index(word) for word in words]]
 
     @torch.no_grad()
-    def embed(self, names: Sequence[str]) -> NDArray[np.float32]:
-        """N names -> (N, C) of unit length, as trained so far."""
-        vectors: NDArray[np.float32] = self(torch.from_numpy(self.choose(names)).to(self.vectors.device)).cpu().numpy()
+    def embed(self, words: Sequence[str]) -> NDArray[np.float32]:
+        """N words -> (N, C) of unit length, as trained so far."""
+        vectors: NDArray[np.float32] = self(torch.from_numpy(self.choose(words)).to(self.vectors.device)).cpu().numpy()
         return vectors
 
     def vocabulary(self) -> Vocabulary:
         """The vectors as trained so far."""
-        names = self.names[: self.shown]
-        embeddings = self.embed(names)
+        embeddings = self.embed([prompts[0] for prompts in self.labels.prompts])
         sha256 = hashlib.sha256(embeddings.tobytes()).hexdigest()
         encoder = TextConfig(kind="learned", name="class vectors", width=embeddings.shape[1], sha256=sha256)
-        return Vocabulary(labels=LabelSet.of(names).labels, encoder=encoder, embeddings=embeddings)
+        return Vocabulary(labels=self.labels.labels, encoder=encoder, embeddings=embeddings)
 
 
 def learned_classes(config: TrainConfig, datasets: Sequence[Dataset], validation: Dataset | None) -> ClassVectors:
@@ -77,13 +75,16 @@ def learned_classes(config: TrainConfig, datasets: Sequence[Dataset], validation
         raise LsegError(f"A learned classifier has vectors and no words: leave out labels.{asked[0]}.")
     if config.data[0].unseen:
         raise LsegError("A learned classifier knows nothing of a class that it does not see: leave out `unseen`.")
-    classes = datasets[0].classes
-    unknown = [name for name in (validation.classes if validation else ()) if name not in classes]
+    (dataset,), other = datasets, config.labels.other_label
+    unknown = [word for word in (validation.prompts if validation else ()) if word not in dataset.prompts]
     if unknown:
         raise LsegError(f"The validation set has the class '{unknown[0]}', for which no vector is trained.")
-    names = tuple(dict.fromkeys((*classes, OTHER)))
-    shown = len(names) if config.labels.other or OTHER in classes else len(names) - 1
-    return ClassVectors(names, shown, config.model_config_of().text.width, config.seed)
+    words = tuple(dict.fromkeys((*dataset.prompts, other)))
+    pairs = list(zip(dataset.classes, dataset.prompts, strict=True))
+    if config.labels.other and other not in dataset.prompts:
+        pairs.append((other, other))
+    labels = LabelSet(labels=tuple(Label(name=name, prompts=(word,), id=k) for k, (name, word) in enumerate(pairs)))
+    return ClassVectors(words, labels, config.model_config_of().text.width, config.seed)
 
 
 def save_trained(model: LSeg, classes: ClassVectors | None, path: Path) -> None:

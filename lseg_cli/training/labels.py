@@ -15,7 +15,6 @@ from lseg_cli.config import LabelConfig
 from lseg_cli.data.mixing import Batch, seeded
 
 IGNORE = -100  # cross-entropy leaves these pixels out
-OTHER = "other"
 _STREAM = 1  # keeps these random numbers apart from those of the pictures
 
 

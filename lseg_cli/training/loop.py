@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from lseg_cli.config import ModelConfig, TrainConfig
+from lseg_cli.config import TrainConfig
 from lseg_cli.contract import Engine
 from lseg_cli.data.datasets import check_dataset, first_epoch_steps, open_dataset
 from lseg_cli.data.mixing import Batch, MixSchedule, batches
@@ -19,8 +19,8 @@ from lseg_cli.errors import LsegError, MissingError
 from lseg_cli.evaluation.metrics import Scores
 from lseg_cli.evaluation.runner import evaluate
 from lseg_cli.inference.segmenter import Segmenter
-from lseg_cli.model.checkpoint import load_weights, read_tensors
-from lseg_cli.model.lseg import LSeg, build
+from lseg_cli.model.lseg import LSeg
+from lseg_cli.training.building import build_for_training
 from lseg_cli.training.classifier import learned_classes, save_trained
 from lseg_cli.training.labels import LabelSampler
 from lseg_cli.training.objective import Objective
@@ -102,7 +102,7 @@ class Trainer:
         )
         self.schedule = self._schedule()
         torch.manual_seed(config.seed)
-        self.model = build_for_training(config.model_config_of(), config.encoder_weights)
+        self.model = build_for_training(config.model_config_of(), config.encoder_weights, config.checkpointing)
         self.folder = RunFolder(out)
         self.folder.start(config, resume)
         self.objective, self.optimizer = self._prepare()
@@ -129,7 +129,7 @@ class Trainer:
         prepared: tuple[torch.nn.Module, torch.optim.Optimizer] = self.accelerator.prepare(objective, optimizer)
         return prepared
 
-    def run(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Report]:
+    def run(self, should_stop: Callable[[], bool] = lambda: False) -> Generator[Report, None, None]:
         """Trains to the end, or until `should_stop` says so after a step; the state is saved then and every epoch."""
         config, schedule = self.config, self.schedule
         losses: list[float] = []
@@ -197,7 +197,7 @@ class Trainer:
         due = epoch % self.config.validate_every == 0 or epoch == self.config.epochs
         if self.validation is None or not due or not self.accelerator.is_main_process:
             return None
-        segmenter = Segmenter(self.make_engine(self.model), self.embed(self.validation.classes))
+        segmenter = Segmenter(self.make_engine(self.model), self.embed(self.validation.prompts))
         self.model.eval()
         scores = evaluate(segmenter, self.validation)
         self.model.train()
@@ -235,19 +235,3 @@ class Trainer:
 
 def _figure(value: float | None) -> str:
     return "" if value is None else f"{value:.6f}"
-
-
-def build_for_training(config: ModelConfig, encoder_weights: str) -> LSeg:
-    """A model with a random decoder and the encoder weights that a recipe names.
-
-    Raises:
-        LsegError: the weights are missing or fit another encoder.
-    """
-    model = build(config, pretrained=encoder_weights == "timm")
-    if encoder_weights not in ("", "timm"):
-        state, _ = read_tensors(Path(encoder_weights))
-        backbone = model.encoder.vit if config.encoder.kind == "vit" else model.encoder.backbone
-        if not isinstance(backbone, torch.nn.Module):
-            raise TypeError("an encoder holds its backbone as a module")
-        load_weights(backbone, {k: v for k, v in state.items() if k in backbone.state_dict()}, encoder_weights)
-    return model

@@ -15,7 +15,7 @@ from lseg_cli.data.datasets import Dataset
 from lseg_cli.data.labels import fold
 from lseg_cli.errors import DataError
 from lseg_cli.model.word_table import WordTable
-from lseg_cli.training.labels import OTHER, Words
+from lseg_cli.training.labels import Words
 from lseg_cli.training.unseen import unseen_ids
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]  # N texts -> (N, C), unit length
@@ -51,7 +51,7 @@ def build_words(
     held_out |= unseen.union(*(map(str.casefold, said) for name, said in synonyms.items() if fold(name) in unseen))
     words: list[Words] = []
     for dataset, pixels in zip(datasets, counts, strict=True):
-        names = [*dataset.classes, OTHER]
+        names = [*dataset.prompts, config.other_label]
         classes = torch.from_numpy(embed(names))
         near = [torch.empty(0, classes.shape[1]) for _ in names]
         negatives = torch.empty(0, classes.shape[1])

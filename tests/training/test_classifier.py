@@ -12,6 +12,7 @@ from PIL import Image
 from lseg_cli import main
 from lseg_cli.config import AugmentConfig, DataRef, LabelConfig, ModelConfig, OptimizerConfig, TrainConfig
 from lseg_cli.data.datasets import open_dataset
+from lseg_cli.data.labels import LabelSet
 from lseg_cli.data.vocabulary import read_vocabulary
 from lseg_cli.errors import LsegError
 from lseg_cli.model import load
@@ -55,7 +56,7 @@ def run(config: TrainConfig, tmp_path: Path) -> Path:
 
 
 def test_vectors_are_chosen_by_name_and_of_unit_length() -> None:
-    classes = ClassVectors(["sky", "road", "other"], 2, width=5, seed=0)
+    classes = ClassVectors(["sky", "road", "other"], LabelSet.of(["sky"]), width=5, seed=0)
     with torch.no_grad():
         classes.vectors.mul_(3)
     chosen = classes(torch.from_numpy(classes.choose(["other", "sky"])))
@@ -65,13 +66,13 @@ def test_vectors_are_chosen_by_name_and_of_unit_length() -> None:
 
 def test_vectors_are_a_function_of_the_seed() -> None:
     torch.manual_seed(5)
-    one, again, other = (ClassVectors(["sky", "road"], 2, 5, seed) for seed in (1, 1, 2))
+    one, again, other = (ClassVectors(["sky", "road"], LabelSet.of(["sky"]), 5, seed) for seed in (1, 1, 2))
     assert torch.equal(one.vectors, again.vectors)
     assert not torch.equal(one.vectors, other.vectors)
 
 
 def test_vectors_learn_at_the_rate_of_the_head(pyramid_config: ModelConfig) -> None:
-    classes = ClassVectors(["sky"], 1, 16, 0)
+    classes = ClassVectors(["sky"], LabelSet.of(["sky"]), 16, 0)
     optimizer = build_optimizer(build(pyramid_config), OptimizerConfig(learning_rate=1, head_factor=10), classes)
     rates = [g["lr"] for g in optimizer.param_groups if any(p is classes.vectors for p in g["params"])]
     assert rates == [10]

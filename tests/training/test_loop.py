@@ -24,8 +24,9 @@ from lseg_cli.errors import DataError, LsegError, MismatchError, MissingError
 from lseg_cli.model import load
 from lseg_cli.model.checkpoint import read_tensors
 from lseg_cli.model.lseg import LSeg
+from lseg_cli.training.building import build_for_training
 from lseg_cli.training.classifier import learned_classes
-from lseg_cli.training.loop import EpochReport, StepReport, Trainer, build_for_training
+from lseg_cli.training.loop import EpochReport, StepReport, Trainer
 from lseg_engines.torch_engine import TorchEngine
 
 STEPS, EPOCHS = 3, 3  # steps of an epoch
