@@ -14,6 +14,10 @@ from lseg_cli.console.terminal import Console
 SOME_FAILED = 3
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A sweep (YAML): a recipe, its variants, seeds.")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="VARIANT", show_envvar=False, help="Only this variant. Repeat for more."),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", show_envvar=False, help="Only tell what would be done; write nothing.")
 ]
@@ -27,6 +31,7 @@ def sweep(
     file: File,
     *,
     out: Out = None,
+    only: Only = None,
     dry_run: DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -41,7 +46,7 @@ def sweep(
     from lseg_cli.training.sweep import read_sweep
 
     out = out or Path("runs") / file.stem
-    runs = read_sweep(file, out)
+    runs = read_sweep(file, out, only or ())
     if dry_run:
         show_plan(runs, json)
         return

@@ -25,8 +25,11 @@ def load_recipe(path: Path | None, flags: Keys) -> TrainConfig:
         DataError: the file cannot be read or is no YAML.
         LsegError: as `compose`.
     """
+    recipe = {} if path is None else read_recipe(path)
+    if "variants" in recipe:
+        raise LsegError(f"{path} is a sweep of several trainings: lseg sweep {path}.")
     given = {key: value for key, value in flags.items() if value is not None}
-    return compose([{} if path is None else read_recipe(path), given])
+    return compose([recipe, given])
 
 
 def compose(layers: Iterable[Keys]) -> TrainConfig:

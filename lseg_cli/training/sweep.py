@@ -9,6 +9,7 @@ seeds: [0, 1, 2]
 Keys with dots go inside: into the recipe's mappings, and into the preset that `model` names.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -60,12 +61,13 @@ class SweepRun:
         return "finished" if ended else "started"
 
 
-def read_sweep(path: Path, out: Path) -> list[SweepRun]:
+def read_sweep(path: Path, out: Path, only: Sequence[str] = ()) -> list[SweepRun]:
     """The runs of a sweep's file, seed by seed, so that a sweep that is stopped has compared what it has.
 
     Args:
         path: of the file.
         out: of the folder of the run folders, VARIANT/seed-K.
+        only: variants to keep; none: all.
 
     Raises:
         DataError: the file or its recipe cannot be read.
@@ -89,7 +91,10 @@ def read_sweep(path: Path, out: Path) -> list[SweepRun]:
         raise LsegError(f"The sweep {path} compares figures on a validation set: name one in its recipe.")
     if len({(run.config.precision, run.config.device) for run in runs}) > 1:
         raise LsegError(f"The runs of {path} share a process: precision and device must be the same in all variants.")
-    return runs
+    unknown = [name for name in only if name not in sweep.variants]
+    if unknown:
+        raise LsegError(f"The sweep {path} has no variant '{unknown[0]}'; it has {', '.join(sweep.variants)}.")
+    return [run for run in runs if not only or run.variant in only]
 
 
 def _compose(path: Path, variant: str, layers: list[dict[str, Any]]) -> TrainConfig:

@@ -142,6 +142,15 @@ def test_an_unseen_class_is_no_label_and_its_pixels_count_nowhere(
         assert (labels.lookup[sorted({*range(5)} - unseen)] != IGNORE).all()
 
 
+def test_more_classes_than_8_bits_hold_have_their_places() -> None:
+    words = make_words(520, ignore=520)
+    batch = make_batch(torch.tensor([0, 255, 256, 519, 520, PADDING]))
+    labels = LabelSampler([words], LabelConfig(max_labels=4, other=1.0), seed=0).sample(batch)
+    said = [row_of(words, vector) for vector in labels.text]
+    assert said == [0, 255, 256, 519, 520]  # the last is 'other'
+    assert labels.lookup[batch.masks.long()].flatten().tolist() == [0, 1, 2, 3, 4, IGNORE]
+
+
 def test_paraphrases_are_of_the_same_label() -> None:
     words = make_words(5)
     sampler = LabelSampler([words], LabelConfig(paraphrase=1.0), seed=0)

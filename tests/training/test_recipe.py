@@ -88,6 +88,12 @@ def test_a_key_that_should_hold_others_is_named(path: Path, text: str) -> None:
         load_recipe(path, {"optimizer.learning_rate": 0.1})
 
 
+def test_a_sweep_is_no_recipe(path: Path) -> None:
+    path.write_text("variants: {a: {}}")
+    with pytest.raises(LsegError, match="is a sweep of several trainings: lseg sweep"):
+        load_recipe(path, {})
+
+
 @pytest.mark.parametrize("text", ["- a\n- b\n", "", "words"])
 def test_a_recipe_that_is_no_mapping_is_told(path: Path, text: str) -> None:
     path.write_text(text)

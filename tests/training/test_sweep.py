@@ -31,6 +31,14 @@ def test_runs_are_variants_times_seeds_seed_by_seed(tmp_path: Path) -> None:
     assert {run.status() for run in runs} == {"new"}
 
 
+def test_variants_may_be_picked(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.yaml", variants={"a": {}, "b": {}, "c": {}}, seeds=[0, 1])
+    runs = read_sweep(path, tmp_path, ["c", "a"])
+    assert [(run.variant, run.seed) for run in runs] == [("a", 0), ("c", 0), ("a", 1), ("c", 1)]
+    with pytest.raises(LsegError, match="no variant 'd'; it has a, b, c"):
+        read_sweep(path, tmp_path, ["d"])
+
+
 def test_a_recipe_may_be_a_file_beside_the_sweep(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text(yaml.safe_dump({**BASE, "epochs": 9}, sort_keys=False))
     (run,) = read_sweep(write(tmp_path / "s.yaml", recipe="base.yaml"), tmp_path)
