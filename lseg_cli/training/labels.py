@@ -48,11 +48,18 @@ class LabelSampler:
         self.config = config
         self.seed = seed
 
-    def sample(self, batch: Batch) -> StepLabels:
-        """Labels for one batch."""
+    def shown(self, batch: Batch) -> Tensor:
+        """Which classes of its data set a batch shows: (K,) bool."""
+        count = len(self.words[batch.dataset].classes) - 1
+        shown = torch.zeros(count, dtype=torch.bool)
+        shown[batch.masks[(batch.masks >= 0) & (batch.masks < count)].long()] = True
+        return shown
+
+    def sample(self, batch: Batch, shown: Tensor | None = None) -> StepLabels:
+        """Labels for one batch; `shown` (K,) is what its other parts, at other processes, show too."""
         words = self.words[batch.dataset]
         generator = seeded(self.seed, batch.step, _STREAM)
-        kept = self._choose(words, batch, generator)
+        kept = self._choose(words, self.shown(batch) if shown is None else shown, generator)
         with_other = _chance(self.config.other, generator) or len(kept) == 0
         rows = [*kept, len(words.classes) - 1] if with_other else kept
         text = torch.stack([self._say(words, row, generator) for row in rows])
@@ -69,11 +76,9 @@ class LabelSampler:
         lookup[list(words.unseen)] = IGNORE  # not even 'other', which would teach what they are not
         return StepLabels(text, weights, lookup)
 
-    def _choose(self, words: Words, batch: Batch, generator: torch.Generator) -> list[int]:
+    def _choose(self, words: Words, shown: Tensor, generator: torch.Generator) -> list[int]:
         """Ids of the data set that stay labels in this step, ascending: those in the batch, then others as room is."""
-        count = len(words.classes) - 1
-        present = torch.zeros(count, dtype=torch.bool)
-        present[batch.masks[(batch.masks >= 0) & (batch.masks < count)].long()] = True
+        count, present = len(shown), shown.clone()
         present[list(words.unseen)] = False
         company = torch.randperm(count, generator=generator)
         company = company[~torch.isin(company, torch.tensor(words.unseen, dtype=torch.long))]

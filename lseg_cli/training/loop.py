@@ -8,23 +8,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
 from lseg_cli.config import TrainConfig
 from lseg_cli.contract import Engine
 from lseg_cli.data.datasets import check_dataset, first_epoch_steps, open_dataset
 from lseg_cli.data.mixing import Batch, MixSchedule, batches
-from lseg_cli.errors import LsegError, MissingError
+from lseg_cli.errors import LsegError
 from lseg_cli.evaluation.metrics import Scores
 from lseg_cli.evaluation.runner import evaluate
 from lseg_cli.inference.segmenter import Segmenter
 from lseg_cli.model.lseg import LSeg
+from lseg_cli.training.batchnorm import synchronise
 from lseg_cli.training.building import build_for_training
 from lseg_cli.training.classifier import learned_classes, save_trained
 from lseg_cli.training.labels import LabelSampler
-from lseg_cli.training.objective import Objective
+from lseg_cli.training.objective import Objective, label_masses
 from lseg_cli.training.optim import build_optimizer, rate_factor, set_rates
+from lseg_cli.training.processes import open_accelerator
 from lseg_cli.training.state import RunFolder
 from lseg_cli.training.unseen import open_seen, split_mean_iou
 from lseg_cli.training.vocabulary import Embed, build_words
@@ -78,12 +79,7 @@ class Trainer:
             LsegError: what is wrong with the data, the recipe or the folder, before the first step.
         """
         self.config = config
-        # It is not told of `accumulate`: it would divide the loss once more than `_step` does.
-        self.accelerator = Accelerator(
-            mixed_precision={"fp32": "no"}.get(config.precision, config.precision), cpu=config.device == "cpu"
-        )
-        if config.precision == "fp16" and self.accelerator.device.type == "cpu":  # accelerate would go on in fp32
-            raise MissingError("fp16 needs a GPU, and this run is on the CPU: take --precision fp32 or bf16.")
+        self.accelerator = open_accelerator(config)
         self.datasets, self.unseen = open_seen(config.data)
         counts = [check_dataset(dataset) for dataset in self.datasets]
         self.validation = open_dataset(config.validation) if config.validation else None
@@ -121,6 +117,8 @@ class Trainer:
         return schedule
 
     def _prepare(self) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+        if self.accelerator.num_processes > 1:
+            synchronise(self.model, self.accelerator.device)
         objective = Objective(self.model, self.config.loss_stride, self.config.alignment, self.classes)
         # Twice as fast for convolutions on a CPU, and what tensor cores want.
         objective = objective.to(memory_format=torch.channels_last)
@@ -146,29 +144,30 @@ class Trainer:
                 report = EpochReport(epoch, float(np.mean(losses)), self._validate(epoch), self.best_miou, 0.0)
                 yield self._finish(report, done, time.monotonic() - started)
                 losses, started = [], time.monotonic()
-            if should_stop():  # asked once: a signal may come at any time
+            # Asked once, as a signal may come at any time; and all stop together.
+            if int(self._over_all(torch.tensor(int(should_stop())))):
                 if not is_epoch:
                     self._save(done)
                 break
         self.accelerator.end_training()  # several processes would wait for each other at their end
 
     def _step(self, batch: Batch) -> float:
-        """One step of the optimiser; gives the loss, a mean over devices and accumulated parts."""
+        """One step of the optimiser; gives the loss, a mean over the labelled pixels of all devices and parts."""
         config, accelerator = self.config, self.accelerator
         device = accelerator.device
-        labels = self.labels.sample(batch)
+        labels = self.labels.sample(batch, self._over_all(self.labels.shown(batch).int()) > 0)
         text, weights, lookup = labels.text.to(device), labels.weights.to(device), labels.lookup.to(device)
         factor = rate_factor(batch.step, self.steps_per_epoch, config)
         set_rates(self.optimizer, self.base_rates, factor)
         total = torch.zeros((), device=device)
-        parts = list(
-            zip(torch.split(batch.images, config.batch_size), torch.split(batch.masks, config.batch_size), strict=True)
-        )
-        for index, (images, masks) in enumerate(parts):
+        target = lookup[batch.masks.to(device).long()]
+        # Of all processes, whose gradients are then averaged, not summed.
+        masses = self._over_all(label_masses(target, weights, config.loss_stride)) / accelerator.num_processes
+        parts = list(zip(*(torch.split(each, config.batch_size) for each in (batch.images, target)), strict=True))
+        for index, (images, labelled) in enumerate(parts):
             pixels = self._normalise(images.to(device))
-            target = lookup[masks.to(device).long()]
             with accelerator.autocast():
-                loss = self.objective(pixels, text, target, weights) / len(parts)
+                loss = self.objective(pixels, text, labelled, weights, masses)
             if index < len(parts) - 1:
                 with accelerator.no_sync(self.objective):
                     accelerator.backward(loss)
@@ -186,6 +185,13 @@ class Trainer:
                 "state of the last whole epoch is kept."
             )
         return value
+
+    def _over_all(self, values: Tensor) -> Tensor:
+        """The sum over all processes, the same for each of them."""
+        if self.accelerator.num_processes == 1:
+            return values
+        total: Tensor = self.accelerator.reduce(values.to(self.accelerator.device), "sum").to(values.device)
+        return total
 
     def _normalise(self, images: Tensor) -> Tensor:
         image = self.model.config.image

@@ -31,7 +31,9 @@ class Objective(nn.Module):
         self.stride = stride
         self.alignment = alignment
 
-    def forward(self, pixels: Tensor, text: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    def forward(
+        self, pixels: Tensor, text: Tensor, target: Tensor, weights: Tensor, masses: Tensor | None = None
+    ) -> Tensor:
         """Mean loss over the pixels that have a label; 0 if none has.
 
         Args:
@@ -39,26 +41,33 @@ class Objective(nn.Module):
             text: (N, C); with class vectors what they take.
             target: (B, H, W) int64 labels, or IGNORE.
             weights: (N,) of each label.
+            masses: (2,) of the whole of which this is a part, be it of other processes; None: of these pixels alone.
         """
+        mass, half_mass = (label_masses(target, weights, self.stride) if masses is None else masses).clamp_min(_TINY)
         logits = correlate(self.model.features(pixels), self.classes(text))
         scores = self.model.regularizer(logits)
         half = target[:, ::2, ::2]
         if self.stride == 1:
-            loss = _cross_entropy(upsample2_each(scores), target, weights)
+            loss: Tensor = _cross_entropy(upsample2_each(scores), target, weights) / mass
         else:
-            loss = _cross_entropy(scores, half, weights)
+            loss = _cross_entropy(scores, half, weights) / mass
         if self.alignment:
             # Cross-entropy asks only for a margin over the other labels, so an embedding may lie far from its word as
             # long as it lies farther from the others; then other words for the same thing miss it.
             right = logits.gather(1, half.clamp_min(0).unsqueeze(1)).squeeze(1) * TEMPERATURE
-            mass = _mass(half, weights)
-            loss = loss + self.alignment * ((1 - right) * mass).sum() / mass.sum().clamp_min(_TINY)
+            loss = loss + self.alignment * ((1 - right) * _mass(half, weights)).sum() / half_mass
         return loss
 
 
+def label_masses(target: Tensor, weights: Tensor, stride: int) -> Tensor:
+    """What the labelled pixels count together: (2,), for the cross-entropy and for the cosine term; as `forward`."""
+    half = target[:, ::2, ::2]
+    return torch.stack([_mass(each, weights).sum() for each in (target if stride == 1 else half, half)])
+
+
 def _cross_entropy(scores: Tensor, target: Tensor, weights: Tensor) -> Tensor:
-    total = F.cross_entropy(scores, target, weights, ignore_index=IGNORE, reduction="sum")
-    return total / _mass(target, weights).sum().clamp_min(_TINY)
+    total: Tensor = F.cross_entropy(scores, target, weights, ignore_index=IGNORE, reduction="sum")
+    return total
 
 
 def _mass(target: Tensor, weights: Tensor) -> Tensor:
