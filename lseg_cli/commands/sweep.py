@@ -43,6 +43,7 @@ def sweep(
 
     Example: lseg sweep recipes/ablation.yaml --out runs/ablation
     """
+    from lseg_cli.training.processes import is_main_process, leave_processes
     from lseg_cli.training.sweep import read_sweep
 
     out = out or Path("runs") / file.stem
@@ -50,12 +51,15 @@ def sweep(
     if dry_run:
         show_plan(runs, json)
         return
-    console = Console(quiet, verbose)
+    is_main = is_main_process()
+    console = Console(quiet or not is_main, verbose)
     with interruptible() as interrupt:
         finished, failed, to_its_end = show_runs(
             runs, lambda run, resume: open_trainer(run.config, run.out, resume).run(interrupt), console
         )
-    show_figures(finished, out, json, console)
+    leave_processes()
+    if is_main:
+        show_figures(finished, out, json, console)
     if not to_its_end:
         raise typer.Exit(interrupt.exit_code)
     if failed:

@@ -120,6 +120,7 @@ def train(  # noqa: PLR0913  an option is a parameter
 ) -> None:
     """Train a model on folders of pictures and masks, each data set with its own labels."""
     from lseg_cli.data.references import parse_data  # noqa: PLC0415  numpy
+    from lseg_cli.training.processes import is_main_process, leave_processes
     from lseg_cli.training.recipe import load_recipe
 
     flags = {
@@ -143,10 +144,10 @@ def train(  # noqa: PLR0913  an option is a parameter
 
         show_trial(try_out(recipe, *parts_of(recipe)), json, Console(quiet, verbose))
         return
+    is_main = is_main_process()
+    console = Console(quiet or not is_main, verbose, json and is_main)
     with interruptible() as interrupt:
-        trainer = open_trainer(recipe, out, resume)
-        is_main = trainer.accelerator.is_main_process  # of several, one speaks
-        console = Console(quiet or not is_main, verbose, json and is_main)
-        finished = show_training(trainer.run(interrupt), console, out)
+        finished = show_training(open_trainer(recipe, out, resume).run(interrupt), console, out)
+    leave_processes()
     if not finished:
         raise typer.Exit(interrupt.exit_code)

@@ -149,7 +149,6 @@ class Trainer:
                 if not is_epoch:
                     self._save(done)
                 break
-        self.accelerator.end_training()  # several processes would wait for each other at their end
 
     def _step(self, batch: Batch) -> float:
         """One step of the optimiser; gives the loss, a mean over the labelled pixels of all devices and parts."""

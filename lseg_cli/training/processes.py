@@ -4,6 +4,7 @@ import os
 from datetime import timedelta
 
 from accelerate import Accelerator, InitProcessGroupKwargs
+from torch import distributed
 
 from lseg_cli.config import TrainConfig
 from lseg_cli.errors import MissingError
@@ -34,3 +35,14 @@ def open_accelerator(config: TrainConfig) -> Accelerator:
             "torchrun --nproc_per_node 2 -m lseg_cli train …"
         )
     return accelerator
+
+
+def is_main_process() -> bool:
+    """Of several processes, one speaks; known before they meet."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def leave_processes() -> None:
+    """At the end of a command that trained: the processes would wait for each other at their exit."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()

@@ -48,19 +48,61 @@ def losses(run: Path) -> list[float]:
         return [float(row["loss"]) for row in csv.DictReader(file)]
 
 
-def test_two_processes_train_as_one(config: TrainConfig, tmp_path: Path) -> None:
+@pytest.fixture
+def one(config: TrainConfig, tmp_path: Path) -> Path:
+    """The run of one process."""
     list(open_trainer(config, tmp_path / "one", resume=False).run())
+    return tmp_path / "one"
+
+
+@pytest.fixture
+def half(config: TrainConfig, tmp_path: Path) -> Path:
+    """The recipe of each of two."""
     recipe = tmp_path / "half.yaml"
     recipe.write_text(yaml.safe_dump(config.model_copy(update={"batch_size": 1}).model_dump(mode="json")))
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    command = [*launcher, "-m", "lseg_cli", "train", "--config", str(recipe), "--out", str(tmp_path / "two"), "-q"]
+    return recipe
+
+
+def in_two(*command: object) -> str:
+    """What two processes of a command print."""
+    launcher = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node",
+        "2",
+        "-m",
+        "lseg_cli",
+    ]
     environment = {**os.environ, "PYTHONPATH": PLACES, "OMP_NUM_THREADS": "1"}
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    ended = subprocess.run(
+        [*launcher, *map(str, command)], env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
     assert ended.returncode == 0, ended.stderr
-    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=1e-4)
-    one, two = (load_file(tmp_path / run / "weights" / "last.safetensors") for run in ("one", "two"))
-    for name, tensor in one.items():
-        torch.testing.assert_close(two[name], tensor, atol=1e-3, rtol=1e-3, msg=name)
+    return ended.stdout
+
+
+def assert_same(run: Path, other: Path) -> None:
+    assert losses(run) == pytest.approx(losses(other), abs=1e-4)
+    weights, others = (load_file(each / "weights" / "last.safetensors") for each in (run, other))
+    for name, tensor in others.items():
+        torch.testing.assert_close(weights[name], tensor, atol=1e-3, rtol=1e-3, msg=name)
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(one: Path, half: Path, tmp_path: Path) -> None:
+    assert in_two("train", "--config", half, "--out", tmp_path / "two", "-q") == ""
+    assert_same(tmp_path / "two", one)
+
+
+@pytest.mark.slow
+def test_two_processes_go_through_a_sweep_together(one: Path, half: Path, tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep.yaml"
+    sweep.write_text("{recipe: half.yaml, variants: {fast: {optimizer.learning_rate: 0.1}, same: {}}}")
+    said = in_two("sweep", sweep, "--out", tmp_path / "out", "-q").splitlines()
+    assert [line.split()[0] for line in said] == ["variant", "fast", "same"]
+    assert_same(tmp_path / "out" / "same" / "seed-0", one)
 
 
 def test_one_process_in_the_place_of_several_is_told(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
