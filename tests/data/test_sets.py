@@ -74,7 +74,7 @@ def test_a_set_reads_from_its_layout(name: str, split: str, tmp_path: Path) -> N
     assert len(set(dataset.classes)) == len(dataset.classes)
 
 
-@pytest.mark.parametrize("name", [name for name, known in KNOWN.items() if known.container and name != "idd"])
+@pytest.mark.parametrize("name", [name for name, known in KNOWN.items() if known.container])
 def test_the_root_may_be_the_folder_of_the_set_itself(name: str, tmp_path: Path) -> None:
     whole = made(name, tmp_path)
     inner = ref(name, tmp_path / KNOWN[name].container).model_copy(update={"lists": str(tmp_path / "splits")})
@@ -316,8 +316,8 @@ class TestPanoptic:
     @pytest.mark.parametrize(
         ("change", "sentence"),
         [
-            (lambda json_file: json_file.write_text("{"), "is no JSON"),
-            (lambda json_file: json_file.write_text("{}"), "is no panoptic annotation: its categories"),
+            (lambda json_file: json_file.write_text("{"), "its content cannot be used: Invalid JSON"),
+            (lambda json_file: json_file.write_text("{}"), "is not a panoptic annotation: its categories"),
             (lambda json_file: json_file.write_text(json_file.read_text().replace('"id": 187', '"id": 188')), "187"),
         ],
     )
@@ -365,9 +365,13 @@ class TestIDD:
     @pytest.mark.parametrize(
         ("text", "sentence"),
         [
-            ("{", "cannot be read as polygons"),
-            ('{"imgHeight": 4, "imgWidth": 0, "objects": []}', "cannot be read as polygons: its imgWidth cannot"),
+            ("{", "is not a file of polygons: its content cannot be used: Invalid JSON"),
+            ('{"imgHeight": 4, "imgWidth": 0, "objects": []}', "is not a file of polygons: its imgWidth cannot"),
             ('{"imgHeight": 4, "imgWidth": 4, "objects": [{"label": "cow", "polygon": []}]}', "holds the label 'cow'"),
+            (
+                '{"imgHeight": 4, "imgWidth": 4, "objects": [{"label": "car", "polygon": [[0, NaN]]}]}',
+                r"is not a file of polygons: its objects\.0\.polygon\.0\.1 cannot",
+            ),
         ],
     )
     def test_a_damaged_file_is_told(self, text: str, sentence: str, tmp_path: Path) -> None:
@@ -414,7 +418,11 @@ class TestMapillary:
 
     @pytest.mark.parametrize(
         ("text", "sentence"),
-        [("[", "is no JSON"), ("{}", "its labels"), ('{"labels": [{"name": "x"}, {}]}', r"its labels\.0\.readable")],
+        [
+            ("[", "its content cannot be used: Invalid JSON"),
+            ("{}", "is not a list of Vistas' labels: its labels"),
+            ('{"labels": [{"name": "x"}, {}]}', r"its labels\.0\.readable"),
+        ],
     )
     def test_a_damaged_list_is_told(self, text: str, sentence: str, tmp_path: Path) -> None:
         (make_mapillary(tmp_path) / "config.json").write_text(text)
@@ -428,6 +436,23 @@ def test_sunrgbd_value_k_is_class_k_minus_1_and_0_is_ignored(tmp_path: Path) -> 
     found = {value: names_where(dataset, mask, value) for value in np.unique(mask)}
     assert found == {0: {""}, 1: {"wall"}, 2: {"floor"}, 5: {"chair"}, 37: {"bag"}}
     assert dataset.masks[0].parent.name == "test"
+
+
+@pytest.mark.parametrize("begin", [1, 5051])
+def test_sunrgbd_training_masks_go_on_behind_the_test_masks(begin: int, tmp_path: Path) -> None:
+    """All in one folder, as published. The pictures of training may be numbered anew, or go on too."""
+    root = MAKERS["sunrgbd"](tmp_path)
+    for split, first in (("test", 1), ("train", 5051)):
+        for number in range(3):
+            mask = root / "label37" / split / f"img-{number + 1:06d}.png"
+            save(mask, np.full((HEIGHT_PX, WIDTH_PX), 10 * (split == "train") + number + 1, np.uint8))
+            mask.rename(root / "label37" / f"img-{first + number:06d}.png")
+            image = root / "image" / split / f"img-{number + 1:06d}.jpg"
+            image.rename(image.with_name(f"img-{number + (begin if split == 'train' else 1):06d}.jpg"))
+        (root / "label37" / split).rmdir()
+    for split, values in (("train", [11, 12, 13]), ("val", [1, 2, 3])):
+        dataset = open_dataset(ref("sunrgbd", root, split))
+        assert [dataset.read_ids(index)[0, 0] + 1 for index in range(3)] == values
 
 
 class TestFSS:
@@ -446,7 +471,9 @@ class TestFSS:
         root = make_fss1000(tmp_path)
         more = [f"thing_{number:03d}" for number in range(300)]
         for name in more:
-            shutil.copytree(root / "FSS-1000" / "acorn", root / "FSS-1000" / name)
+            (root / "FSS-1000" / name).mkdir()
+            for file in ("1.jpg", "1.png"):
+                shutil.copy(root / "FSS-1000" / "acorn" / file, root / "FSS-1000" / name / file)
         (root / "splits" / "fss" / "trn.txt").write_text("\n".join(more) + "\n")
         dataset = open_dataset(ref("fss1000", root))
         assert (len(dataset.classes), dataset.ignore) == (300, 300)
