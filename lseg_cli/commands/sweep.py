@@ -7,7 +7,7 @@ import typer
 
 from lseg_cli.commands import options
 from lseg_cli.commands.interrupt import interruptible
-from lseg_cli.commands.train import open_trainer
+from lseg_cli.commands.train import Settings, open_trainer
 from lseg_cli.console.sweep import show_figures, show_plan, show_runs
 from lseg_cli.console.terminal import Console
 
@@ -32,6 +32,7 @@ def sweep(
     *,
     out: Out = None,
     only: Only = None,
+    settings: Settings = None,
     dry_run: DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -44,10 +45,11 @@ def sweep(
     Example: lseg sweep recipes/ablation.yaml --out runs/ablation
     """
     from lseg_cli.training.processes import is_main_process, leave_processes
+    from lseg_cli.training.recipe import parse_settings
     from lseg_cli.training.sweep import read_sweep
 
     out = out or Path("runs") / file.stem
-    runs = read_sweep(file, out, only or ())
+    runs = read_sweep(file, out, only or (), parse_settings(settings or ()))
     if dry_run:
         show_plan(runs, json)
         return

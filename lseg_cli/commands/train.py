@@ -65,6 +65,15 @@ Classifier = Annotated[
         metavar="KIND", show_envvar=False, help="text, or learned: trained class vectors, the closed-set baseline."
     ),
 ]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        show_envvar=False,
+        help="Any key of a recipe, such as accumulate=2 or optimizer.momentum=0.5. Repeat for more.",
+    ),
+]
 DryRun = Annotated[
     bool,
     typer.Option(
@@ -115,6 +124,7 @@ def train(  # noqa: PLR0913  an option is a parameter
     device: Device = None,
     precision: Precision = None,
     classifier: Classifier = None,
+    settings: Settings = None,
     resume: Resume = False,
     dry_run: DryRun = False,
     json: options.Json = False,
@@ -124,7 +134,7 @@ def train(  # noqa: PLR0913  an option is a parameter
     """Train a model on folders of pictures and masks, each data set with its own labels."""
     from lseg_cli.data.references import parse_data  # noqa: PLC0415  numpy
     from lseg_cli.training.processes import is_main_process, leave_processes
-    from lseg_cli.training.recipe import load_recipe
+    from lseg_cli.training.recipe import load_recipe, parse_settings
 
     flags = {
         "data": [parse_data(text, "train") for text in data] if data else None,
@@ -140,15 +150,18 @@ def train(  # noqa: PLR0913  an option is a parameter
         "device": device,
         "precision": precision,
         "classifier": classifier,
+        **parse_settings(settings or ()),
     }
-    recipe = load_recipe(config, flags)
+    recipe, is_main = load_recipe(config, flags), is_main_process()
+    console = Console(quiet or not is_main, verbose, json and is_main)
     if dry_run:
         from lseg_cli.training.trial import try_out
 
-        show_trial(try_out(recipe, *parts_of(recipe)), json, Console(quiet, verbose))
+        trial = try_out(recipe, *parts_of(recipe))
+        leave_processes()
+        if is_main:
+            show_trial(trial, json, console)
         return
-    is_main = is_main_process()
-    console = Console(quiet or not is_main, verbose, json and is_main)
     with interruptible() as interrupt:
         finished = show_training(open_trainer(recipe, out, resume).run(interrupt), console, out)
     leave_processes()

@@ -54,6 +54,24 @@ def compose(layers: Iterable[Keys]) -> TrainConfig:
         ) from error
 
 
+def parse_settings(texts: Iterable[str]) -> dict[str, object]:
+    """Keys and values as the command line gives them: `optimizer.momentum=0.5`, the value as YAML.
+
+    Raises:
+        LsegError: it has no =, or no such value; says which.
+    """
+    settings: dict[str, object] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise LsegError(f"'{text}' sets nothing: give a key of a recipe and its value, such as checkpointing=true.")
+        try:
+            settings[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise LsegError(f"The value of '{text}' is no YAML: {' '.join(str(error).split())}.") from error
+    return settings
+
+
 def _put(recipe: dict[str, Any], key: str, value: object) -> None:
     *outer, last = key.split(".")
     place = recipe

@@ -18,7 +18,7 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from lseg_cli.config import Frozen, TrainConfig
 from lseg_cli.errors import LsegError, MismatchError
-from lseg_cli.training.recipe import compose, read_recipe
+from lseg_cli.training.recipe import Keys, compose, read_recipe
 from lseg_cli.training.state import RunFolder
 
 Name = Annotated[str, StringConstraints(pattern=r"^\w[\w.+-]*$")]  # of a folder
@@ -61,13 +61,14 @@ class SweepRun:
         return "finished" if ended else "started"
 
 
-def read_sweep(path: Path, out: Path, only: Sequence[str] = ()) -> list[SweepRun]:
+def read_sweep(path: Path, out: Path, only: Sequence[str] = (), settings: Keys | None = None) -> list[SweepRun]:
     """The runs of a sweep's file, seed by seed, so that a sweep that is stopped has compared what it has.
 
     Args:
         path: of the file.
         out: of the folder of the run folders, VARIANT/seed-K.
         only: variants to keep; none: all.
+        settings: keys and values on top of every run's.
 
     Raises:
         DataError: the file or its recipe cannot be read.
@@ -83,7 +84,12 @@ def read_sweep(path: Path, out: Path, only: Sequence[str] = ()) -> list[SweepRun
         raise LsegError(f"The sweep {path} names a seed twice: {', '.join(map(str, sweep.seeds))}.")
     recipe = sweep.recipe if isinstance(sweep.recipe, dict) else read_recipe(path.parent / sweep.recipe)
     runs = [
-        SweepRun(name, seed, _compose(path, name, [recipe, keys, {"seed": seed}]), out / name / f"seed-{seed}")
+        SweepRun(
+            name,
+            seed,
+            _compose(path, name, [recipe, keys, settings or {}, {"seed": seed}]),
+            out / name / f"seed-{seed}",
+        )
         for seed in sweep.seeds
         for name, keys in sweep.variants.items()
     ]
@@ -97,7 +103,7 @@ def read_sweep(path: Path, out: Path, only: Sequence[str] = ()) -> list[SweepRun
     return [run for run in runs if not only or run.variant in only]
 
 
-def _compose(path: Path, variant: str, layers: list[dict[str, Any]]) -> TrainConfig:
+def _compose(path: Path, variant: str, layers: list[Keys]) -> TrainConfig:
     try:
         config = compose(layers)
         config.model_config_of()

@@ -5,7 +5,7 @@ import pytest
 
 from lseg_cli.config import PRESETS, DataRef, RegularizerConfig, TrainConfig
 from lseg_cli.errors import DataError, LsegError
-from lseg_cli.training.recipe import compose, load_recipe
+from lseg_cli.training.recipe import compose, load_recipe, parse_settings
 
 DATA = (DataRef(path="mini/dataset.yaml"),)
 RECIPE = """
@@ -86,6 +86,16 @@ def test_a_key_that_should_hold_others_is_named(path: Path, text: str) -> None:
     path.write_text(f"data: [{{path: x}}]\n{text}\n")
     with pytest.raises(LsegError, match="'optimizer'"):
         load_recipe(path, {"optimizer.learning_rate": 0.1})
+
+
+def test_settings_are_keys_and_yaml() -> None:
+    texts = ["checkpointing=true", "optimizer.momentum= 0.5", "augment.scale=[1, 2]", "labels.synonyms=a=b.yaml"]
+    settings = parse_settings(texts)
+    assert list(settings.values()) == [True, 0.5, [1, 2], "a=b.yaml"]
+    assert load_recipe(None, {"data": [{"path": "x"}], **settings}).augment.scale == (1, 2)
+    for text, sentence in (("epochs", "sets nothing"), ("=3", "sets nothing"), ("a=[", "is no YAML")):
+        with pytest.raises(LsegError, match=sentence):
+            parse_settings([text])
 
 
 def test_a_sweep_is_no_recipe(path: Path) -> None:

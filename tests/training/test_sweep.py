@@ -39,6 +39,12 @@ def test_variants_may_be_picked(tmp_path: Path) -> None:
         read_sweep(path, tmp_path, ["d"])
 
 
+def test_settings_go_on_top_of_every_run_but_for_its_seed(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.yaml", variants={"a": {}, "b": {"epochs": 2}}, seeds=[4])
+    runs = read_sweep(path, tmp_path, settings={"epochs": 3, "optimizer.momentum": 0.1, "seed": 9})
+    assert [(run.config.epochs, run.config.optimizer.momentum, run.config.seed) for run in runs] == [(3, 0.1, 4)] * 2
+
+
 def test_a_recipe_may_be_a_file_beside_the_sweep(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text(yaml.safe_dump({**BASE, "epochs": 9}, sort_keys=False))
     (run,) = read_sweep(write(tmp_path / "s.yaml", recipe="base.yaml"), tmp_path)
