@@ -22,7 +22,7 @@ class Frozen(BaseModel):
 class TextConfig(Frozen):
     """Which text encoder gives the labels their embeddings."""
 
-    kind: Literal["open_clip", "words"]
+    kind: Literal["open_clip", "words", "learned"]  # learned: no encoder; the class vectors of one training
     name: str  # an open_clip architecture, such as 'ViT-B-32-quickgelu', or the word table's name
     pretrained: str = ""  # an open_clip tag, such as 'openai'
     width: int  # C
@@ -106,6 +106,17 @@ PRESETS = {
 }
 
 
+def preset(name: str) -> ModelConfig:
+    """The preset of a name.
+
+    Raises:
+        LsegError: there is no such preset.
+    """
+    if name not in PRESETS:
+        raise LsegError(f"There is no preset '{name}'; there are {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
 class DataRef(Frozen):
     """One data set of a mix."""
 
@@ -115,6 +126,8 @@ class DataRef(Frozen):
     lists: str = ""  # of pascal5i, coco20i, fss1000: folder of HSNet's split lists, if not under the root
     split: str = "train"
     weight: float = Field(1.0, gt=0)  # share of the batches, relative to the other sets
+    unseen: tuple[str, ...] = ()  # classes of the set that training must not see; validation keeps them
+    unseen_pixels: Literal["error", "ignore", "skip"] = "error"  # ignore: count in no loss; skip: the whole picture
 
 
 class AugmentConfig(Frozen):
@@ -133,6 +146,7 @@ class LabelConfig(Frozen):
     max_labels: int = Field(256, ge=2)  # of one step: the labels present in the batch first
     subset: float = Field(0.0, ge=0, le=1)  # probability of a random part of the label set instead of all
     other: float = Field(0.0, ge=0, le=1)  # probability that the label 'other' stands for every pixel without a label
+    other_label: str = Field("other", min_length=1)  # the word for it; the paper's zero-shot models say 'others'
     paraphrase: float = Field(0.0, ge=0, le=1)  # probability that a label is said in other words
     synonyms: str = (
         ""  # a YAML file, label: [other words]; labels without a line there take the word table's neighbours
@@ -169,11 +183,13 @@ class TrainConfig(Frozen):
     steps_per_epoch: int | None = Field(None, ge=1)  # None: as many as show every picture of the first set once
     batch_size: int = Field(6, ge=1)  # per device
     accumulate: int = Field(1, ge=1)
+    checkpointing: bool = False  # a ViT's blocks run twice: less memory for more time
     precision: Literal["fp32", "fp16", "bf16"] = "fp32"
     device: Literal["auto", "cpu"] = "auto"
     workers: int = Field(2, ge=0)
     seed: int = 0
     loss_stride: Literal[1, 2] = 1  # 2: the loss is taken at half resolution, before the last upsampling
+    classifier: Literal["text", "learned"] = "text"  # learned: class vectors are trained; the closed-set baseline
     balance: float = Field(0.0, ge=0, le=1)  # 0: every pixel counts the same; 1: every class does
     alignment: float = Field(0.0, ge=0)  # weight of 1 - cosine to the right label, beside the cross-entropy
     validate_every: int = Field(1, ge=1)  # epochs
@@ -189,6 +205,4 @@ class TrainConfig(Frozen):
         """
         if isinstance(self.model, ModelConfig):
             return self.model
-        if self.model not in PRESETS:
-            raise LsegError(f"There is no preset '{self.model}'; there are {', '.join(PRESETS)}.")
-        return PRESETS[self.model]
+        return preset(self.model)

@@ -22,6 +22,7 @@ from lseg_cli.commands.labels import labels_app
 from lseg_cli.commands.models import app as models
 from lseg_cli.commands.relabel import relabel
 from lseg_cli.commands.segment import segment
+from lseg_cli.commands.sweep import sweep
 from lseg_cli.commands.train import train
 from lseg_cli.console.terminal import BROKEN_PIPE, drop_stdout, fail
 from lseg_cli.errors import LsegError
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 app.command("segment")(segment)
 app.command("train")(train)
+app.command("sweep")(sweep)
 app.command("embed")(embed)
 app.command("relabel")(relabel)
 app.command("export")(export)

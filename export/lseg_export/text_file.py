@@ -46,9 +46,10 @@ def export_text(config: TextConfig, path: Path, opset: int) -> ClipTextEncoder:
         MismatchError: its weights are another encoder's.
         VerificationError: something of the example the graph was traced with is left in it.
     """
-    if config.kind == "words":
+    if config.kind != "open_clip":
+        what = "a table of words" if config.kind == "words" else "learned class vectors"
         raise LsegError(
-            "The model's text encoder is a table of words, not a network: there is nothing to export. Leave "
+            f"The model's text encoder is {what}, not a network: there is nothing to export. Leave "
             "--with-text-encoder out, and embed labels with `lseg`."
         )
     encoder = ClipTextEncoder.open(config)

@@ -8,11 +8,12 @@ import typer
 from lseg_cli.commands import options
 from lseg_cli.commands.interrupt import interruptible
 from lseg_cli.console.terminal import Console
-from lseg_cli.console.training import show_training
+from lseg_cli.console.training import show_training, show_trial
 
 if TYPE_CHECKING:
     from lseg_cli.config import TrainConfig
-    from lseg_cli.training.loop import Trainer
+    from lseg_cli.training.loop import MakeEngine, Trainer
+    from lseg_cli.training.vocabulary import Embed
 
 Config = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", show_envvar=False, help="A recipe (YAML); flags win over it.")
@@ -58,26 +59,52 @@ Workers = Annotated[
 ]
 Device = Annotated[str | None, typer.Option("-d", "--device", metavar="DEVICE", show_envvar=False, help="auto or cpu.")]
 Precision = Annotated[str | None, typer.Option(metavar="KIND", show_envvar=False, help="fp32, fp16 or bf16.")]
+Classifier = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND", show_envvar=False, help="text, or learned: trained class vectors, the closed-set baseline."
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        show_envvar=False,
+        help="Any key of a recipe, such as accumulate=2 or optimizer.momentum=0.5. Repeat for more.",
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        show_envvar=False,
+        help="Build everything, make two steps, tell memory and time of a run; write nothing.",
+    ),
+]
 Resume = Annotated[
     bool, typer.Option("--resume", show_envvar=False, help="Go on with the run in --out, exactly where it stopped.")
 ]
 
 
-def open_trainer(recipe: "TrainConfig", out: Path, resume: bool) -> "Trainer":
-    """A trainer that validates on the PyTorch engine and embeds text with the model's own encoder."""
+def parts_of(recipe: "TrainConfig") -> "tuple[Embed, MakeEngine]":
+    """What a trainer embeds text with, the model's own encoder, and what it validates on, the PyTorch engine."""
     from lseg_cli.model.embedding_cache import EmbeddingCache
     from lseg_cli.model.text import embed_labels
-    from lseg_cli.training.loop import Trainer
     from lseg_engines.torch_engine import TorchEngine
 
     text, cache = recipe.model_config_of().text, EmbeddingCache()
-    return Trainer(
-        recipe,
-        out,
-        embed=lambda texts: embed_labels([[each] for each in texts], text, cache)[0],
-        make_engine=lambda model: TorchEngine(model, sha256="", device=recipe.device),
-        resume=resume,
+    return (
+        lambda texts: embed_labels([[each] for each in texts], text, cache)[0],
+        lambda model: TorchEngine(model, sha256="", device=recipe.device),
     )
+
+
+def open_trainer(recipe: "TrainConfig", out: Path, resume: bool) -> "Trainer":
+    """A trainer for a run folder."""
+    from lseg_cli.training.loop import Trainer
+
+    return Trainer(recipe, out, *parts_of(recipe), resume=resume)
 
 
 def train(  # noqa: PLR0913  an option is a parameter
@@ -96,14 +123,18 @@ def train(  # noqa: PLR0913  an option is a parameter
     workers: Workers = None,
     device: Device = None,
     precision: Precision = None,
+    classifier: Classifier = None,
+    settings: Settings = None,
     resume: Resume = False,
+    dry_run: DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
     """Train a model on folders of pictures and masks, each data set with its own labels."""
     from lseg_cli.data.references import parse_data  # noqa: PLC0415  numpy
-    from lseg_cli.training.recipe import load_recipe
+    from lseg_cli.training.processes import is_main_process, leave_processes
+    from lseg_cli.training.recipe import load_recipe, parse_settings
 
     flags = {
         "data": [parse_data(text, "train") for text in data] if data else None,
@@ -118,11 +149,21 @@ def train(  # noqa: PLR0913  an option is a parameter
         "workers": workers,
         "device": device,
         "precision": precision,
+        "classifier": classifier,
+        **parse_settings(settings or ()),
     }
+    recipe, is_main = load_recipe(config, flags), is_main_process()
+    console = Console(quiet or not is_main, verbose, json and is_main)
+    if dry_run:
+        from lseg_cli.training.trial import try_out
+
+        trial = try_out(recipe, *parts_of(recipe))
+        leave_processes()
+        if is_main:
+            show_trial(trial, json, console)
+        return
     with interruptible() as interrupt:
-        trainer = open_trainer(load_recipe(config, flags), out, resume)
-        is_main = trainer.accelerator.is_main_process  # of several, one speaks
-        console = Console(quiet or not is_main, verbose, json and is_main)
-        finished = show_training(trainer.run(interrupt), console, out)
+        finished = show_training(open_trainer(recipe, out, resume).run(interrupt), console, out)
+    leave_processes()
     if not finished:
         raise typer.Exit(interrupt.exit_code)

@@ -5,16 +5,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import progress
 
+from lseg_cli.console.facts import show_facts
 from lseg_cli.console.terminal import LOG_EVERY_S, Console
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lseg_cli.training.loop import EpochReport, Report, StepReport
+    from lseg_cli.training.trial import Trial
 
 
 def show_training(reports: "Iterable[Report]", console: Console, out: Path) -> bool:
@@ -41,6 +43,23 @@ def show_training(reports: "Iterable[Report]", console: Console, out: Path) -> b
         return False
     console.note(f"The model is {out / 'weights' / 'last.safetensors'}, the best so far best.safetensors beside it.")
     return True
+
+
+def show_trial(trial: "Trial", as_json: bool, console: Console) -> None:
+    """What a run would take, on stdout; what was not as it will be, on stderr."""
+    facts: dict[str, Any] = {**asdict(trial), "total_s": trial.total_s}
+    notes = facts.pop("notes")
+    if not as_json:
+        for name in ("parameters", "pictures", "steps"):
+            facts[name] = f"{facts[name]:,}"
+        for name in ("step_s", "validation_s", "total_s"):
+            seconds = round(facts.pop(name))
+            clock = f"{seconds // 3600} h {seconds // 60 % 60:02} min {seconds % 60:02} s"
+            facts[name.removesuffix("_s")] = clock if name != "step_s" else f"{trial.step_s:.2f} s"
+        facts = {name: fact for name, fact in facts.items() if fact is not None}
+    show_facts(facts, as_json)
+    for note in notes:
+        console.note(note)
 
 
 @contextmanager
@@ -81,4 +100,7 @@ def _epoch_line(report: "EpochReport") -> str:
     line = f"epoch {report.epoch}: loss {report.loss:.3f}"
     if report.scores is not None:
         line += f", mIoU {report.scores.mean_iou:.3f} (best {report.best_miou:.3f})"
+    for name, value in (("seen", report.seen_miou), ("unseen", report.unseen_miou)):
+        if value is not None:
+            line += f", {name} {value:.3f}"
     return f"{line}, {report.seconds:.0f} s"

@@ -56,10 +56,12 @@ def _measure(open_engine: Callable[[], Engine], workloads: Sequence[Workload]) -
             workload.run(engine)
     after = _device_mib()
     uses_gpu = engine.device.startswith(("cuda", "tensorrt")) and before is not None and after is not None
-    return PeakMemory(_host_mib(), after - before if uses_gpu and after is not None and before is not None else None)
+    return PeakMemory(
+        host_peak_mib(), after - before if uses_gpu and after is not None and before is not None else None
+    )
 
 
-def _host_mib() -> int | None:
+def host_peak_mib() -> int | None:
     """The most that this process held in memory at once."""
     status = Path("/proc/self/status")
     if status.exists():  # Linux's ru_maxrss begins with what the parent held: it outlives exec

@@ -123,6 +123,11 @@ def _check_encoder(made_by: TextConfig, model: TextConfig, cache: EmbeddingCache
     fits = (model.kind, model.width) == (made_by.kind, made_by.width)
     if fits and (model.sha256 or not is_clip_of_same_name):
         fits = encoder_sha256(model, cache) == made_by.sha256
+    if not fits and "learned" in (model.kind, made_by.kind):
+        raise MismatchError(
+            "Learned class vectors belong to the model beside which they were written: NAME.vocab.safetensors to "
+            f"NAME.safetensors. The vocabulary is of {_name(made_by)}, the model of {_name(model)}."
+        )
     if not fits:
         raise MismatchError(
             f"The vocabulary was made by the text encoder {_name(made_by)}, but the model reads labels with "

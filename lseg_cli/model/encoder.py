@@ -10,6 +10,7 @@ import torch
 from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from lseg_cli.config import EncoderConfig
 
@@ -143,7 +144,8 @@ class ViTEncoder(nn.Module):
         tokens = self.vit.norm_pre(self.embed(pixels))
         levels: list[Tensor] = []
         for index, block in enumerate(self.vit.blocks[: self.taps[-1] + 1]):
-            tokens = block(tokens)
+            # In training alone: less memory, the block runs again in the backward pass.
+            tokens = checkpoint(block, tokens, use_reentrant=False) if self.vit.grad_checkpointing else block(tokens)
             if index in self.taps:
                 reassemble = self.reassemble[len(levels)]
                 levels.append(reassemble(tokens[:, :1], tokens[:, self.vit.num_prefix_tokens :], rows, columns))

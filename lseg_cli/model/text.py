@@ -67,9 +67,14 @@ def open_encoder(config: TextConfig) -> TextEncoder:
         LsegError: open_clip knows no such encoder or weights.
         MissingError: the weights are not on this machine and cannot be fetched.
         MismatchError: the weights are another encoder's: they do not fit the architecture, or their hash is not
-            `config.sha256` (where that is set).
+            `config.sha256` (where that is set); or the model has learned class vectors and no encoder.
     """
     encoder: TextEncoder
+    if config.kind == "learned":
+        raise MismatchError(
+            "The model was trained with class vectors instead of words (--classifier learned), and knows no other "
+            "labels than those: give the .vocab.safetensors that was written beside it as --labels."
+        )
     if config.kind == "words":
         from lseg_cli.model.word_table import WordTable  # noqa: PLC0415  reads a table of some megabytes
 
@@ -174,7 +179,7 @@ def _embeddings(
     texts: list[str], config: TextConfig, cache: EmbeddingCache | None
 ) -> tuple[dict[str, Embedding], list[str]]:
     """The embeddings of all texts, from the cache as far as they are there; and a notice if it cannot be written."""
-    cache = None if config.kind == "words" else cache
+    cache = cache if config.kind == "open_clip" else None
     sha256 = config.sha256 or (cache.encoder_sha256(encoder_key(config)) if cache else "")
     known = cache.get(sha256, texts) if cache and sha256 else {}
     if len(known) == len(texts):

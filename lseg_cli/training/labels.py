@@ -15,7 +15,6 @@ from lseg_cli.config import LabelConfig
 from lseg_cli.data.mixing import Batch, seeded
 
 IGNORE = -100  # cross-entropy leaves these pixels out
-OTHER = "other"
 _STREAM = 1  # keeps these random numbers apart from those of the pictures
 
 
@@ -28,6 +27,7 @@ class Words:
     negatives: Tensor  # (P, C): words for things that the data set does not have
     weights: Tensor  # (K,): of each class in the loss
     ignore: int
+    unseen: Sequence[int] = ()  # ids of classes that are never a label; their pixels count in no loss
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,18 @@ class LabelSampler:
         self.config = config
         self.seed = seed
 
-    def sample(self, batch: Batch) -> StepLabels:
-        """Labels for one batch."""
+    def shown(self, batch: Batch) -> Tensor:
+        """Which classes of its data set a batch shows: (K,) bool."""
+        count = len(self.words[batch.dataset].classes) - 1
+        shown = torch.zeros(count, dtype=torch.bool)
+        shown[batch.masks[(batch.masks >= 0) & (batch.masks < count)].long()] = True
+        return shown
+
+    def sample(self, batch: Batch, shown: Tensor | None = None) -> StepLabels:
+        """Labels for one batch; `shown` (K,) is what its other parts, at other processes, show too."""
         words = self.words[batch.dataset]
         generator = seeded(self.seed, batch.step, _STREAM)
-        kept = self._choose(words, batch, generator)
+        kept = self._choose(words, self.shown(batch) if shown is None else shown, generator)
         with_other = _chance(self.config.other, generator) or len(kept) == 0
         rows = [*kept, len(words.classes) - 1] if with_other else kept
         text = torch.stack([self._say(words, row, generator) for row in rows])
@@ -66,19 +73,20 @@ class LabelSampler:
             lookup[: len(words.classes) - 1] = len(kept)
             lookup[words.ignore] = len(kept)
         lookup[torch.tensor(kept, dtype=torch.long)] = torch.arange(len(kept))
+        lookup[list(words.unseen)] = IGNORE  # not even 'other', which would teach what they are not
         return StepLabels(text, weights, lookup)
 
-    def _choose(self, words: Words, batch: Batch, generator: torch.Generator) -> list[int]:
+    def _choose(self, words: Words, shown: Tensor, generator: torch.Generator) -> list[int]:
         """Ids of the data set that stay labels in this step, ascending: those in the batch, then others as room is."""
-        count = len(words.classes) - 1
-        present = torch.zeros(count, dtype=torch.bool)
-        present[batch.masks[(batch.masks >= 0) & (batch.masks < count)].long()] = True
+        count, present = len(shown), shown.clone()
+        present[list(words.unseen)] = False
         company = torch.randperm(count, generator=generator)
+        company = company[~torch.isin(company, torch.tensor(words.unseen, dtype=torch.long))]
         kept, room = present, self.config.max_labels
         if _chance(self.config.subset, generator):
             share = 0.3 + 0.7 * float(torch.rand((), generator=generator))
             kept = present & (torch.rand(count, generator=generator) < share)
-            room = int(torch.randint(min(count, 2), min(count, room) + 1, (), generator=generator))
+            room = int(torch.randint(min(len(company), 2), min(len(company), room) + 1, (), generator=generator))
         absent = company[~present[company]][: max(0, room - int(kept.sum()))]
         return sorted([*kept.nonzero().flatten().tolist(), *absent.tolist()])
 

@@ -2,29 +2,32 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
-from lseg_cli.config import ModelConfig, TrainConfig
+from lseg_cli.config import TrainConfig
 from lseg_cli.contract import Engine
 from lseg_cli.data.datasets import check_dataset, first_epoch_steps, open_dataset
 from lseg_cli.data.mixing import Batch, MixSchedule, batches
-from lseg_cli.errors import LsegError, MissingError
+from lseg_cli.errors import LsegError
 from lseg_cli.evaluation.metrics import Scores
 from lseg_cli.evaluation.runner import evaluate
 from lseg_cli.inference.segmenter import Segmenter
-from lseg_cli.model.checkpoint import load_weights, read_tensors, save_model
-from lseg_cli.model.lseg import LSeg, build
+from lseg_cli.model.lseg import LSeg
+from lseg_cli.training.batchnorm import synchronise
+from lseg_cli.training.building import build_for_training
+from lseg_cli.training.classifier import learned_classes, save_trained
 from lseg_cli.training.labels import LabelSampler
-from lseg_cli.training.objective import Objective
+from lseg_cli.training.objective import Objective, label_masses
 from lseg_cli.training.optim import build_optimizer, rate_factor, set_rates
+from lseg_cli.training.processes import open_accelerator
 from lseg_cli.training.state import RunFolder
+from lseg_cli.training.unseen import open_seen, split_mean_iou
 from lseg_cli.training.vocabulary import Embed, build_words
 
 
@@ -47,8 +50,10 @@ class EpochReport:
     epoch: int
     loss: float  # mean over the epoch's steps since the run was started or resumed
     scores: Scores | None  # on the validation set, in epochs that validate
-    best_miou: float
+    best_miou: float  # of the seen classes where some are unseen: to choose by those would be to train on them
     seconds: float
+    seen_miou: float | None = None  # None without unseen classes
+    unseen_miou: float | None = None
 
 
 Report = StepReport | EpochReport
@@ -74,32 +79,33 @@ class Trainer:
             LsegError: what is wrong with the data, the recipe or the folder, before the first step.
         """
         self.config = config
-        # It is not told of `accumulate`: it would divide the loss once more than `_step` does.
-        self.accelerator = Accelerator(
-            mixed_precision={"fp32": "no"}.get(config.precision, config.precision), cpu=config.device == "cpu"
-        )
-        if config.precision == "fp16" and self.accelerator.device.type == "cpu":  # accelerate would go on in fp32
-            raise MissingError("fp16 needs a GPU, and this run is on the CPU: take --precision fp32 or bf16.")
-        self.datasets = [open_dataset(ref) for ref in config.data]
+        self.accelerator = open_accelerator(config)
+        self.datasets, self.unseen = open_seen(config.data)
         counts = [check_dataset(dataset) for dataset in self.datasets]
         self.validation = open_dataset(config.validation) if config.validation else None
         if self.validation:
             check_dataset(self.validation)
-        self.embed = embed
+        self.classes = (
+            learned_classes(config, self.datasets, self.validation) if config.classifier == "learned" else None
+        )
+        self.embed = self.classes.embed if self.classes else embed  # of the validation's labels
+        in_training = self.classes.choose if self.classes else embed
         self.make_engine = make_engine
         self.labels = LabelSampler(
-            build_words(self.datasets, counts, embed, config.labels, config.balance), config.labels, config.seed
+            build_words(self.datasets, counts, in_training, config.labels, config.balance, self.unseen),
+            config.labels,
+            config.seed,
         )
         self.schedule = self._schedule()
         torch.manual_seed(config.seed)
-        self.model = build_for_training(config.model_config_of(), config.encoder_weights)
+        self.model = build_for_training(config.model_config_of(), config.encoder_weights, config.checkpointing)
         self.folder = RunFolder(out)
         self.folder.start(config, resume)
         self.objective, self.optimizer = self._prepare()
         self.best_miou = -math.inf
         if resume:
             raw = getattr(self.optimizer, "optimizer", self.optimizer)
-            self.schedule.start, self.best_miou = self.folder.load(self.model, raw)
+            self.schedule.start, self.best_miou = self.folder.load(self.model, raw, self.classes)
 
     def _schedule(self) -> MixSchedule:
         config, accelerator = self.config, self.accelerator
@@ -111,15 +117,17 @@ class Trainer:
         return schedule
 
     def _prepare(self) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
-        objective = Objective(self.model, self.config.loss_stride, self.config.alignment)
+        if self.accelerator.num_processes > 1:
+            synchronise(self.model, self.accelerator.device)
+        objective = Objective(self.model, self.config.loss_stride, self.config.alignment, self.classes)
         # Twice as fast for convolutions on a CPU, and what tensor cores want.
         objective = objective.to(memory_format=torch.channels_last)
-        optimizer = build_optimizer(self.model, self.config.optimizer)
+        optimizer = build_optimizer(self.model, self.config.optimizer, self.classes)
         self.base_rates = [float(group["lr"]) for group in optimizer.param_groups]
         prepared: tuple[torch.nn.Module, torch.optim.Optimizer] = self.accelerator.prepare(objective, optimizer)
         return prepared
 
-    def run(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Report]:
+    def run(self, should_stop: Callable[[], bool] = lambda: False) -> Generator[Report, None, None]:
         """Trains to the end, or until `should_stop` says so after a step; the state is saved then and every epoch."""
         config, schedule = self.config, self.schedule
         losses: list[float] = []
@@ -136,29 +144,29 @@ class Trainer:
                 report = EpochReport(epoch, float(np.mean(losses)), self._validate(epoch), self.best_miou, 0.0)
                 yield self._finish(report, done, time.monotonic() - started)
                 losses, started = [], time.monotonic()
-            if should_stop():  # asked once: a signal may come at any time
+            # Asked once, as a signal may come at any time; and all stop together.
+            if int(self._over_all(torch.tensor(int(should_stop())))):
                 if not is_epoch:
                     self._save(done)
                 break
-        self.accelerator.end_training()  # several processes would wait for each other at their end
 
     def _step(self, batch: Batch) -> float:
-        """One step of the optimiser; gives the loss, a mean over devices and accumulated parts."""
+        """One step of the optimiser; gives the loss, a mean over the labelled pixels of all devices and parts."""
         config, accelerator = self.config, self.accelerator
         device = accelerator.device
-        labels = self.labels.sample(batch)
+        labels = self.labels.sample(batch, self._over_all(self.labels.shown(batch).int()) > 0)
         text, weights, lookup = labels.text.to(device), labels.weights.to(device), labels.lookup.to(device)
         factor = rate_factor(batch.step, self.steps_per_epoch, config)
         set_rates(self.optimizer, self.base_rates, factor)
         total = torch.zeros((), device=device)
-        parts = list(
-            zip(torch.split(batch.images, config.batch_size), torch.split(batch.masks, config.batch_size), strict=True)
-        )
-        for index, (images, masks) in enumerate(parts):
+        target = lookup[batch.masks.to(device).long()]
+        # Of all processes, whose gradients are then averaged, not summed.
+        masses = self._over_all(label_masses(target, weights, config.loss_stride)) / accelerator.num_processes
+        parts = list(zip(*(torch.split(each, config.batch_size) for each in (batch.images, target)), strict=True))
+        for index, (images, labelled) in enumerate(parts):
             pixels = self._normalise(images.to(device))
-            target = lookup[masks.to(device).long()]
             with accelerator.autocast():
-                loss = self.objective(pixels, text, target, weights) / len(parts)
+                loss = self.objective(pixels, text, labelled, weights, masses)
             if index < len(parts) - 1:
                 with accelerator.no_sync(self.objective):
                     accelerator.backward(loss)
@@ -177,6 +185,13 @@ class Trainer:
             )
         return value
 
+    def _over_all(self, values: Tensor) -> Tensor:
+        """The sum over all processes, the same for each of them."""
+        if self.accelerator.num_processes == 1:
+            return values
+        total: Tensor = self.accelerator.reduce(values.to(self.accelerator.device), "sum").to(values.device)
+        return total
+
     def _normalise(self, images: Tensor) -> Tensor:
         image = self.model.config.image
         mean = torch.tensor(image.mean, device=images.device).view(3, 1, 1) * 255
@@ -187,50 +202,41 @@ class Trainer:
         due = epoch % self.config.validate_every == 0 or epoch == self.config.epochs
         if self.validation is None or not due or not self.accelerator.is_main_process:
             return None
-        segmenter = Segmenter(self.make_engine(self.model), self.embed(self.validation.classes))
+        segmenter = Segmenter(self.make_engine(self.model), self.embed(self.validation.prompts))
         self.model.eval()
         scores = evaluate(segmenter, self.validation)
         self.model.train()
-        if scores.mean_iou > self.best_miou:
-            self.best_miou = scores.mean_iou
-            save_model(self.model, self.folder.best)
+        deciding = split_mean_iou(scores, self.unseen)[0] if self.unseen else scores.mean_iou
+        if deciding is not None and deciding > self.best_miou:
+            self.best_miou = deciding
+            save_trained(self.model, self.classes, self.folder.best)
         return scores
 
     def _finish(self, report: EpochReport, done: int, seconds: float) -> EpochReport:
         """Writes the epoch's line, then saves the state: what dies in between is done, and written, again."""
-        report = replace(report, best_miou=self.best_miou, seconds=seconds)
+        seen, unseen = split_mean_iou(report.scores, self.unseen) if report.scores and self.unseen else (None, None)
+        report = replace(report, best_miou=self.best_miou, seconds=seconds, seen_miou=seen, unseen_miou=unseen)
         if self.accelerator.is_main_process:
-            self.folder.record(
-                {
-                    "epoch": report.epoch,
-                    "step": done,
-                    "loss": f"{report.loss:.6f}",
-                    "miou": f"{report.scores.mean_iou:.6f}" if report.scores else "",
-                    "pixel_accuracy": f"{report.scores.pixel_accuracy:.6f}" if report.scores else "",
-                    "seconds": f"{report.seconds:.1f}",
-                }
-            )
+            scores = report.scores
+            row: dict[str, object] = {
+                "epoch": report.epoch,
+                "step": done,
+                "loss": f"{report.loss:.6f}",
+                "miou": _figure(scores.mean_iou if scores else None),
+                "pixel_accuracy": _figure(scores.pixel_accuracy if scores else None),
+            }
+            if self.unseen:
+                row |= {"seen_miou": _figure(seen), "unseen_miou": _figure(unseen)}
+            self.folder.record({**row, "seconds": f"{report.seconds:.1f}"})
         self._save(done)
         return report
 
     def _save(self, done: int) -> None:
         if self.accelerator.is_main_process:
             raw = getattr(self.optimizer, "optimizer", self.optimizer)
-            self.folder.save(self.model, raw, done, self.best_miou)
+            self.folder.save(self.model, raw, done, self.best_miou, self.classes)
         self.accelerator.wait_for_everyone()
 
 
-def build_for_training(config: ModelConfig, encoder_weights: str) -> LSeg:
-    """A model with a random decoder and the encoder weights that a recipe names.
-
-    Raises:
-        LsegError: the weights are missing or fit another encoder.
-    """
-    model = build(config, pretrained=encoder_weights == "timm")
-    if encoder_weights not in ("", "timm"):
-        state, _ = read_tensors(Path(encoder_weights))
-        backbone = model.encoder.vit if config.encoder.kind == "vit" else model.encoder.backbone
-        if not isinstance(backbone, torch.nn.Module):
-            raise TypeError("an encoder holds its backbone as a module")
-        load_weights(backbone, {k: v for k, v in state.items() if k in backbone.state_dict()}, encoder_weights)
-    return model
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.6f}"

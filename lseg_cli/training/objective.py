@@ -16,41 +16,58 @@ _TINY = 1e-6  # a batch without any labelled pixel gives 0, not 0 / 0
 class Objective(nn.Module):
     """Model and loss in one module, so that one `forward` is what data-parallel training wraps."""
 
-    def __init__(self, model: LSeg, stride: int, alignment: float) -> None:
-        """`stride` 1: loss at full resolution; 2: before the last upsampling; `alignment` weighs the cosine term."""
+    def __init__(self, model: LSeg, stride: int, alignment: float, classes: nn.Module | None = None) -> None:
+        """Puts a model, and class vectors if they are trained, under one loss.
+
+        Args:
+            model: to train.
+            stride: 1: loss at full resolution; 2: before the last upsampling.
+            alignment: weight of the cosine term.
+            classes: what makes (N, C) label vectors of the `text` that `forward` gets; None: it is used as it is.
+        """
         super().__init__()
         self.model = model
+        self.classes = nn.Identity() if classes is None else classes
         self.stride = stride
         self.alignment = alignment
 
-    def forward(self, pixels: Tensor, text: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    def forward(
+        self, pixels: Tensor, text: Tensor, target: Tensor, weights: Tensor, masses: Tensor | None = None
+    ) -> Tensor:
         """Mean loss over the pixels that have a label; 0 if none has.
 
         Args:
             pixels: (B, 3, H, W) normalised.
-            text: (N, C).
+            text: (N, C); with class vectors what they take.
             target: (B, H, W) int64 labels, or IGNORE.
             weights: (N,) of each label.
+            masses: (2,) of the whole of which this is a part, be it of other processes; None: of these pixels alone.
         """
-        logits = correlate(self.model.features(pixels), text)
+        mass, half_mass = (label_masses(target, weights, self.stride) if masses is None else masses).clamp_min(_TINY)
+        logits = correlate(self.model.features(pixels), self.classes(text))
         scores = self.model.regularizer(logits)
         half = target[:, ::2, ::2]
         if self.stride == 1:
-            loss = _cross_entropy(upsample2_each(scores), target, weights)
+            loss: Tensor = _cross_entropy(upsample2_each(scores), target, weights) / mass
         else:
-            loss = _cross_entropy(scores, half, weights)
+            loss = _cross_entropy(scores, half, weights) / mass
         if self.alignment:
             # Cross-entropy asks only for a margin over the other labels, so an embedding may lie far from its word as
             # long as it lies farther from the others; then other words for the same thing miss it.
             right = logits.gather(1, half.clamp_min(0).unsqueeze(1)).squeeze(1) * TEMPERATURE
-            mass = _mass(half, weights)
-            loss = loss + self.alignment * ((1 - right) * mass).sum() / mass.sum().clamp_min(_TINY)
+            loss = loss + self.alignment * ((1 - right) * _mass(half, weights)).sum() / half_mass
         return loss
 
 
+def label_masses(target: Tensor, weights: Tensor, stride: int) -> Tensor:
+    """What the labelled pixels count together: (2,), for the cross-entropy and for the cosine term; as `forward`."""
+    half = target[:, ::2, ::2]
+    return torch.stack([_mass(each, weights).sum() for each in (target if stride == 1 else half, half)])
+
+
 def _cross_entropy(scores: Tensor, target: Tensor, weights: Tensor) -> Tensor:
-    total = F.cross_entropy(scores, target, weights, ignore_index=IGNORE, reduction="sum")
-    return total / _mass(target, weights).sum().clamp_min(_TINY)
+    total: Tensor = F.cross_entropy(scores, target, weights, ignore_index=IGNORE, reduction="sum")
+    return total
 
 
 def _mass(target: Tensor, weights: Tensor) -> Tensor:

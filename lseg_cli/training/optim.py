@@ -9,14 +9,21 @@ from lseg_cli.model.lseg import LSeg
 _BACKBONES = ("encoder.vit.", "encoder.backbone.")  # pretrained: the rest starts from nothing and learns faster
 
 
-def build_optimizer(model: LSeg, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """SGD or AdamW; the backbone at the base rate, everything else at `head_factor` times that."""
+def build_optimizer(model: LSeg, config: OptimizerConfig, classes: nn.Module | None = None) -> torch.optim.Optimizer:
+    """SGD or AdamW; the backbone at the base rate, everything else at `head_factor` times that.
+
+    Args:
+        model: to train.
+        config: kind and rates.
+        classes: class vectors, if they are trained.
+    """
+    named = [*model.named_parameters(), *(classes.named_parameters() if classes else ())]
     groups: list[dict[str, object]] = []
     for is_backbone in (True, False):
         for decays in (True, False):
             chosen: list[nn.Parameter] = [
                 parameter
-                for name, parameter in model.named_parameters()
+                for name, parameter in named
                 if name.startswith(_BACKBONES) == is_backbone and _decays(parameter, config) == decays
             ]
             rate = config.learning_rate * (1.0 if is_backbone else config.head_factor)

@@ -1,37 +1,47 @@
 """Recipes: a training run as YAML, with the command line's flags on top."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from lseg_cli.config import TrainConfig
+from lseg_cli.config import TrainConfig, preset
 from lseg_cli.errors import DataError, LsegError
 
+Keys = Mapping[str, object]  # with dots for nesting: 'optimizer.learning_rate'
 
-def load_recipe(path: Path | None, flags: Mapping[str, object]) -> TrainConfig:
+
+def load_recipe(path: Path | None, flags: Keys) -> TrainConfig:
     """The recipe of a file, or an empty one, with flags on top.
 
     Args:
         path: a YAML file of `TrainConfig`'s keys; None for none.
-        flags: keys with dots for nesting ('optimizer.learning_rate'); None means not given.
+        flags: None means not given.
 
     Raises:
         DataError: the file cannot be read or is no YAML.
+        LsegError: as `compose`.
+    """
+    recipe = {} if path is None else read_recipe(path)
+    if "variants" in recipe:
+        raise LsegError(f"{path} is a sweep of several trainings: lseg sweep {path}.")
+    given = {key: value for key, value in flags.items() if value is not None}
+    return compose([recipe, given])
+
+
+def compose(layers: Iterable[Keys]) -> TrainConfig:
+    """A recipe from parts, each on top of those before. A key inside `model` goes into the preset that it names.
+
+    Raises:
         LsegError: a key or value that a recipe does not take; names the first of them.
     """
-    recipe = {} if path is None else _read(path)
-    for key, value in flags.items():
-        if value is not None:
-            *outer, last = key.split(".")
-            place = recipe
-            for name in outer:
-                place = place.setdefault(name, {})
-                if not isinstance(place, dict):
-                    raise LsegError(f"The recipe's '{name}' is {place!r}; to take '{key}' it must hold keys.")
-            place[last] = value
+    recipe: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            _put(recipe, key, deepcopy(value))
     if not recipe.get("data"):
         raise LsegError("There is nothing to train on: name a dataset.yaml with --data, or a recipe with --config.")
     try:
@@ -44,7 +54,44 @@ def load_recipe(path: Path | None, flags: Mapping[str, object]) -> TrainConfig:
         ) from error
 
 
-def _read(path: Path) -> dict[str, Any]:
+def parse_settings(texts: Iterable[str]) -> dict[str, object]:
+    """Keys and values as the command line gives them: `optimizer.momentum=0.5`, the value as YAML.
+
+    Raises:
+        LsegError: it has no =, or no such value; says which.
+    """
+    settings: dict[str, object] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise LsegError(f"'{text}' sets nothing: give a key of a recipe and its value, such as checkpointing=true.")
+        try:
+            settings[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise LsegError(f"The value of '{text}' is no YAML: {' '.join(str(error).split())}.") from error
+    return settings
+
+
+def _put(recipe: dict[str, Any], key: str, value: object) -> None:
+    *outer, last = key.split(".")
+    place = recipe
+    for name in outer:
+        inner = place.setdefault(name, TrainConfig.model_fields["model"].default if name == "model" else {})
+        if name == "model" and isinstance(inner, str):
+            inner = place[name] = preset(inner).model_dump(mode="json")
+        if not isinstance(inner, dict):
+            raise LsegError(f"The recipe's '{name}' is {inner!r}; to take '{key}' it must hold keys.")
+        place = inner
+    place[last] = value
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """What a recipe's file holds, unchecked.
+
+    Raises:
+        DataError: it cannot be read or is no YAML.
+        LsegError: it holds no keys.
+    """
     try:
         recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

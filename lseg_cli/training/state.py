@@ -3,6 +3,7 @@
 OUT/state.safetensors          weights (float32), optimiser, step: the only file that resuming reads
 OUT/weights/last.safetensors   the model after the last epoch, ready for `lseg segment -m`
 OUT/weights/best.safetensors   the model with the best mIoU
+OUT/weights/….vocab.safetensors  beside each, if the class vectors are learned: these
 OUT/results.csv                a line per epoch
 OUT/config.json                the recipe as it ran
 """
@@ -18,10 +19,11 @@ from torch import Tensor, nn
 
 from lseg_cli.config import TrainConfig
 from lseg_cli.errors import DataError, LsegError, MismatchError
-from lseg_cli.model.checkpoint import load_weights, read_tensors, save_model, write_tensors
+from lseg_cli.model.checkpoint import load_weights, read_tensors, write_tensors
 from lseg_cli.model.lseg import LSeg
+from lseg_cli.training.classifier import ClassVectors, save_trained
 
-_MODEL, _OPTIMIZER = "model/", "optimizer/"
+_MODEL, _CLASSES, _OPTIMIZER = "model/", "classes/", "optimizer/"
 _META = "lseg.training"
 
 
@@ -35,6 +37,7 @@ class RunFolder:
         self.last = path / "weights" / "last.safetensors"
         self.best = path / "weights" / "best.safetensors"
         self.results = path / "results.csv"
+        self.recipe_file = path / "config.json"
 
     def start(self, config: TrainConfig, resume: bool) -> None:
         """Makes the folder and writes the recipe, or checks that they are there.
@@ -44,43 +47,79 @@ class RunFolder:
             MismatchError: the run to be resumed has another recipe.
             DataError: there is nothing to resume, or its recipe cannot be read.
         """
-        recipe = self.path / "config.json"
         if resume:
             if not self.state_file.is_file():
                 raise DataError(f"{self.path} holds no training run to resume: {self.state_file.name} is missing.")
-            try:
-                known = TrainConfig.model_validate_json(recipe.read_text(encoding="utf-8"))
-            except (OSError, ValueError) as error:
-                raise DataError(f"The recipe of the run, {recipe}, cannot be read: {error}.") from error
-            if known != config:
-                raise MismatchError(f"{recipe} differs from the recipe given now: resume with the recipe of the run.")
+            if self.recipe() != config:
+                raise MismatchError(
+                    f"{self.recipe_file} differs from the recipe given now: resume with the recipe of the run."
+                )
             return
         if self.state_file.exists():
             raise LsegError(f"{self.path} holds a training run already: go on with --resume, or choose another --out.")
         self.path.mkdir(parents=True, exist_ok=True)
-        recipe.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        self.recipe_file.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
-    def save(self, model: LSeg, optimizer: torch.optim.Optimizer, step: int, best_miou: float) -> None:
-        """Writes the state after `step` steps, then the model as `weights/last`."""
+    def recipe(self) -> TrainConfig:
+        """The recipe of the run in this folder.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        try:
+            return TrainConfig.model_validate_json(self.recipe_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(f"The recipe of the run, {self.recipe_file}, cannot be read: {error}.") from error
+
+    def steps_done(self) -> int:
+        """How many steps of a run are in its state; 0 without one.
+
+        Raises:
+            DataError: the state is damaged.
+        """
+        if not self.state_file.is_file():
+            return 0
+        return int(json.loads(read_tensors(self.state_file, skip=("",))[1][_META])["step"])
+
+    def rows(self) -> list[dict[str, str]]:
+        """The lines of results.csv so far."""
+        if not self.results.is_file():
+            return []
+        with self.results.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    def save(
+        self,
+        model: LSeg,
+        optimizer: torch.optim.Optimizer,
+        step: int,
+        best_miou: float,
+        classes: ClassVectors | None = None,
+    ) -> None:
+        """Writes the model as `weights/last`, then the state after `step` steps: it ends what else would be redone."""
+        save_trained(model, classes, self.last)
         tensors = {
-            _MODEL + name: tensor.detach().cpu()
-            for name, tensor in model.state_dict().items()
+            prefix + name: tensor.detach().cpu()
+            for prefix, module in _modules(model, classes)
+            for name, tensor in module.state_dict().items()
             if not name.endswith("num_batches_tracked")  # BatchNorm has a momentum: the count is never read
         }
-        names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
+        names: dict[Tensor, str] = {parameter: name for name, parameter in _parameters(model, classes).items()}
         for parameter, values in optimizer.state.items():
             for key, value in values.items():
                 if isinstance(value, Tensor):
                     tensors[f"{_OPTIMIZER}{key}/{names[parameter]}"] = value.detach().cpu()
         tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
         write_tensors(tensors, {_META: json.dumps({"step": step, "best_miou": best_miou})}, self.state_file)
-        save_model(model, self.last)
 
-    def load(self, model: LSeg, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+    def load(
+        self, model: LSeg, optimizer: torch.optim.Optimizer, classes: ClassVectors | None = None
+    ) -> tuple[int, float]:
         """Puts the state back; gives the number of steps done and the best mIoU so far."""
         tensors, metadata = read_tensors(self.state_file)
-        load_weights(model, _under(_MODEL, tensors), str(self.state_file))
-        parameters: dict[str, nn.Parameter] = dict(model.named_parameters())
+        for prefix, module in _modules(model, classes):
+            load_weights(module, _under(prefix, tensors), str(self.state_file))
+        parameters = _parameters(model, classes)
         for name, value in _under(_OPTIMIZER, tensors).items():
             key, _, parameter = name.partition("/")
             # `step` of AdamW stays on the CPU; the moments live where, and laid out as, their parameter does.
@@ -91,16 +130,24 @@ class RunFolder:
 
     def record(self, row: Mapping[str, object]) -> None:
         """Appends one epoch to results.csv; a line of the same or a later epoch, from before a crash, is replaced."""
-        rows: list[dict[str, object]] = []
-        if self.results.is_file():
-            with self.results.open(encoding="utf-8", newline="") as file:
-                rows = [dict(old) for old in csv.DictReader(file) if int(old["epoch"]) < int(str(row["epoch"]))]
+        rows = [old for old in self.rows() if int(old["epoch"]) < int(str(row["epoch"]))]
         temporary = self.results.with_name(f".{self.results.name}.{os.getpid()}")
         with temporary.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(row))
             writer.writeheader()
             writer.writerows([*rows, row])
         temporary.replace(self.results)
+
+
+def _modules(model: LSeg, classes: ClassVectors | None) -> list[tuple[str, nn.Module]]:
+    """What is trained, and under which names its tensors are saved."""
+    return [(_MODEL, model), *([(_CLASSES, classes)] if classes else [])]
+
+
+def _parameters(model: LSeg, classes: ClassVectors | None) -> dict[str, nn.Parameter]:
+    """By the names under which the optimiser's values are saved."""
+    own = dict(model.named_parameters())
+    return own | ({_CLASSES + name: vectors for name, vectors in classes.named_parameters()} if classes else {})
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

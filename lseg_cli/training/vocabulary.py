@@ -12,9 +12,11 @@ from torch import Tensor
 
 from lseg_cli.config import LabelConfig
 from lseg_cli.data.datasets import Dataset
+from lseg_cli.data.labels import fold
 from lseg_cli.errors import DataError
 from lseg_cli.model.word_table import WordTable
-from lseg_cli.training.labels import OTHER, Words
+from lseg_cli.training.labels import Words
+from lseg_cli.training.unseen import unseen_ids
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]  # N texts -> (N, C), unit length
 
@@ -26,7 +28,12 @@ _NEGATIVE_ROWS = slice(300, 12_000)  # the table is sorted by frequency: no 'the
 
 
 def build_words(
-    datasets: Sequence[Dataset], counts: Sequence[NDArray[np.int64]], embed: Embed, config: LabelConfig, balance: float
+    datasets: Sequence[Dataset],
+    counts: Sequence[NDArray[np.int64]],
+    embed: Embed,
+    config: LabelConfig,
+    balance: float,
+    unseen: frozenset[str] = frozenset(),
 ) -> list[Words]:
     """Words for every data set of a mix.
 
@@ -36,13 +43,15 @@ def build_words(
         embed: the model's text encoder.
         config: what of this is wanted.
         balance: exponent of the class weights, see `TrainConfig.balance`.
+        unseen: folded names of classes that training must not see, nor words for them.
     """
     table = WordTable.open() if config.paraphrase or config.negatives else None
     held_out = frozenset(_strings(_read_yaml(config.held_out))) if config.held_out else frozenset()
     synonyms = read_synonyms(config.synonyms) if config.synonyms else {}
+    held_out |= unseen.union(*(map(str.casefold, said) for name, said in synonyms.items() if fold(name) in unseen))
     words: list[Words] = []
     for dataset, pixels in zip(datasets, counts, strict=True):
-        names = [*dataset.classes, OTHER]
+        names = [*dataset.prompts, config.other_label]
         classes = torch.from_numpy(embed(names))
         near = [torch.empty(0, classes.shape[1]) for _ in names]
         negatives = torch.empty(0, classes.shape[1])
@@ -50,7 +59,9 @@ def build_words(
             near = [_embedded(found, embed, classes) for found in paraphrases(table, names, synonyms, held_out)]
         if table is not None and config.negatives:
             negatives = _embedded(strangers(table, names, held_out), embed, classes)
-        words.append(Words(classes, near, negatives, _class_weights(pixels, balance), dataset.ignore))
+        hidden = unseen_ids(dataset, unseen)
+        weights = _class_weights(np.where(np.isin(np.arange(len(pixels)), hidden), 0, pixels), balance)
+        words.append(Words(classes, near, negatives, weights, dataset.ignore, hidden))
     return words
 
 

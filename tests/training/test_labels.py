@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -125,6 +127,19 @@ def test_another_ignored_id_is_that_of_its_data_set() -> None:
     assert len(labels.text) == 5
     assert labels.lookup[200] == 4
     assert labels.lookup[255] == IGNORE
+
+
+@settings(deadline=None, max_examples=40)
+@given(labels_configs, st.sets(st.integers(0, 4), max_size=4), st.integers(0, 20))
+def test_an_unseen_class_is_no_label_and_its_pixels_count_nowhere(
+    config: LabelConfig, unseen: set[int], step: int
+) -> None:
+    words = replace(make_words(5), unseen=sorted(unseen))
+    labels = LabelSampler([words], config, seed=0).sample(make_batch(torch.arange(5), step))
+    assert unseen.isdisjoint(row_of(words, vector) for vector in labels.text)
+    assert (labels.lookup[sorted(unseen)] == IGNORE).all()
+    if config.subset == 0:
+        assert (labels.lookup[sorted({*range(5)} - unseen)] != IGNORE).all()
 
 
 def test_more_classes_than_8_bits_hold_have_their_places() -> None:

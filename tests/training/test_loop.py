@@ -19,11 +19,14 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from lseg_cli.config import AugmentConfig, DataRef, LabelConfig, ModelConfig, OptimizerConfig, TrainConfig
+from lseg_cli.data.datasets import open_dataset
 from lseg_cli.errors import DataError, LsegError, MismatchError, MissingError
 from lseg_cli.model import load
 from lseg_cli.model.checkpoint import read_tensors
 from lseg_cli.model.lseg import LSeg
-from lseg_cli.training.loop import EpochReport, StepReport, Trainer, build_for_training
+from lseg_cli.training.building import build_for_training
+from lseg_cli.training.classifier import learned_classes
+from lseg_cli.training.loop import EpochReport, StepReport, Trainer
 from lseg_engines.torch_engine import TorchEngine
 
 STEPS, EPOCHS = 3, 3  # steps of an epoch
@@ -161,6 +164,22 @@ def test_sgd_resumes_exactly_too(config: TrainConfig, tmp_path: Path) -> None:
     assert_equal_runs(tmp_path / "stopped", tmp_path / "whole")
 
 
+def test_learned_classes_resume_exactly_too(config: TrainConfig, tmp_path: Path) -> None:
+    labels = LabelConfig(subset=0.5, other=0.5)
+    config = config.model_copy(update={"classifier": "learned", "data": config.data[:1], "labels": labels})
+    list(trainer(config, tmp_path / "whole").run())
+    list(trainer(config, tmp_path / "stopped").run(stop_after(2)))
+    list(trainer(config, tmp_path / "stopped", resume=True).run(stop_after(2)))
+    list(trainer(config, tmp_path / "stopped", resume=True).run())
+    assert_equal_runs(tmp_path / "stopped", tmp_path / "whole")
+    for name in ("last", "best"):
+        one, other = (tmp_path / run / "weights" / f"{name}.vocab.safetensors" for run in ("stopped", "whole"))
+        assert one.read_bytes() == other.read_bytes()
+    start = learned_classes(config, [open_dataset(config.data[0])], None)
+    assert state_of(tmp_path / "whole")["state/classes/vectors"].shape == (4, 16)
+    assert not torch.equal(state_of(tmp_path / "whole")["state/classes/vectors"], start.vectors)
+
+
 def test_a_finished_run_has_nothing_to_resume(config: TrainConfig, whole: Path) -> None:
     before = state_of(whole)
     assert list(trainer(config, whole, resume=True).run()) == []
@@ -213,8 +232,8 @@ def die_instead_of_file(number: int) -> None:
 def test_a_killed_run_resumes_and_ends_as_one_that_was_not(config: TrainConfig, whole: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.json"
     recipe.write_text(config.model_dump_json())
-    # Each epoch writes four files, or three if it is not the best: the best, a line, the state and the last model.
-    deaths = [f"step-{random.randint(4, 8)}", "file-4", "file-5", "file-6", "file-7"]
+    # Each epoch writes four files, or three if it is not the best: the best, a line, the last model and the state.
+    deaths = [f"step-{random.randint(4, 8)}", "file-5", "file-6", "file-7", "file-8"]
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "engines")])}
     subprocess.run([sys.executable, "-c", DEATHS, __file__, recipe, tmp_path, *deaths], env=environment, check=True)
@@ -263,6 +282,33 @@ def test_validation_runs_when_it_is_due_and_at_the_end(config: TrainConfig, tmp_
     epochs = [r for r in trainer(never, tmp_path / "never").run() if isinstance(r, EpochReport)]
     assert [epoch.scores for epoch in epochs] == [None]
     assert not (tmp_path / "never" / "weights" / "best.safetensors").exists()
+
+
+def test_seen_and_unseen_classes_are_told_apart(config: TrainConfig, mini: Path, tmp_path: Path) -> None:
+    data = (DataRef(path=str(mini), unseen=("car",), unseen_pixels="ignore"),)
+    run = trainer(config.model_copy(update={"data": data, "labels": LabelConfig(negatives=2)}), tmp_path / "run")
+    epochs = [report for report in run.run() if isinstance(report, EpochReport)]
+    rows = rows_of(tmp_path / "run")
+    for epoch, row in zip(epochs, rows, strict=True):
+        assert epoch.scores is not None
+        ious = [epoch.scores.class_iou[name] or 0.0 for name in ("sky", "road", "car")]
+        assert epoch.scores.mean_iou == pytest.approx(np.mean(ious))
+        assert (epoch.seen_miou, epoch.unseen_miou) == pytest.approx((np.mean(ious[:2]), ious[2]))
+        assert (row["seen_miou"], row["unseen_miou"]) == (f"{epoch.seen_miou:.6f}", f"{epoch.unseen_miou:.6f}")
+    assert run.best_miou == max(epoch.seen_miou or 0.0 for epoch in epochs)
+
+
+def test_pixels_of_an_unseen_class_change_nothing(config: TrainConfig, mini: Path, tmp_path: Path) -> None:
+    data = (DataRef(path=str(mini), unseen=("car",), unseen_pixels="ignore"),)
+    config = config.model_copy(update={"data": data, "validation": None, "labels": LabelConfig()})
+    list(trainer(config, tmp_path / "car").run())
+    for path in (mini.parent / "masks" / "train").iterdir():
+        ids = np.asarray(Image.open(path)).copy()
+        ids[ids == 2] = 255
+        Image.fromarray(ids).save(path)
+    list(trainer(config, tmp_path / "void").run())
+    one, other = (load_file(tmp_path / name / "weights" / "last.safetensors") for name in ("car", "void"))
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 
 
 def test_validation_leaves_the_model_in_training(config: TrainConfig, tmp_path: Path) -> None:

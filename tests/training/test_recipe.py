@@ -1,10 +1,11 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lseg_cli.config import DataRef, TrainConfig
+from lseg_cli.config import PRESETS, DataRef, RegularizerConfig, TrainConfig
 from lseg_cli.errors import DataError, LsegError
-from lseg_cli.training.recipe import load_recipe
+from lseg_cli.training.recipe import compose, load_recipe, parse_settings
 
 DATA = (DataRef(path="mini/dataset.yaml"),)
 RECIPE = """
@@ -39,6 +40,25 @@ def test_flags_alone_make_a_recipe() -> None:
     assert load_recipe(None, {"data": [{"path": "mini/dataset.yaml"}]}) == TrainConfig(data=DATA)
 
 
+def test_a_key_inside_model_goes_into_the_preset(path: Path) -> None:
+    for flags in ({"model": "lseg-vitb32", "model.image.long_side_px": 320}, {"model.image.long_side_px": 320}):
+        config = load_recipe(path, flags)
+        preset = PRESETS[str(flags.get("model", "lseg-tiny"))]
+        image = preset.image.model_copy(update={"long_side_px": 320})
+        assert config.model == preset.model_copy(update={"image": image})
+    with pytest.raises(LsegError, match="no preset 'lseg-huge'"):
+        load_recipe(path, {"model": "lseg-huge", "model.name": "x"})
+
+
+def test_a_key_with_dots_takes_a_mapping_whole_and_leaves_the_layers_alone() -> None:
+    base: dict[str, Any] = {"data": [{"path": "x"}], "optimizer": {"name": "adamw", "momentum": 0.5}}
+    regularizer = {"model.regularizer": {"kind": "depthwise", "depth": 1}}
+    config = compose([base, regularizer, {"optimizer.momentum": 0.1}])
+    assert config.model_config_of().regularizer == RegularizerConfig(kind="depthwise", depth=1)
+    assert (config.optimizer.name, config.optimizer.momentum) == ("adamw", 0.1)
+    assert base["optimizer"] == {"name": "adamw", "momentum": 0.5}
+
+
 @pytest.mark.parametrize("data", [None, []])
 def test_without_data_there_is_nothing_to_train_on(data: object) -> None:
     with pytest.raises(LsegError, match="nothing to train on"):
@@ -66,6 +86,22 @@ def test_a_key_that_should_hold_others_is_named(path: Path, text: str) -> None:
     path.write_text(f"data: [{{path: x}}]\n{text}\n")
     with pytest.raises(LsegError, match="'optimizer'"):
         load_recipe(path, {"optimizer.learning_rate": 0.1})
+
+
+def test_settings_are_keys_and_yaml() -> None:
+    texts = ["checkpointing=true", "optimizer.momentum= 0.5", "augment.scale=[1, 2]", "labels.synonyms=a=b.yaml"]
+    settings = parse_settings(texts)
+    assert list(settings.values()) == [True, 0.5, [1, 2], "a=b.yaml"]
+    assert load_recipe(None, {"data": [{"path": "x"}], **settings}).augment.scale == (1, 2)
+    for text, sentence in (("epochs", "sets nothing"), ("=3", "sets nothing"), ("a=[", "is no YAML")):
+        with pytest.raises(LsegError, match=sentence):
+            parse_settings([text])
+
+
+def test_a_sweep_is_no_recipe(path: Path) -> None:
+    path.write_text("variants: {a: {}}")
+    with pytest.raises(LsegError, match="is a sweep of several trainings: lseg sweep"):
+        load_recipe(path, {})
 
 
 @pytest.mark.parametrize("text", ["- a\n- b\n", "", "words"])

@@ -135,6 +135,19 @@ def test_synonyms_take_the_place_of_neighbours_where_they_are_given(
     assert len(words.near[1]) == 2
 
 
+def test_words_of_an_unseen_class_are_never_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "synonyms.yaml"
+    path.write_text("road: [bananas, lane, Sky]\nSKY: [Banana]\n")
+    table = filled(MEANINGS)
+    monkeypatch.setattr(WordTable, "open", lambda: table)
+    config = LabelConfig(paraphrase=0.5, negatives=4, synonyms=str(path))
+    (seen,) = build_words([dataset()], [np.array([10, 90])], table.embed, config, 1)
+    (words,) = build_words([dataset()], [np.array([10, 90])], table.embed, config, 1, frozenset({"sky"}))
+    assert (len(seen.near[0]), len(seen.negatives), seen.unseen) == (3, 1, [])
+    assert (len(words.near[0]), len(words.negatives), words.unseen) == (1, 0, [1])
+    assert words.weights[0] == 1  # its pixels balance nothing
+
+
 @pytest.mark.parametrize(("content", "why"), [("road: street", "road"), ("[road]", "content"), ("road: [1]", "road.0")])
 def test_a_file_that_holds_no_synonyms_is_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str, why: str

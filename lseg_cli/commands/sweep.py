@@ -1,0 +1,68 @@
+"""`lseg sweep`: a grid of trainings -> a table."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lseg_cli.commands import options
+from lseg_cli.commands.interrupt import interruptible
+from lseg_cli.commands.train import Settings, open_trainer
+from lseg_cli.console.sweep import show_figures, show_plan, show_runs
+from lseg_cli.console.terminal import Console
+
+SOME_FAILED = 3
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A sweep (YAML): a recipe, its variants, seeds.")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="VARIANT", show_envvar=False, help="Only this variant. Repeat for more."),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", show_envvar=False, help="Only tell what would be done; write nothing.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("-o", "--out", metavar="FOLDER", show_envvar=False, help="Folder of the runs. Default: runs/NAME."),
+]
+
+
+def sweep(
+    file: File,
+    *,
+    out: Out = None,
+    only: Only = None,
+    settings: Settings = None,
+    dry_run: DryRun = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Train every variant of a recipe with every seed, and print mean and spread of the figures.
+
+    The same command goes on where it was stopped: finished runs are left as they are.
+
+    Example: lseg sweep recipes/ablation.yaml --out runs/ablation
+    """
+    from lseg_cli.training.processes import is_main_process, leave_processes
+    from lseg_cli.training.recipe import parse_settings
+    from lseg_cli.training.sweep import read_sweep
+
+    out = out or Path("runs") / file.stem
+    runs = read_sweep(file, out, only or (), parse_settings(settings or ()))
+    if dry_run:
+        show_plan(runs, json)
+        return
+    is_main = is_main_process()
+    console = Console(quiet or not is_main, verbose)
+    with interruptible() as interrupt:
+        finished, failed, to_its_end = show_runs(
+            runs, lambda run, resume: open_trainer(run.config, run.out, resume).run(interrupt), console
+        )
+    leave_processes()
+    if is_main:
+        show_figures(finished, out, json, console)
+    if not to_its_end:
+        raise typer.Exit(interrupt.exit_code)
+    if failed:
+        raise typer.Exit(SOME_FAILED)
