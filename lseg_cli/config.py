@@ -109,7 +109,10 @@ PRESETS = {
 class DataRef(Frozen):
     """One data set of a mix."""
 
-    path: str  # of a dataset.yaml; environment variables are expanded
+    path: str  # of a dataset.yaml, or a known set's name such as ade20k; environment variables are expanded
+    root: str = ""  # of a known set: the folder that it lies in
+    fold: int | None = None  # of pascal5i and coco20i: whose classes are held out
+    lists: str = ""  # of pascal5i, coco20i, fss1000: folder of HSNet's split lists, if not under the root
     split: str = "train"
     weight: float = Field(1.0, gt=0)  # share of the batches, relative to the other sets
 

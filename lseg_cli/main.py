@@ -13,6 +13,7 @@ from lseg_cli.commands import options
 from lseg_cli.commands.bench import bench
 from lseg_cli.commands.build import build
 from lseg_cli.commands.convert import convert
+from lseg_cli.commands.data import data_app
 from lseg_cli.commands.doctor import doctor
 from lseg_cli.commands.embed import embed
 from lseg_cli.commands.evaluate import evaluate
@@ -45,6 +46,7 @@ app.command("build")(build)
 app.command("convert")(convert)
 app.add_typer(models, name="models")
 app.add_typer(labels_app)
+app.add_typer(data_app)
 app.command("info")(info)
 app.command("bench")(bench)
 app.command("doctor")(doctor)

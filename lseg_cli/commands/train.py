@@ -99,7 +99,8 @@ def train(  # noqa: PLR0913  an option is a parameter
     verbose: options.Verbose = False,
 ) -> None:
     """Train a model on folders of pictures and masks, each data set with its own labels."""
-    from lseg_cli.training.recipe import load_recipe, parse_data
+    from lseg_cli.data.references import parse_data  # noqa: PLC0415  numpy
+    from lseg_cli.training.recipe import load_recipe
 
     flags = {
         "data": [parse_data(text, "train") for text in data] if data else None,

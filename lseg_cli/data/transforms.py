@@ -9,6 +9,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
 from lseg_cli.config import AugmentConfig
+from lseg_cli.data.masks import Ids
 
 PADDING = -1  # in a training mask: no picture here. Not the data set's ignore id, whose pixels may be taught as 'other'
 
@@ -24,10 +25,8 @@ class TrainTransform:
         strength = config.jitter
         self.colour = v2.ColorJitter(strength, strength, strength) if strength else v2.Identity()
 
-    def __call__(
-        self, image: NDArray[np.uint8], mask: NDArray[np.uint8], generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """(H, W, 3) uint8, (H, W) uint8 -> (3, crop, crop) uint8, (crop, crop) int16 with PADDING outside.
+    def __call__(self, image: NDArray[np.uint8], mask: Ids, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """(H, W, 3) uint8, (H, W) ids -> (3, crop, crop) uint8, (crop, crop) int16 with PADDING outside.
 
         torchvision draws from torch's global generator only: it is seeded from `generator` inside and put back.
         """

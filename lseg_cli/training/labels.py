@@ -16,7 +16,6 @@ from lseg_cli.data.mixing import Batch, seeded
 
 IGNORE = -100  # cross-entropy leaves these pixels out
 OTHER = "other"
-_LOOKUP_SIZE = 257  # ids 0 to 255, and PADDING (-1) at the end
 _STREAM = 1  # keeps these random numbers apart from those of the pictures
 
 
@@ -37,7 +36,7 @@ class StepLabels:
 
     text: Tensor  # (N, C)
     weights: Tensor  # (N,)
-    lookup: Tensor  # (257,) int64: mask id -> label, or IGNORE; the last entry is for PADDING
+    lookup: Tensor  # (257,) int64 or longer: mask id -> label, or IGNORE; the last entry is for PADDING (-1)
 
 
 class LabelSampler:
@@ -62,7 +61,7 @@ class LabelSampler:
             drawn = torch.randint(len(words.negatives), (self.config.negatives,), generator=generator)
             text = torch.cat((text, words.negatives[drawn]))
             weights = torch.cat((weights, torch.ones(len(drawn))))
-        lookup = torch.full((_LOOKUP_SIZE,), IGNORE)
+        lookup = torch.full((max(256, words.ignore + 1) + 1,), IGNORE)
         if with_other:
             lookup[: len(words.classes) - 1] = len(kept)
             lookup[words.ignore] = len(kept)

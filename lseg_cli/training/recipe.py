@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from lseg_cli.config import DataRef, TrainConfig
+from lseg_cli.config import TrainConfig
 from lseg_cli.errors import DataError, LsegError
 
 
@@ -42,14 +42,6 @@ def load_recipe(path: Path | None, flags: Mapping[str, object]) -> TrainConfig:
         raise LsegError(
             f"The recipe's '{where}' cannot be used: {first['msg']} (given: {first['input']!r})."
         ) from error
-
-
-def parse_data(text: str, split: str) -> DataRef:
-    """A data set as the command line names it: PATH, or PATH:SPLIT; `split` is meant where none is said."""
-    path, colon, last = text.rpartition(":")
-    if colon and last and not any(mark in last for mark in "/\\."):
-        return DataRef(path=path, split=last)
-    return DataRef(path=text, split=split)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import pytest
 
 from lseg_cli.config import DataRef, TrainConfig
 from lseg_cli.errors import DataError, LsegError
-from lseg_cli.training.recipe import load_recipe, parse_data
+from lseg_cli.training.recipe import load_recipe
 
 DATA = (DataRef(path="mini/dataset.yaml"),)
 RECIPE = """
@@ -89,20 +89,6 @@ def test_recipes_that_are_shipped_load() -> None:
     assert recipes
     for recipe in recipes:
         assert load_recipe(recipe, {}).model_config_of()
-
-
-@pytest.mark.parametrize(
-    ("text", "path", "split"),
-    [
-        ("mini/dataset.yaml", "mini/dataset.yaml", "train"),
-        ("mini/dataset.yaml:val", "mini/dataset.yaml", "val"),
-        ("C:\\mini\\dataset.yaml", "C:\\mini\\dataset.yaml", "train"),
-        ("C:\\mini\\dataset.yaml:val", "C:\\mini\\dataset.yaml", "val"),
-        ("mini:", "mini:", "train"),
-    ],
-)
-def test_a_data_set_may_name_its_split(text: str, path: str, split: str) -> None:
-    assert parse_data(text, "train") == DataRef(path=path, split=split)
 
 
 def test_an_unknown_preset_is_told() -> None:

@@ -1,0 +1,133 @@
+"""COCO-Panoptic: 133 things and stuff. A pixel's colour is the number of a segment; the JSON file says what that is.
+
+A segment's number is R + 256 G + 65536 B; 0 is nothing. Names lose what only COCO's authors need: `-merged`, `-other`,
+`-stuff`.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
+
+from lseg_cli.data.masks import IGNORE, read_colours, unlabelled
+from lseg_cli.data.sets.known import TRAIN_VAL, KnownSet, Place
+from lseg_cli.data.split import Dataset
+from lseg_cli.errors import DataError
+
+_ENDINGS = ("-merged", "-other", "-stuff")
+
+
+class _Category(BaseModel):
+    id: int
+    name: str
+
+
+class _Image(BaseModel):
+    id: int
+    file_name: str
+
+
+class _Segment(BaseModel):
+    id: int
+    category_id: int
+
+
+class _Annotation(BaseModel):
+    image_id: int
+    file_name: str
+    segments_info: list[_Segment]
+
+
+class _Panoptic(BaseModel):
+    categories: list[_Category]
+    images: list[_Image]
+    annotations: list[_Annotation]
+
+
+@dataclass(frozen=True, eq=False)
+class PanopticMask:
+    """Colours looked up among the segments of their own picture, which lie one after another in two flat arrays."""
+
+    starts: dict[str, tuple[int, int]]  # by the mask's file name: its part of the arrays
+    segments: NDArray[np.int64]  # numbers, ascending within a picture; the first is 0, which is nothing
+    ids: NDArray[np.uint8]
+
+    def __call__(self, path: Path) -> NDArray[np.uint8]:
+        """(H, W) ids; raises DataError for a segment that the JSON file does not name."""
+        colours = read_colours(path).astype(np.int64)
+        numbers = colours[..., 0] + 256 * colours[..., 1] + 65536 * colours[..., 2]
+        start, end = self.starts[path.name]
+        known = self.segments[start:end]
+        at = np.searchsorted(known, numbers).clip(max=len(known) - 1)
+        strange = known[at] != numbers
+        if strange.any():
+            raise unlabelled(path, f"{numbers[strange][0]} (a segment)")
+        return np.asarray(self.ids[start:end][at], np.uint8)
+
+
+def class_name(name: str) -> str:
+    """`floor-other-merged` -> `floor`, `wall-brick` -> `wall brick`."""
+    while name.endswith(_ENDINGS):
+        name = name.rpartition("-")[0]
+    return name.replace("-", " ")
+
+
+def _list(place: Place) -> Dataset:
+    path = place.find(f"annotations/panoptic_{place.split}.json")
+    masks = place.find(f"annotations/panoptic_{place.split}")
+    images = place.find(f"images/{place.split}", place.split)
+    panoptic = _read(path)
+    names = {image.id: image.file_name for image in panoptic.images}
+    number = {category.id: k for k, category in enumerate(panoptic.categories)}
+    annotations = sorted(panoptic.annotations, key=lambda one: one.file_name)
+    try:
+        found = tuple(images / names[one.image_id] for one in annotations)
+        decode = _decoder(annotations, number)
+    except KeyError as error:
+        raise DataError(f"{path} names the picture or category {error}, which it does not list.") from error
+    classes = tuple(class_name(category.name) for category in panoptic.categories)
+    return Dataset(
+        place.known.name, classes, IGNORE, found, tuple(masks / one.file_name for one in annotations), decode
+    )
+
+
+def _read(path: Path) -> _Panoptic:
+    try:
+        panoptic = _Panoptic.model_validate(json.loads(path.read_bytes()))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise DataError(f"{path} is no panoptic annotation: its {where} cannot be used: {first['msg']}.") from error
+    except ValueError as error:
+        raise DataError(f"{path} is no JSON: {error}.") from error
+    if not panoptic.annotations or not 0 < len(panoptic.categories) < IGNORE:
+        raise DataError(
+            f"{path} lists {len(panoptic.annotations)} pictures and {len(panoptic.categories)} categories; at least "
+            f"one of each is needed, and at most {IGNORE - 1} categories."
+        )
+    return panoptic
+
+
+def _decoder(annotations: list[_Annotation], number: dict[int, int]) -> PanopticMask:
+    starts: dict[str, tuple[int, int]] = {}
+    segments: list[int] = []
+    ids: list[int] = []
+    for one in annotations:
+        begin = len(segments)
+        for segment, class_id in sorted([(0, IGNORE), *((s.id, number[s.category_id]) for s in one.segments_info)]):
+            segments.append(segment)
+            ids.append(class_id)
+        starts[one.file_name] = begin, len(segments)
+    return PanopticMask(starts, np.array(segments, np.int64), np.array(ids, np.uint8))
+
+
+COCO_PANOPTIC = KnownSet(
+    name="coco-panoptic",
+    layout="images/{train,val}2017, annotations/panoptic_{train,val}2017.json and their masks, unpacked, in "
+    "annotations/panoptic_{train,val}2017",
+    list=_list,
+    splits={split: f"{name}2017" for split, name in TRAIN_VAL.items()},
+)

@@ -1,0 +1,65 @@
+"""FSS-1000: ten pictures of each of 1000 classes, 520 to train on, 240 to validate, 240 to test; one thing a picture.
+
+A mask is white where its folder's class is; the rest has no label. The split is lang-seg's (see `fss1000` among the
+label sets), or that of HSNet's lists.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lseg_cli.data.fold_lists import find_list, search_list
+from lseg_cli.data.masks import IGNORE, Ids, read_grey
+from lseg_cli.data.sets.known import KnownSet, Place
+from lseg_cli.data.sets.vocabulary import known_names
+from lseg_cli.data.split import Dataset
+
+WHITE = 128  # and brighter
+_SPLITS = {"trn": slice(0, 520), "val": slice(520, 760), "test": slice(760, 1000)}
+
+
+@dataclass(frozen=True)
+class FolderMask:
+    """White pixels are of the class that the mask's folder is named after."""
+
+    classes: tuple[str, ...]
+    ignore: int
+
+    def __call__(self, path: Path) -> Ids:
+        """(H, W) ids: int16 where there are too many classes for 8 bits."""
+        ids = np.where(read_grey(path) >= WHITE, self.classes.index(path.parent.name), self.ignore)
+        return ids.astype(np.uint8) if self.ignore == IGNORE else ids.astype(np.int16)
+
+
+def class_names(place: Place) -> tuple[str, ...]:
+    """The classes of a split, sorted as HSNet sorts them: of its list if there is one, else of lang-seg's."""
+    if place.lists is None and search_list(place.root, "fss", place.split) is None:
+        return known_names("fss1000").classes[_SPLITS[place.split]]
+    path = find_list(place.lists, place.root, "fss", place.split)
+    return tuple(sorted(filter(None, path.read_text(encoding="utf-8").splitlines())))
+
+
+def find_pictures(place: Place, classes: Sequence[str]) -> list[Path]:
+    """Pictures by class, in each class sorted as text: 1, 10, 2, ..."""
+    return [image for name in classes for image in sorted(place.find(name).glob("*.jpg"))]
+
+
+def _list(place: Place) -> Dataset:
+    classes = class_names(place)
+    images = find_pictures(place, classes)
+    if not images:
+        raise place.absent(place.base / classes[0] / "1.jpg")
+    ignore = IGNORE if len(classes) <= IGNORE else len(classes)
+    masks = tuple(image.with_suffix(".png") for image in images)
+    return Dataset(place.known.name, classes, ignore, tuple(images), masks, FolderMask(classes, ignore))
+
+
+FSS_1000 = KnownSet(
+    name="fss1000",
+    layout="FSS-1000/CLASS/{1,…,10}.{jpg,png}",
+    list=_list,
+    splits={"train": "trn", "val": "val", "test": "test"},
+    container="FSS-1000",
+)

@@ -1,0 +1,95 @@
+"""IDD, roads of India: polygons, drawn one over the other in the order of their file; 26 classes, its level 3.
+
+Facts: anue_labels.py (hierarchy) and evaluate_mIoU.py (names of level 3) of github.com/AutoNUE/public-code.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from pydantic import BaseModel, Field, ValidationError
+
+from lseg_cli.data.masks import IGNORE
+from lseg_cli.data.sets.known import TRAIN_VAL, KnownSet, Place, mirrored, pictures
+from lseg_cli.data.split import Dataset
+from lseg_cli.errors import DataError
+
+CLASSES = (
+    "road", "drivable fallback", "sidewalk", "non-drivable fallback", "person", "rider", "motorcycle", "bicycle",
+    "autorickshaw", "car", "truck", "bus", "vehicle fallback", "curb", "wall", "fence", "guard rail", "billboard",
+    "traffic sign", "traffic light", "pole", "obs-str-bar-fallback", "building", "bridge", "vegetation", "sky",
+)  # fmt: skip
+_MERGED = {  # labels of the finest level whose class has another name
+    "parking": "drivable fallback",
+    "rail track": "non-drivable fallback",
+    "animal": "person",
+    "caravan": "vehicle fallback",
+    "trailer": "vehicle fallback",
+    "train": "vehicle fallback",
+    "polegroup": "pole",
+    "tunnel": "bridge",
+    "fallback background": "sky",
+}
+_VOID = ("unlabeled", "ego vehicle", "rectification border", "out of roi", "license plate")
+_ID_OF = {
+    **{name: k for k, name in enumerate(CLASSES)},
+    **{name: CLASSES.index(merged) for name, merged in _MERGED.items()},
+    **dict.fromkeys(_VOID, IGNORE),
+}
+_GROUP = "group"  # `cargroup`: several that could not be told apart
+
+
+class _Object(BaseModel):
+    label: str
+    polygon: list[tuple[float, float]]
+    deleted: bool = False
+
+
+class _Frame(BaseModel):
+    width: int = Field(alias="imgWidth", gt=0, le=2**15)
+    height: int = Field(alias="imgHeight", gt=0, le=2**15)
+    objects: list[_Object]
+
+
+def rasterise(path: Path) -> NDArray[np.uint8]:
+    """(H, W) ids of a file of polygons: later ones lie on top; what none covers is ignored.
+
+    Raises:
+        DataError: it cannot be read, or a label is none of IDD's; names the file.
+    """
+    try:
+        frame = _Frame.model_validate(json.loads(path.read_bytes()))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "content"
+        raise DataError(f"{path} cannot be read as polygons: its {where} cannot be used: {first['msg']}.") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as polygons: {error}.") from error
+    canvas = Image.new("L", (frame.width, frame.height), IGNORE)
+    draw = ImageDraw.Draw(canvas)
+    for one in frame.objects:
+        label = one.label if one.label in _ID_OF else one.label.removesuffix(_GROUP)
+        if label not in _ID_OF:
+            raise DataError(f"{path} holds the label '{one.label}', which IDD does not have.")
+        if not one.deleted and len(one.polygon) > 2:
+            draw.polygon(one.polygon, fill=_ID_OF[label])
+    return np.asarray(canvas)
+
+
+def _list(place: Place) -> Dataset:
+    folder, masks = place.find(f"leftImg8bit/{place.split}"), place.find(f"gtFine/{place.split}")
+    images = pictures(folder)
+    found = mirrored(images, folder, masks, ("_leftImg8bit", "_gtFine_polygons.json"))
+    return Dataset(place.known.name, CLASSES, IGNORE, tuple(images), found, rasterise)
+
+
+IDD = KnownSet(
+    name="idd",
+    layout="leftImg8bit/{train,val}/DRIVE/…_leftImg8bit.png (or .jpg) and gtFine/{train,val}/DRIVE/"
+    "…_gtFine_polygons.json",
+    list=_list,
+    splits=TRAIN_VAL,
+    container="IDD_Segmentation",
+)

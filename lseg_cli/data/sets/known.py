@@ -1,0 +1,102 @@
+"""What is common to the known data sets: where they lie, their splits and folds, and what is said if they do not."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from lseg_cli.data.split import Dataset
+from lseg_cli.errors import DataError, LsegError
+
+TRAIN_VAL = {"train": "train", "val": "val"}
+_IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one split of a known set should lie."""
+
+    known: "KnownSet"
+    root: Path  # as the user named it: the folder that holds the set's own, or that one itself
+    split: str  # as the set calls it
+    fold: int = 0
+    lists: Path | None = None  # folder of split lists; None: looked for under the root
+
+    @cached_property
+    def base(self) -> Path:
+        """The set's own folder."""
+        inner = self.root / self.known.container
+        return inner if inner.is_dir() else self.root
+
+    def find(self, *choices: str) -> Path:
+        """The first of these files or folders, relative to the set's own folder, that is there.
+
+        Raises:
+            DataError: none is.
+        """
+        for choice in choices:
+            if (self.base / choice).exists():
+                return self.base / choice
+        raise self.absent(self.base / choices[0])
+
+    def absent(self, path: Path) -> DataError:
+        """What is said of something that is not there: what the whole should look like."""
+        if not self.root.is_dir():
+            path = self.root
+        return DataError(f"{path} is missing: of {self.known.name}, {self.root} must hold {self.known.layout}.")
+
+
+@dataclass(frozen=True)
+class KnownSet:
+    """A data set that is known by name."""
+
+    name: str
+    layout: str  # what the root holds, for people
+    list: Callable[[Place], Dataset]
+    splits: Mapping[str, str]  # as people call them -> as the set does
+    container: str = ""  # the folder in the root that holds everything, if there is one
+    folds: int = 0
+
+    def place(self, root: Path, split: str, fold: int | None, lists: Path | None) -> Place:
+        """Where one split should lie.
+
+        Raises:
+            DataError: there is no such split.
+            LsegError: a fold is missing, out of range, or not for this set.
+        """
+        if split not in self.splits:
+            raise DataError(f"{self.name} has no split '{split}'; it has {', '.join(self.splits)}.")
+        if self.folds and (fold is None or not 0 <= fold < self.folds):
+            raise LsegError(f"{self.name} comes in folds: say which, 0 to {self.folds - 1} (given: {fold}).")
+        if not self.folds and fold is not None:
+            raise LsegError(f"{self.name} has no folds; leave the fold {fold} out.")
+        return Place(self, root, self.splits[split], fold or 0, lists)
+
+
+def pictures(folder: Path) -> list[Path]:
+    """All pictures below a folder, sorted.
+
+    Raises:
+        DataError: there is none.
+    """
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _IMAGE_SUFFIXES)
+    if not found:
+        raise DataError(f"The split is empty: {folder} holds no picture.")
+    return found
+
+
+def mirrored(
+    images: Sequence[Path], folder: Path, masks: Path, ends: tuple[str, str] = ("", ".png")
+) -> tuple[Path, ...]:
+    """The masks that lie in `masks` as the pictures do in `folder`.
+
+    Args:
+        images: below `folder`.
+        folder: of the pictures.
+        masks: folder of the masks.
+        ends: what a picture's name ends with before its suffix, and what a mask's has in its place.
+    """
+    of_image, of_mask = ends
+    return tuple(
+        masks / image.relative_to(folder).with_name(image.stem.removesuffix(of_image) + of_mask) for image in images
+    )
