@@ -8,8 +8,7 @@ import typer
 from lseg_cli.commands import options
 from lseg_cli.console.evaluation import show_evaluation
 from lseg_cli.console.terminal import Console
-from lseg_cli.errors import LsegError
-from lseg_cli.evaluation.job import PROTOCOLS, ZERO_SHOT, EvalJob  # noqa: TID253  imports nothing
+from lseg_cli.evaluation.job import PROTOCOLS, EvalJob  # noqa: TID253  imports nothing
 
 Data = Annotated[
     str,
@@ -24,6 +23,17 @@ Protocol = Annotated[
 Compare = Annotated[
     tuple[str, str] | None,
     typer.Option(metavar="A B", show_envvar=False, help="Two models or engines side by side, instead of --model."),
+]
+Masks = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER", show_envvar=False, help="Measure the masks in an output folder of lseg segment instead."
+    ),
+]
+Fold = Annotated[str | None, typer.Option(metavar="N|all", show_envvar=False, help="Of pascal5i and coco20i: 0 to 3.")]
+Lists = Annotated[
+    str | None,
+    typer.Option(metavar="FOLDER", show_envvar=False, help="HSNet's split lists, if they are not in ROOT/splits."),
 ]
 Labels = Annotated[
     str | None,
@@ -87,8 +97,11 @@ def evaluate(  # noqa: PLR0913  an option is a parameter
     data: Data,
     model: options.Model = EvalJob.models[0],
     compare: Compare = None,
-    split: Split = "val",
+    masks: Masks = EvalJob.masks,
+    split: Split = EvalJob.split,
     protocol: Protocol = EvalJob.protocol,
+    fold: Fold = EvalJob.fold,
+    lists: Lists = EvalJob.lists,
     labels: Labels = EvalJob.labels,
     extra_labels: Extra = EvalJob.extra_labels,
     without: Without = None,
@@ -99,7 +112,7 @@ def evaluate(  # noqa: PLR0913  an option is a parameter
     imgsz: options.ImageSize = EvalJob.imgsz,
     window: Window = EvalJob.window,
     stride: Stride = EvalJob.stride,
-    out: Out = EvalJob.out,
+    out: Out = None,
     engine: options.Engine = "auto",
     device: options.Device = EvalJob.device,
     precision: options.Precision = EvalJob.precision,
@@ -113,15 +126,19 @@ def evaluate(  # noqa: PLR0913  an option is a parameter
 
     Example: lseg eval -m lseg-tiny --data street/dataset.yaml --split val
     """
-    from lseg_cli.evaluation.eval_run import EvalRun
     from lseg_cli.evaluation.processes import Processes
+    from lseg_cli.evaluation.protocols import open_run
     from lseg_cli.evaluation.report_files import write_report
-    from lseg_cli.training.recipe import parse_data
     from lseg_engines.opener import open_engine, require_engine
 
     job = EvalJob(
+        data=data,
         models=compare or (model,),
+        masks=masks,
         protocol=protocol,
+        split=split,
+        fold=fold,
+        lists=lists,
         labels=labels,
         extra_labels=extra_labels,
         without=options.split(without),
@@ -136,17 +153,12 @@ def evaluate(  # noqa: PLR0913  an option is a parameter
         precision=precision,
         threads=threads,
         batch=batch,
-        out=out,
     )
-    if protocol not in PROTOCOLS:
-        raise LsegError(f"There is no protocol '{protocol}'; there are {', '.join(PROTOCOLS)}.")
-    if protocol in ZERO_SHOT:
-        raise LsegError(f"The protocol {protocol} cannot be run yet.")
     for each in job.models:
         require_engine(each, engine)
     processes = Processes.here()
     console = Console(quiet or processes.index > 0)
-    run = EvalRun(job, parse_data(data, split), open_engine, processes)
+    run = open_run(job, open_engine, processes)
     for notice in run.notices:
         console.note(f"Note: {notice}")
     for _ in console.track(run.run(), len(run)):

@@ -7,26 +7,23 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lseg_cli.config import DataRef
 from lseg_cli.contract import Engine
 from lseg_cli.data.datasets import open_dataset
-from lseg_cli.data.labels import LabelSet, parse_labels
-from lseg_cli.data.vocabulary import open_labels
 from lseg_cli.errors import LsegError
+from lseg_cli.evaluation.asked_labels import AskedLabels
 from lseg_cli.evaluation.job import EvalJob
-from lseg_cli.evaluation.labelling import Labelling, find_classes, read_label_map
+from lseg_cli.evaluation.labelling import find_classes
 from lseg_cli.evaluation.metrics import Confusion, mean_of
 from lseg_cli.evaluation.paper import find_fact
 from lseg_cli.evaluation.processes import Processes
+from lseg_cli.evaluation.report import described
 from lseg_cli.evaluation.runner import Predictor, Tally, WholePicture
-from lseg_cli.evaluation.windows import Floats, Windowed, WindowPlan
+from lseg_cli.evaluation.saved_masks import SavedMasks
+from lseg_cli.evaluation.windows import Windowed, WindowPlan
 from lseg_cli.inference.job import parse_batch
-from lseg_cli.inference.label_embedding import embed_label_set
 from lseg_cli.inference.runner import parse_size
 from lseg_cli.inference.segmenter import Segmenter
-from lseg_cli.model.embedding_cache import EmbeddingCache
 
 OpenEngine = Callable[[str, str, str, int | None], Engine]
 
@@ -50,45 +47,19 @@ class EvalRun:
         Raises:
             LsegError: options, labels, data and models that do not fit each other.
         """
-        self.notices: list[str] = []
         self._split = ref.split  # which --data may name
-        dataset = open_dataset(ref)
-        self._job, self._dataset, self._processes = job, dataset, processes
-        self._given = self._open(open_labels, job.labels) or LabelSet.of(dataset.classes)
-        self._extra = self._open(parse_labels, job.extra_labels)
-        self.labelling = Labelling.of(
-            dataset.classes,
-            dataset.ignore,
-            self._given.names if job.labels is not None else None,
-            self._extra.names if self._extra else (),
-            job.without,
-            read_label_map(Path(job.label_map), dataset.classes) if job.label_map else None,
-        )
-        find_classes(job.unseen, self.labelling.classes, "--unseen")
+        self._job, self._dataset, self._processes = job, open_dataset(ref), processes
+        saved = _open_masks(job)
+        self._asked = AskedLabels(job, self._dataset, saved)
+        self.notices = self._asked.notices
         device = processes.device(job.device)
-        self._engines = [open_engine(model, device, job.precision, job.threads) for model in job.models]
-        self._tally = Tally([self._predictor(engine) for engine in self._engines], self.labelling)
-
-    def _open(self, opener: Callable[[str], tuple[LabelSet, list[str]]], text: str | None) -> LabelSet | None:
-        if text is None:
-            return None
-        labels, notices = opener(text)
-        self.notices += notices
-        return labels
-
-    def _embedded(self, engine: Engine) -> Floats:
-        """(N, C), the labels asked for and the extra ones."""
-        text, cache = engine.spec.model.text, EmbeddingCache()
-        parts = [embed_label_set(self._given, text, self._job.templates, cache)]
-        if self._extra is not None:
-            parts.append(embed_label_set(self._extra, text, self._job.templates, cache))
-        for part in parts:
-            self.notices += [notice for notice in part.notices if notice not in self.notices]
-        asked = parts[0].vectors[list(self.labelling.asked)]
-        return np.concatenate([asked, *(part.vectors for part in parts[1:])])
+        models = () if saved else job.models
+        self._engines = [open_engine(model, device, job.precision, job.threads) for model in models]
+        predictors = [saved] if saved else [self._predictor(engine) for engine in self._engines]
+        self._tally = Tally(predictors, self._asked.labelling)
 
     def _predictor(self, engine: Engine) -> Predictor:
-        job, text = self._job, self._embedded(engine)
+        job, text = self._job, self._asked.embedded(engine.spec.model.text)
         if job.protocol == "whole":
             with_confidence, threads = job.min_confidence > 0, job.threads or os.cpu_count() or 1
             segmenter = Segmenter(engine, text, parse_size(job.imgsz), with_confidence, threads)
@@ -113,18 +84,21 @@ class EvalRun:
         """All that was found, fit for JSON."""
         job, tally = self._job, self._tally
         plan = {"imgsz": job.imgsz} if job.protocol == "whole" else asdict(plan_of(job))
-        results = [
-            described(model, engine) | self._figures(engine, confusion)
-            for model, engine, confusion in zip(job.models, self._engines, tally.confusions, strict=True)
-        ]
+        if job.masks:
+            results = [{"model": job.masks} | self._figures(tally.confusions[0])]
+        else:
+            results = [
+                described(model, engine) | self._figures(confusion, self._paper(engine))
+                for model, engine, confusion in zip(job.models, self._engines, tally.confusions, strict=True)
+            ]
         report: dict[str, Any] = {
             "data": self._dataset.name,
             "split": self._split,
             "protocol": {"name": job.protocol, **plan},
             "pictures": tally.confusions[0].pictures,
-            "labels": [self._given.names[position] for position in self.labelling.asked],
-            "extra_labels": list(self.labelling.extra),
-            "left_out": list(self.labelling.left_out),
+            "labels": list(self._asked.names),
+            "extra_labels": list(self._asked.labelling.extra),
+            "left_out": list(self._asked.labelling.left_out),
             "min_confidence": job.min_confidence,
             "results": results,
         }
@@ -136,7 +110,11 @@ class EvalRun:
             }
         return report
 
-    def _figures(self, engine: Engine, confusion: Confusion) -> dict[str, Any]:
+    def _paper(self, engine: Engine) -> dict[str, Any] | None:
+        fact = None if _is_bent(self._job) else find_fact(engine.spec.model, self._dataset.name, self._job.protocol)
+        return asdict(fact) if fact else None
+
+    def _figures(self, confusion: Confusion, paper: dict[str, Any] | None = None) -> dict[str, Any]:
         scores = confusion.scores()
         figures = asdict(scores)
         del figures["pictures"]
@@ -145,16 +123,40 @@ class EvalRun:
             unseen = {confusion.classes[number] for number in numbers}
             figures["unseen_iou"] = mean_of(scores.class_iou, unseen)
             figures["seen_iou"] = mean_of(scores.class_iou, set(confusion.classes) - unseen)
-        if self.labelling.left_out:
-            figures["rejected"] = _rejected(confusion, self.labelling.left_out)
-        fact = None if _is_bent(self._job) else find_fact(engine.spec.model, self._dataset.name, self._job.protocol)
-        figures["paper"] = asdict(fact) if fact else None
+        if self._asked.labelling.left_out:
+            figures["rejected"] = _rejected(confusion, self._asked.labelling.left_out)
+        figures["paper"] = paper
         figures["confusion"] = {
             "classes": list(confusion.classes),
             "predicted": list(confusion.labels),
             "pixels": confusion.matrix.tolist(),
         }
         return figures
+
+
+def _open_masks(job: EvalJob) -> SavedMasks | None:
+    """The masks to measure, if it is masks.
+
+    Raises:
+        LsegError: options that would change them.
+        DataError: it is no folder of masks.
+    """
+    if job.masks is None:
+        return None
+    given = {
+        "--compare": len(job.models) > 1,
+        "--labels": job.labels,
+        "--extra-labels": job.extra_labels,
+        "--without": job.without,
+        "--template": job.templates,
+        "--min-confidence": job.min_confidence,
+        "--imgsz": job.imgsz,
+        f"--protocol {job.protocol}": job.protocol != "whole",
+    }
+    for option, value in given.items():
+        if value:
+            raise LsegError(f"{option} cannot be given with --masks, which are as they are; leave it away.")
+    return SavedMasks(Path(job.masks))
 
 
 def plan_of(job: EvalJob) -> WindowPlan:
@@ -180,16 +182,6 @@ def plan_of(job: EvalJob) -> WindowPlan:
         mirror=False,
         shifts_last=True,
     )
-
-
-def described(model: str, engine: Engine) -> dict[str, Any]:
-    """Which model was looked at, and on what."""
-    return {
-        "model": model,
-        "model_sha256": engine.spec.model_sha256,
-        "device": engine.device,
-        "precision": engine.precision,
-    }
 
 
 def _is_bent(job: EvalJob) -> bool:

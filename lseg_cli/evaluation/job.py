@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+from lseg_cli.errors import LsegError
+
 ZERO_SHOT = ("pascal5i", "coco20i", "fss1000")  # protocols of single classes against all else, by HSNet
+FOLDS = 4  # of pascal5i and coco20i
 PROTOCOLS = ("whole", "slide", "lseg-paper", *ZERO_SHOT)
 
 
@@ -10,8 +13,13 @@ PROTOCOLS = ("whole", "slide", "lseg-paper", *ZERO_SHOT)
 class EvalJob:
     """Options as the user wrote them."""
 
+    data: str  # as `lseg_cli.data.references.parse_data` takes it
     models: tuple[str, ...] = ("lseg-tiny",)  # one, or two to compare
+    masks: str | None = None  # an output folder of `lseg segment` instead of a model
     protocol: str = "whole"
+    split: str = "val"
+    fold: str | None = None  # '0' to '3', or 'all'
+    lists: str | None = None  # a folder of split lists
     labels: str | None = None  # one for every class; None: the classes' names
     extra_labels: str | None = None  # that are no class
     without: tuple[str, ...] = ()  # classes that the model is not asked for
@@ -26,4 +34,16 @@ class EvalJob:
     precision: str = "fp32"
     threads: int | None = None
     batch: str = "auto"  # windows at a time; auto: 1 on the CPU, else 8
-    out: str | None = None  # a folder for the report
+
+
+def parse_folds(text: str | None) -> tuple[int, ...]:
+    """`2` -> (2,); `all` -> (0, 1, 2, 3).
+
+    Raises:
+        LsegError: something else, or nothing.
+    """
+    if text == "all":
+        return tuple(range(FOLDS))
+    if text is None or not text.isdecimal() or int(text) >= FOLDS:
+        raise LsegError(f"Say which fold with --fold: 0 to {FOLDS - 1}, or all (given: {text}).")
+    return (int(text),)

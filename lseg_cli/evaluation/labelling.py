@@ -15,6 +15,7 @@ import yaml
 from numpy.typing import NDArray
 
 from lseg_cli.data.labels import fold
+from lseg_cli.data.masks import Ids
 from lseg_cli.errors import DataError, LsegError
 
 IGNORED, UNKNOWN = -1, -2  # what a mask id stands for, beside the number of a class
@@ -90,7 +91,7 @@ class Labelling:
             tuple(dict.fromkeys(compared[row_of[number]] for number in sorted(left_out))),
         )
 
-    def truth(self, mask: NDArray[np.uint8] | NDArray[np.uint16], file: Path) -> Indices:
+    def truth(self, mask: Ids, file: Path) -> Indices:
         """(H, W) mask ids -> (H, W) classes, or `IGNORED`.
 
         Raises:

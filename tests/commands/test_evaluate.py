@@ -18,6 +18,7 @@ from lseg_cli.config import ModelConfig
 from lseg_cli.main import run
 from lseg_export.options import ExportOptions
 from tests.conftest import CLASSES, HEIGHT_PX, WIDTH_PX
+from tests.data.miniatures import MAKERS
 
 Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
 
@@ -78,6 +79,22 @@ def test_masks_of_segment_give_the_same_figures(evaluated: Evaluate, mini: Path)
     matrix = np.array(evaluated()["results"][0]["confusion"]["pixels"])
     assert (matrix[:, :3] == pairs).all()
     assert not matrix[:, 3].any()
+
+
+def test_masks_can_be_measured_in_place_of_a_model(
+    evaluated: Evaluate, mini: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = evaluated()["results"][0]["confusion"]
+    labels = "other=lava," + ",".join(CLASSES[::-1])
+    assert lseg("segment", mini.parent / "images" / "val", "-l", labels, "-d", "cpu", "-q") == 0
+    result = evaluated("--masks", "out")["results"][0]
+    assert result["model"] == "out"
+    assert result["confusion"]["predicted"] == [*CLASSES, "other", "none of them"]
+    given, own = np.array(result["confusion"]["pixels"]), np.array(expected["pixels"])
+    assert (given[:, :3] <= own[:, :3]).all()  # what the other label took came from the classes
+    assert (given.sum(1) == own.sum(1)).all()
+    assert lseg("eval", "--data", mini, "--masks", "out", "-l", "a,b,c") == 2
+    assert "--labels cannot be given with --masks" in capsys.readouterr().err
 
 
 def test_an_exported_file_has_the_figures_of_its_model(
@@ -191,6 +208,34 @@ def test_several_processes_count_what_one_counts(evaluated: Evaluate, mini: Path
     assert json.loads(done.stdout) == alone
 
 
+@pytest.mark.slow
+def test_a_zero_shot_protocol_runs(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("lseg_cli.data.episodes.COUNT", 1)
+    root = MAKERS["pascal5i"](tmp_path / "voc")
+    arguments = ("eval", "-m", model, "--data", f"pascal5i:{root}", "--protocol", "pascal5i", "-d", "cpu", "-q")
+    assert lseg(*arguments, "--fold", "all", "-o", "report") == 0
+    said = capsys.readouterr().out
+    assert said.count("protocol pascal5i") == 4
+    assert "4 folds, the mean" in said
+    report = json.loads(Path("report/report.json").read_text())
+    assert [result["pictures"] for result in report["results"]] == [1, 1, 1, 1]
+    assert Path("report/classes-4.csv").is_file()
+    assert lseg(*arguments, "-l", "a,b", "--fold", "0") == 2
+    assert "--labels cannot be given with the protocol pascal5i" in capsys.readouterr().err
+    assert lseg(*arguments) == 2
+    assert "Say which fold with --fold: 0 to 3, or all" in capsys.readouterr().err
+
+
+def test_a_known_set_is_taken_by_its_name(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = MAKERS["ade20k-official"](tmp_path / "ade")
+    assert lseg("eval", "-m", model, "--data", f"ade20k-official:{root}", "-d", "cpu", "--json", "-q") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["data"], report["pictures"]) == ("ade20k-official", 3)
+    assert len(report["labels"]) == 150
+
+
 class TestBadInput:
     @pytest.mark.parametrize(
         ("arguments", "code", "sentence"),
@@ -203,6 +248,9 @@ class TestBadInput:
             (("--protocol", "lseg-paper", "--imgsz", "480"), 2, "has sizes of its own"),
             (("--protocol", "slide", "--imgsz", "64x96"), 2, "cannot be used with windows"),
             (("--protocol", "slide", "--window", "100"), 2, "--window 100 cannot be used"),
+            (("--protocol", "coco20i"), 2, "The protocol coco20i needs its own data; give --data coco20i:ROOT"),
+            (("--masks", "nowhere"), 4, "nowhere is no output folder of lseg segment"),
+            (("--fold", "all"), 2, "--fold all is for the protocols pascal5i"),
             (("--engine", "onnx"), 5, "--engine onnx runs .onnx files"),
             (("-m", "nothing"), 2, "There is no model 'nothing'"),
         ],

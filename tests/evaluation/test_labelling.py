@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ def test_extra_labels_are_columns_of_their_own() -> None:
         ({"without": CLASSES}, "No label is left"),
     ],
 )
-def test_what_cannot_be_asked_for_is_refused(options: dict[str, tuple[str, ...]], sentence: str) -> None:
+def test_what_cannot_be_asked_for_is_refused(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(LsegError, match=sentence):
         Labelling.of(CLASSES, 255, **options)
 
