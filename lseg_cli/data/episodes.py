@@ -87,13 +87,15 @@ def open_episodes(name: str, root: Path, fold: int | None, lists: Path | None = 
         LsegError: no such benchmark, a fold missing or too much.
         DataError: a folder, list, picture or mask is missing; a list is damaged.
     """
-    openers = {pascal.PASCAL_5I: _pascal, coco20i.COCO_20I: _coco, fss1000.FSS_1000: _fss}
-    by_name = {known.name: known for known in openers}
-    if name not in by_name:
-        raise LsegError(f"There are no episodes of '{name}'; there are those of {', '.join(by_name)}.")
-    known = by_name[name]
-    split = "test" if known is fss1000.FSS_1000 else "val"
-    episodes = openers[known](known.place(root, split, fold, lists))
+    openers = {
+        pascal.PASCAL_5I.name: (_pascal, pascal.PASCAL_5I, "val"),
+        coco20i.COCO_20I.name: (_coco, coco20i.COCO_20I, "val"),
+        fss1000.FSS_1000.name: (_fss, fss1000.FSS_1000, "test"),
+    }
+    if name not in openers:
+        raise LsegError(f"There are no episodes of '{name}'; there are those of {', '.join(openers)}.")
+    opener, known, split = openers[name]
+    episodes = opener(known.place(root, split, fold, lists))
     files = dict.fromkeys(path for query in episodes.queries for path in (query.image, query.mask))
     missing = [path for path in files if not path.is_file()]
     if missing:

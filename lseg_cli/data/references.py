@@ -28,7 +28,7 @@ def parse_data(text: str, split: str) -> DataRef:
             raise LsegError(f"Say where {name} lies, as {name}:ROOT; ROOT holds {KNOWN[name].layout}.")
         return DataRef(path=name, root=root, split=said or split)
     path, said = _split_off(text)
-    if is_unknown(path):
+    if len(name) > 1 and is_unknown(name) and not Path(path).exists():  # one letter is a drive of Windows
         raise unknown_set(name)
     return DataRef(path=path, split=said or split)
 

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from lseg_cli.config import AugmentConfig, DataRef
 from lseg_cli.data.datasets import open_dataset
 from lseg_cli.data.mixing import MixSchedule, Pick, batches, seeded
+from lseg_cli.data.transforms import PADDING
+from tests.data.miniatures import FOLDED, MAKERS
 
 AUGMENT = AugmentConfig(base_px=96, crop_px=64)
 
@@ -89,6 +91,22 @@ def test_batches_are_the_schedules_and_equal_from_any_start(mini: Path) -> None:
         assert resumed.step == batch.step
         assert torch.equal(resumed.images, batch.images)
         assert torch.equal(resumed.masks, batch.masks)
+
+
+def test_all_known_sets_mix(tmp_path: Path) -> None:
+    """Read, checked, augmented and batched as a folder is."""
+    datasets = [
+        open_dataset(DataRef(path=name, root=str(make(tmp_path / name)), fold=0 if name in FOLDED else None))
+        for name, make in MAKERS.items()
+    ]
+    count = len(datasets)
+    schedule = MixSchedule([len(dataset) for dataset in datasets], [1.0] * count, 2, count, 0)
+    mixed = list(batches(datasets, schedule, AUGMENT, workers=0))
+    assert sorted(batch.dataset for batch in mixed) == list(range(count))
+    for batch in mixed:
+        dataset = datasets[batch.dataset]
+        assert set(batch.masks.unique().tolist()) <= {*range(len(dataset.classes)), dataset.ignore, PADDING}
+        assert len(batch.masks.unique()) > 1
 
 
 def test_a_process_augments_its_part_as_one_process_would(mini: Path) -> None:

@@ -29,6 +29,14 @@ def test_the_same_seed_gives_the_same_crop_and_another_another() -> None:
     assert not torch.equal(first[0], other[0])
 
 
+def test_ids_beyond_8_bits_are_kept() -> None:
+    image, ids = picture()
+    few = transform(3, (image, ids))[1]
+    many = TrainTransform(AugmentConfig(base_px=96, crop_px=64))(image, ids.astype(np.int16) + 300, seeded(3))[1]
+    assert few.dtype == many.dtype == torch.int16
+    assert torch.equal(torch.where(few == PADDING, few, few + 300), many)
+
+
 def test_the_global_random_numbers_are_left_alone_and_do_not_count() -> None:
     torch.manual_seed(0)
     state = torch.get_rng_state()

@@ -127,6 +127,15 @@ def test_another_ignored_id_is_that_of_its_data_set() -> None:
     assert labels.lookup[255] == IGNORE
 
 
+def test_more_classes_than_8_bits_hold_have_their_places() -> None:
+    words = make_words(520, ignore=520)
+    batch = make_batch(torch.tensor([0, 255, 256, 519, 520, PADDING]))
+    labels = LabelSampler([words], LabelConfig(max_labels=4, other=1.0), seed=0).sample(batch)
+    said = [row_of(words, vector) for vector in labels.text]
+    assert said == [0, 255, 256, 519, 520]  # the last is 'other'
+    assert labels.lookup[batch.masks.long()].flatten().tolist() == [0, 1, 2, 3, 4, IGNORE]
+
+
 def test_paraphrases_are_of_the_same_label() -> None:
     words = make_words(5)
     sampler = LabelSampler([words], LabelConfig(paraphrase=1.0), seed=0)
