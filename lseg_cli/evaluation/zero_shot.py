@@ -153,7 +153,9 @@ class EpisodeRun:
 
 def squashed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(H, W, 3) -> (480, 480, 3) as torchvision's `Resize` does: Pillow's bilinear, which averages when shrinking."""
-    return np.asarray(Image.fromarray(image).resize((SIDE_PX, SIDE_PX), Image.Resampling.BILINEAR))
+    return np.array(
+        Image.fromarray(image).resize((SIDE_PX, SIDE_PX), Image.Resampling.BILINEAR)
+    )  # a copy: PyTorch warns of what is read-only
 
 
 def squashed_mask(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -208,7 +208,6 @@ def test_several_processes_count_what_one_counts(evaluated: Evaluate, mini: Path
     assert json.loads(done.stdout) == alone
 
 
-@pytest.mark.slow
 def test_a_zero_shot_protocol_runs(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -69,7 +69,6 @@ def hsnet(engine: Bright, name: str, root: Path, fold: int | None) -> tuple[floa
     return float((inter / union)[1, seen].mean()), float((inter.sum(1) / union.sum(1)).mean())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "fold"), [("pascal5i", "1"), ("fss1000", None)])
 def test_figures_are_those_of_hsnets_evaluator(
     pyramid_config: ModelConfig, tmp_path: Path, name: str, fold: str | None, monkeypatch: pytest.MonkeyPatch
@@ -86,7 +85,6 @@ def test_figures_are_those_of_hsnets_evaluator(
     assert result["fb_iou"] == pytest.approx(fb_iou, rel=1e-5)
 
 
-@pytest.mark.slow
 def test_each_episode_asks_for_others_and_its_class(
     pyramid_config: ModelConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,7 +100,6 @@ def test_each_episode_asks_for_others_and_its_class(
         np.testing.assert_allclose(text, words.embed(["others", word]), atol=1e-6)
 
 
-@pytest.mark.slow
 def test_all_folds_and_their_mean(pyramid_config: ModelConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lseg_cli.data.episodes.COUNT", 3)
     run = make_run(Bright(pyramid_config), "pascal5i", MAKERS["pascal5i"](tmp_path), "all")
@@ -116,7 +113,6 @@ def test_all_folds_and_their_mean(pyramid_config: ModelConfig, tmp_path: Path, m
     assert first["bottle"] is None  # no episode of the miniature asks for it
 
 
-@pytest.mark.slow
 def test_processes_share_the_episodes(
     pyramid_config: ModelConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
