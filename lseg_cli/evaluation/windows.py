@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from lseg_cli.config import SIZE_MULTIPLE
 from lseg_cli.contract import Engine, FloatEngine, Output
-from lseg_cli.errors import DataError, LsegError
+from lseg_cli.errors import DataError, LsegError, MemoryFullError
 
 Floats = NDArray[np.float32]
 
@@ -77,7 +77,7 @@ class Windowed:
             engine: any that takes windows of this size.
             text: (N, C) embeddings of the labels.
             plan: how pictures are cut.
-            batch: windows that the engine gets at once.
+            batch: windows that the engine gets at once, at most.
             min_confidence: pixels whose softmax of the mean logits is below it get no label.
 
         Raises:
@@ -129,17 +129,29 @@ class Windowed:
             mine = logits[..., ::-1] if is_mirrored else logits
             scores[(slice(None), *place)] += mine[:, : height - top, : width - left]
             count[place] += not is_mirrored
-        return scores / count
+        scores /= count
+        return scores
 
     def _logits(self, picture: Floats, views: list[tuple[int, int, bool]]) -> Iterator[Floats]:
-        """(N, side, side) for each view: where a window begins, and whether it is mirrored."""
-        side = self._plan.window_px
-        for first in range(0, len(views), self._batch):
+        """(N, side, side) for each view: where a window begins, and whether it is mirrored.
+
+        Fewer at once, from then on, when the memory is full.
+        """
+        side, done = self._plan.window_px, 0
+        while done < len(views):
             windows = [
                 picture[top : top + side, left : left + side][:, :: -1 if is_mirrored else 1]
-                for top, left, is_mirrored in views[first : first + self._batch]
+                for top, left, is_mirrored in views[done : done + self._batch]
             ]
-            yield from self._run(np.stack(windows))
+            try:
+                answers = self._run(np.stack(windows))
+            except MemoryFullError:
+                if len(windows) == 1:
+                    raise
+                self._batch = (len(windows) + 1) // 2
+                continue
+            yield from answers
+            done += len(windows)
 
     def _run(self, windows: Floats) -> Floats:
         """(B, side, side, 3) of 0 to 255 -> (B, N, side, side)."""

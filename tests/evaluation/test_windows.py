@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lseg_cli.config import ModelConfig, TextConfig
 from lseg_cli.contract import GraphSpec, Output
-from lseg_cli.errors import DataError, LsegError
+from lseg_cli.errors import DataError, LsegError, MemoryFullError
 from lseg_cli.evaluation.windows import Windowed, WindowPlan
 
 ORIGINAL = WindowPlan()
@@ -57,6 +57,16 @@ class Counter(Mirror):
     def logits(self, image: NDArray[np.uint8] | Floats) -> Floats:
         seen = len(self.windows)
         return np.stack([np.full((3, *window.shape[:2]), seen - len(image) + n) for n, window in enumerate(image)])
+
+
+class Small(Counter):
+    """Its memory holds two windows."""
+
+    def logits(self, image: NDArray[np.uint8] | Floats) -> Floats:
+        if len(image) > 2:
+            self.batches.pop()
+            raise MemoryFullError("The memory is full.")
+        return super().logits(image)
 
 
 class NoNumber(Mirror):
@@ -168,6 +178,14 @@ def test_batches_change_nothing(pyramid_config: ModelConfig, batch: int) -> None
     assert max(map(len, one.batches)) == 1
     assert max(map(len, many.batches)) == min(batch, 2 * 2 * 3)  # those of one scale
     assert len(one.windows) == len(many.windows)
+
+
+def test_fewer_windows_at_once_when_the_memory_is_full(pyramid_config: ModelConfig) -> None:
+    picture, plan = noise(130, 200), WindowPlan(64, 48, None, (1.0,))
+    engine = Small(pyramid_config)
+    scores = Windowed(engine, TEXT, plan, 7).scores(picture)
+    assert {len(batch) for batch in engine.batches} == {2}
+    assert (scores == Windowed(Counter(pyramid_config), TEXT, plan).scores(picture)).all()
 
 
 def test_an_engine_of_whole_numbers_gets_rounded_pixels(pyramid_config: ModelConfig) -> None:
