@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 from lseg_cli.errors import LsegError
 from lseg_cli.files import atomic
 
-_CELL_PX, _FONT_PX, _GAP_PX = 18, 12, 6
+CELL_PX = 24  # of the picture: wide enough for 100
+_FONT_PX, _GAP_PX = 12, 6
 _LEAST_SHARE = 0.005  # a cell below says 0, and is left empty
 
 
@@ -50,24 +51,23 @@ def draw_confusion(classes: list[str], predicted: list[str], pixels: list[list[i
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     font = ImageFont.load_default(_FONT_PX)
     margin = round(max(font.getlength(name) for name in (*classes, *predicted))) + 2 * _GAP_PX
-    cell = max(_CELL_PX, round(font.getlength("100")) + 2)
-    size = margin + cell * len(predicted), margin + cell * len(classes)
+    size = margin + CELL_PX * len(predicted), margin + CELL_PX * len(classes)
     picture = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(picture)
     for column, name in enumerate(predicted):
-        upright = Image.new("L", (margin, cell))
-        ImageDraw.Draw(upright).text((_GAP_PX, cell / 2), name, 255, font, "lm")
-        picture.paste("black", (margin + column * cell, 0), upright.rotate(90, expand=True))
+        upright = Image.new("L", (margin, CELL_PX))
+        ImageDraw.Draw(upright).text((_GAP_PX, CELL_PX / 2), name, 255, font, "lm")
+        picture.paste("black", (margin + column * CELL_PX, 0), upright.rotate(90, expand=True))
     for row, name in enumerate(classes):
-        top = margin + row * cell
-        draw.text((margin - _GAP_PX, top + cell / 2), name, "black", font, "rm")
+        top = margin + row * CELL_PX
+        draw.text((margin - _GAP_PX, top + CELL_PX / 2), name, "black", font, "rm")
         for column, share in enumerate(shares[row]):
-            left = margin + column * cell
+            left = margin + column * CELL_PX
             shade = round(255 * (1 - share))
-            draw.rectangle((left, top, left + cell - 1, top + cell - 1), (shade, shade, 255), (220, 220, 220))
+            draw.rectangle((left, top, left + CELL_PX - 1, top + CELL_PX - 1), (shade, shade, 255), (220, 220, 220))
             if share >= _LEAST_SHARE:
                 ink = "white" if share > 0.5 else "black"
-                draw.text((left + cell / 2, top + cell / 2), f"{100 * share:.0f}", ink, font, "mm")
+                draw.text((left + CELL_PX / 2, top + CELL_PX / 2), f"{100 * share:.0f}", ink, font, "mm")
     return picture
 
 

@@ -28,7 +28,7 @@ def test_pytorch_takes_pictures_that_are_not_rounded(exported: Exporter, pyramid
     assert (engine.run_float(floats, text, WANTED)["logits"] == expected).all()
     assert (engine.run_float(floats + np.float32(0.4), text, WANTED)["logits"] != expected).any()
     with pytest.raises(MismatchError, match="it must be float32"):
-        engine.run_float(whole, text, WANTED)  # type: ignore[arg-type]  # that is the mistake
+        engine.run_float(whole, text, WANTED)
     with pytest.raises(MismatchError, match="it must be uint8"):
         engine.run(floats, text, WANTED)  # type: ignore[arg-type]  # that is the mistake
 
