@@ -64,7 +64,9 @@ Unseen = Annotated[
 LabelMap = Annotated[
     str | None,
     typer.Option(
-        metavar="FILE", show_envvar=False, help="Merges classes: a YAML file of 'vehicle: [car, bus]'; others stay."
+        metavar="FILE",
+        show_envvar=False,
+        help="Merges classes: a YAML file of new names, each with a list of classes; others stay.",
     ),
 ]
 MinConfidence = Annotated[

@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from lseg_cli.contract import Engine
 from lseg_cli.data.datasets import open_dataset
 from lseg_cli.errors import LsegError
 from lseg_cli.evaluation.asked_labels import AskedLabels
-from lseg_cli.evaluation.job import EvalJob
+from lseg_cli.evaluation.job import EvalJob, refuse
 from lseg_cli.evaluation.labelling import find_classes
 from lseg_cli.evaluation.metrics import Confusion, mean_of
 from lseg_cli.evaluation.paper import find_fact
@@ -111,7 +111,9 @@ class EvalRun:
         return report
 
     def _paper(self, engine: Engine) -> dict[str, Any] | None:
-        fact = None if _is_bent(self._job) else find_fact(engine.spec.model, self._dataset.name, self._job.protocol)
+        if any(self._job.changes().values()):
+            return None
+        fact = find_fact(engine.spec.model, self._dataset.name, self._job.protocol)
         return asdict(fact) if fact else None
 
     def _figures(self, confusion: Confusion, paper: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -143,19 +145,12 @@ def _open_masks(job: EvalJob) -> SavedMasks | None:
     """
     if job.masks is None:
         return None
-    given = {
+    given = job.changes() | {
+        "--label-map": None,  # is applied to what is found
         "--compare": len(job.models) > 1,
-        "--labels": job.labels,
-        "--extra-labels": job.extra_labels,
-        "--without": job.without,
-        "--template": job.templates,
-        "--min-confidence": job.min_confidence,
-        "--imgsz": job.imgsz,
         f"--protocol {job.protocol}": job.protocol != "whole",
     }
-    for option, value in given.items():
-        if value:
-            raise LsegError(f"{option} cannot be given with --masks, which are as they are; leave it away.")
+    refuse(given, "--masks, which are as they are")
     return SavedMasks(Path(job.masks))
 
 
@@ -173,20 +168,7 @@ def plan_of(job: EvalJob) -> WindowPlan:
     if isinstance(size, tuple):
         raise LsegError(f"--imgsz {job.imgsz} cannot be used with windows; give the long side alone.")
     stride = math.ceil(job.window * 2 / 3) if job.stride is None else job.stride
-    return replace(
-        WindowPlan(),
-        window_px=job.window,
-        stride_px=stride,
-        base_px=size,
-        scales=(1.0,),
-        mirror=False,
-        shifts_last=True,
-    )
-
-
-def _is_bent(job: EvalJob) -> bool:
-    """Whether the data set is not asked for as it is, so that figures of others say nothing."""
-    return bool(job.labels or job.extra_labels or job.without or job.label_map or job.templates or job.min_confidence)
+    return WindowPlan(job.window, stride, size, (1.0,), mirror=False, shifts_last=True)
 
 
 def _rejected(confusion: Confusion, names: Sequence[str]) -> dict[str, float | None]:

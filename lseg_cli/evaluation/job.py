@@ -1,5 +1,6 @@
 """What `lseg eval` is asked to do. Imports nothing heavy: the command line reads its defaults first."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lseg_cli.errors import LsegError
@@ -34,6 +35,33 @@ class EvalJob:
     precision: str = "fp32"
     threads: int | None = None
     batch: str = "auto"  # windows at a time; auto: 1 on the CPU, else 8
+
+    def changes(self) -> dict[str, object]:
+        """Options that ask for something else than a data set's classes as they are: false where not given."""
+        return {
+            "--labels": self.labels,
+            "--extra-labels": self.extra_labels,
+            "--without": self.without,
+            "--label-map": self.label_map,
+            "--template": self.templates,
+            "--min-confidence": self.min_confidence,
+            "--imgsz": self.imgsz,
+        }
+
+
+def refuse(given: Mapping[str, object], where: str) -> None:
+    """Options that go with something else only.
+
+    Args:
+        given: their values; false where not given.
+        where: what they do not go with, for the error.
+
+    Raises:
+        LsegError: one is given.
+    """
+    for option, value in given.items():
+        if value:
+            raise LsegError(f"{option} cannot be given with {where}; leave it away.")
 
 
 def parse_folds(text: str | None) -> tuple[int, ...]:

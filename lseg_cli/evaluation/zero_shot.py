@@ -24,7 +24,7 @@ from lseg_cli.data.labels import Label, LabelSet
 from lseg_cli.data.masks import IGNORE
 from lseg_cli.data.references import expanded
 from lseg_cli.errors import LsegError
-from lseg_cli.evaluation.job import EvalJob, parse_folds
+from lseg_cli.evaluation.job import EvalJob, parse_folds, refuse
 from lseg_cli.evaluation.metrics import Counts
 from lseg_cli.evaluation.paper import find_fact
 from lseg_cli.evaluation.processes import Processes
@@ -44,8 +44,6 @@ class EpisodeRun:
     Attributes:
         notices: what the user should know.
     """
-
-    notices: list[str]
 
     def __init__(
         self,
@@ -67,7 +65,7 @@ class EpisodeRun:
             DataError: as `open_episodes`.
         """
         _check(job, ref)
-        self.notices = []
+        self.notices: list[str] = []
         self._job, self._processes = job, processes
         folds: tuple[int | None, ...] = (None,) if ref.path == "fss1000" else parse_folds(job.fold)
         lists = expanded(ref.lists) if ref.lists else None
@@ -153,9 +151,8 @@ class EpisodeRun:
 
 def squashed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(H, W, 3) -> (480, 480, 3) as torchvision's `Resize` does: Pillow's bilinear, which averages when shrinking."""
-    return np.array(
-        Image.fromarray(image).resize((SIDE_PX, SIDE_PX), Image.Resampling.BILINEAR)
-    )  # a copy: PyTorch warns of what is read-only
+    resized = Image.fromarray(image).resize((SIDE_PX, SIDE_PX), Image.Resampling.BILINEAR)
+    return np.array(resized)  # a copy: PyTorch warns of what is read-only
 
 
 def squashed_mask(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -176,20 +173,10 @@ def _check(job: EvalJob, ref: DataRef) -> None:
     """Raises LsegError for what this protocol does not take."""
     if ref.path != job.protocol:
         raise LsegError(f"The protocol {job.protocol} needs its own data; give --data {job.protocol}:ROOT.")
-    given = {
+    given = job.changes() | {
+        "--template": None,  # changes the words, not the question
         "--compare": len(job.models) > 1,
         "--masks": job.masks,
-        "--labels": job.labels,
-        "--extra-labels": job.extra_labels,
-        "--without": job.without,
         "--unseen": job.unseen,
-        "--label-map": job.label_map,
-        "--min-confidence": job.min_confidence,
-        "--imgsz": job.imgsz,
     }
-    for option, value in given.items():
-        if value:
-            raise LsegError(
-                f"{option} cannot be given with the protocol {job.protocol}, which asks for '{BACKGROUND}' and one "
-                f"class at {SIDE_PX}x{SIDE_PX} pixels; leave it away."
-            )
+    refuse(given, f"the protocol {job.protocol}, which asks for '{BACKGROUND}' and one class at {SIDE_PX}x{SIDE_PX}")
