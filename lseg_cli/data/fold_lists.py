@@ -56,19 +56,24 @@ def read_pairs(path: Path, count: int) -> list[tuple[str, int]]:
     Raises:
         DataError: it cannot be read, is empty, or a line does not name one of `count` classes.
     """
-    try:
-        lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"The split list {path} cannot be read: {error}.") from error
     pairs = []
-    for number, line in enumerate(lines, 1):
-        name, mark, digits = line.strip().rpartition("__")
+    for number, line in enumerate(read_lines(path), 1):
+        name, mark, digits = line.rpartition("__")
         if not mark or not name or not digits.isdecimal() or not 1 <= int(digits) <= count:
             raise DataError(f"{path}, line {number}: {line[:80]!r} is no NAME__CLASS with a class of 1 to {count}.")
         pairs.append((name, int(digits) - 1))
     if not pairs:
         raise DataError(f"The split list {path} is empty.")
     return pairs
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file, without those that are empty; raises DataError if it cannot be read."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"The list {path} cannot be read: {error}.") from error
+    return [line.strip() for line in lines if line.strip()]
 
 
 def read_classwise(path: Path, count: int) -> dict[int, list[str]]:

@@ -15,6 +15,8 @@ from lseg_cli.errors import DataError
 
 IGNORE = 255  # the id that the known data sets ignore
 
+UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises of broken files
+
 Ids = NDArray[np.uint8] | NDArray[np.int16]  # int16 only where a set has more than 255 classes
 Decode = Callable[[Path], Ids]  # the file of a mask -> (H, W) ids
 
@@ -46,7 +48,7 @@ def _opened(path: Path, what: str, mode: str = "") -> Image.Image:
     try:
         with Image.open(path) as image:
             return image.convert(mode) if mode else image.copy()
-    except (OSError, ValueError, SyntaxError) as error:
+    except UNREADABLE as error:
         raise DataError(f"{path} cannot be read as {what}: {error}.") from error
 
 

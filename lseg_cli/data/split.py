@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lseg_cli.data.masks import AS_STORED, Decode, Ids, read_rgb
+from lseg_cli.data.masks import AS_STORED, UNREADABLE, Decode, Ids, read_rgb
 from lseg_cli.errors import DataError
 
 
@@ -57,7 +57,7 @@ class Dataset:
         try:
             with Image.open(self.images[index]) as image:
                 width, height = image.size
-        except OSError as error:
+        except UNREADABLE as error:
             raise DataError(f"{self.images[index]} cannot be read as a picture: {error}.") from error
         if (height, width) != ids.shape:
             raise DataError(

@@ -58,6 +58,7 @@ def test_a_jpeg_has_a_png_mask_and_other_files_are_passed_over(mini: Path) -> No
     save(np.zeros((64, 96, 3), np.uint8), root / "images" / "train" / "0.JPG")
     (root / "images" / "train" / "0.png").unlink()
     (root / "images" / "train" / "notes.txt").touch()
+    (root / "images" / "train" / "._1.png").touch()
     dataset = open_dataset(DataRef(path=str(mini)))
     assert [path.name for path in dataset.images] == ["0.JPG", "1.png", "2.png", "3.png"]
     assert [path.name for path in dataset.masks] == ["0.png", "1.png", "2.png", "3.png"]

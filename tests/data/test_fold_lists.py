@@ -50,6 +50,12 @@ def test_a_line_that_names_no_class_is_told(line: str, tmp_path: Path) -> None:
         read_pairs(path, 20)
 
 
+def test_a_list_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "fold0.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match=r"The list .*fold0\.txt cannot be read"):
+        read_pairs(tmp_path / "fold0.txt", 20)
+
+
 def test_an_empty_list_is_told(tmp_path: Path) -> None:
     (tmp_path / "fold0.txt").touch()
     with pytest.raises(DataError, match="is empty"):

@@ -74,7 +74,7 @@ def test_a_set_reads_from_its_layout(name: str, split: str, tmp_path: Path) -> N
     assert len(set(dataset.classes)) == len(dataset.classes)
 
 
-@pytest.mark.parametrize("name", [name for name, known in KNOWN.items() if known.container and name != "idd"])
+@pytest.mark.parametrize("name", [name for name, known in KNOWN.items() if known.container])
 def test_the_root_may_be_the_folder_of_the_set_itself(name: str, tmp_path: Path) -> None:
     whole = made(name, tmp_path)
     inner = ref(name, tmp_path / KNOWN[name].container).model_copy(update={"lists": str(tmp_path / "splits")})
@@ -316,8 +316,8 @@ class TestPanoptic:
     @pytest.mark.parametrize(
         ("change", "sentence"),
         [
-            (lambda json_file: json_file.write_text("{"), "is no JSON"),
-            (lambda json_file: json_file.write_text("{}"), "is no panoptic annotation: its categories"),
+            (lambda json_file: json_file.write_text("{"), "its content cannot be used: Invalid JSON"),
+            (lambda json_file: json_file.write_text("{}"), "is not a panoptic annotation: its categories"),
             (lambda json_file: json_file.write_text(json_file.read_text().replace('"id": 187', '"id": 188')), "187"),
         ],
     )
@@ -365,9 +365,13 @@ class TestIDD:
     @pytest.mark.parametrize(
         ("text", "sentence"),
         [
-            ("{", "cannot be read as polygons"),
-            ('{"imgHeight": 4, "imgWidth": 0, "objects": []}', "cannot be read as polygons: its imgWidth cannot"),
+            ("{", "is not a file of polygons: its content cannot be used: Invalid JSON"),
+            ('{"imgHeight": 4, "imgWidth": 0, "objects": []}', "is not a file of polygons: its imgWidth cannot"),
             ('{"imgHeight": 4, "imgWidth": 4, "objects": [{"label": "cow", "polygon": []}]}', "holds the label 'cow'"),
+            (
+                '{"imgHeight": 4, "imgWidth": 4, "objects": [{"label": "car", "polygon": [[0, NaN]]}]}',
+                r"is not a file of polygons: its objects\.0\.polygon\.0\.1 cannot",
+            ),
         ],
     )
     def test_a_damaged_file_is_told(self, text: str, sentence: str, tmp_path: Path) -> None:
@@ -414,7 +418,11 @@ class TestMapillary:
 
     @pytest.mark.parametrize(
         ("text", "sentence"),
-        [("[", "is no JSON"), ("{}", "its labels"), ('{"labels": [{"name": "x"}, {}]}', r"its labels\.0\.readable")],
+        [
+            ("[", "its content cannot be used: Invalid JSON"),
+            ("{}", "is not a list of Vistas' labels: its labels"),
+            ('{"labels": [{"name": "x"}, {}]}', r"its labels\.0\.readable"),
+        ],
     )
     def test_a_damaged_list_is_told(self, text: str, sentence: str, tmp_path: Path) -> None:
         (make_mapillary(tmp_path) / "config.json").write_text(text)

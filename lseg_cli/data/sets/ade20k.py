@@ -9,6 +9,7 @@ import re
 from functools import partial
 from pathlib import Path
 
+from lseg_cli.data.fold_lists import read_lines
 from lseg_cli.data.masks import IGNORE, IndexMask
 from lseg_cli.data.sets.known import KnownSet, Place, mirrored, pictures
 from lseg_cli.data.split import Dataset
@@ -29,7 +30,7 @@ def _list(place: Place, is_official: bool) -> Dataset:
 
 
 def _names(path: Path) -> tuple[str, ...]:
-    rows = [match.groups() for line in path.read_text(encoding="utf-8").splitlines() if (match := _LINE.match(line))]
+    rows = [match.groups() for line in read_lines(path) if (match := _LINE.match(line))]
     if [int(number) for number, _ in rows] != list(range(1, _COUNT + 1)):
         raise DataError(f"{path} must list the classes 1 to {_COUNT}, one a line; {len(rows)} lines could be read.")
     return tuple(re.split("[,;]", names)[0].strip() for _, names in rows)

@@ -4,15 +4,15 @@ A segment's number is R + 256 G + 65536 B; 0 is nothing. Names lose what only CO
 `-stuff`.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from lseg_cli.data.masks import IGNORE, read_colours, unlabelled
+from lseg_cli.data.sets.json_files import read_json
 from lseg_cli.data.sets.known import TRAIN_VAL, KnownSet, Place
 from lseg_cli.data.split import Dataset
 from lseg_cli.errors import DataError
@@ -95,14 +95,7 @@ def _list(place: Place) -> Dataset:
 
 
 def _read(path: Path) -> _Panoptic:
-    try:
-        panoptic = _Panoptic.model_validate(json.loads(path.read_bytes()))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"{path} is no panoptic annotation: its {where} cannot be used: {first['msg']}.") from error
-    except ValueError as error:
-        raise DataError(f"{path} is no JSON: {error}.") from error
+    panoptic = read_json(path, _Panoptic, "a panoptic annotation")
     if not panoptic.annotations or not 0 < len(panoptic.categories) < IGNORE:
         raise DataError(
             f"{path} lists {len(panoptic.annotations)} pictures and {len(panoptic.categories)} categories; at least "

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lseg_cli.data.fold_lists import find_list, search_list
+from lseg_cli.data.fold_lists import find_list, read_lines, search_list
 from lseg_cli.data.masks import IGNORE, Ids, read_grey
 from lseg_cli.data.sets.known import KnownSet, Place
 from lseg_cli.data.sets.vocabulary import known_names
@@ -38,7 +38,7 @@ def class_names(place: Place) -> tuple[str, ...]:
     if place.lists is None and search_list(place.root, "fss", place.split) is None:
         return known_names("fss1000").classes[_SPLITS[place.split]]
     path = find_list(place.lists, place.root, "fss", place.split)
-    return tuple(sorted(filter(None, path.read_text(encoding="utf-8").splitlines())))
+    return tuple(sorted(read_lines(path)))
 
 
 def find_pictures(place: Place, classes: Sequence[str]) -> list[Path]:

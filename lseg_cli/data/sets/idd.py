@@ -3,15 +3,16 @@
 Facts: anue_labels.py (hierarchy) and evaluate_mIoU.py (names of level 3) of github.com/AutoNUE/public-code.
 """
 
-import json
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from lseg_cli.data.masks import IGNORE
+from lseg_cli.data.sets.json_files import read_json
 from lseg_cli.data.sets.known import TRAIN_VAL, KnownSet, Place, mirrored, pictures
 from lseg_cli.data.split import Dataset
 from lseg_cli.errors import DataError
@@ -38,18 +39,22 @@ _ID_OF = {
     **{name: CLASSES.index(merged) for name, merged in _MERGED.items()},
     **dict.fromkeys(_VOID, IGNORE),
 }
+_MAX_PX = 2**15
 _GROUP = "group"  # `cargroup`: several that could not be told apart
+
+
+_Coordinate = Annotated[float, Field(ge=-_MAX_PX, le=_MAX_PX)]  # which is no NaN either
 
 
 class _Object(BaseModel):
     label: str
-    polygon: list[tuple[float, float]]
+    polygon: list[tuple[_Coordinate, _Coordinate]]
     deleted: bool = False
 
 
 class _Frame(BaseModel):
-    width: int = Field(alias="imgWidth", gt=0, le=2**15)
-    height: int = Field(alias="imgHeight", gt=0, le=2**15)
+    width: int = Field(alias="imgWidth", gt=0, le=_MAX_PX)
+    height: int = Field(alias="imgHeight", gt=0, le=_MAX_PX)
     objects: list[_Object]
 
 
@@ -59,14 +64,7 @@ def rasterise(path: Path) -> NDArray[np.uint8]:
     Raises:
         DataError: it cannot be read, or a label is none of IDD's; names the file.
     """
-    try:
-        frame = _Frame.model_validate(json.loads(path.read_bytes()))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "content"
-        raise DataError(f"{path} cannot be read as polygons: its {where} cannot be used: {first['msg']}.") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as polygons: {error}.") from error
+    frame = read_json(path, _Frame, "a file of polygons")
     canvas = Image.new("L", (frame.width, frame.height), IGNORE)
     draw = ImageDraw.Draw(canvas)
     for one in frame.objects:
@@ -91,5 +89,4 @@ IDD = KnownSet(
     "…_gtFine_polygons.json",
     list=_list,
     splits=TRAIN_VAL,
-    container="IDD_Segmentation",
 )

@@ -79,7 +79,8 @@ def pictures(folder: Path) -> list[Path]:
     Raises:
         DataError: there is none.
     """
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _IMAGE_SUFFIXES)
+    # Hidden ones are what macOS leaves beside pictures.
+    found = sorted(p for p in folder.rglob("[!.]*") if p.suffix.lower() in _IMAGE_SUFFIXES)
     if not found:
         raise DataError(f"The split is empty: {folder} holds no picture.")
     return found

@@ -4,16 +4,14 @@ A label's name is the last part of what `readable` says: `Lane Marking - Crosswa
 name are one class. Version 2.0 brings its labels beside those of 1.2: `mapillary` takes 1.2, `mapillary-v2` takes 2.0.
 """
 
-import json
 from functools import partial
-from pathlib import Path
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from lseg_cli.data.masks import IGNORE, IndexMask
+from lseg_cli.data.sets.json_files import read_json
 from lseg_cli.data.sets.known import KnownSet, Place, mirrored, pictures
 from lseg_cli.data.split import Dataset
-from lseg_cli.errors import DataError
 
 _UNLABELLED = "unlabeled"
 
@@ -30,24 +28,16 @@ def _list(place: Place, versions: dict[str, str]) -> Dataset:
     path = place.find(*versions)
     folder = place.find(f"{place.split}/images")
     masks = place.find(f"{place.split}/{versions[path.name]}")
-    names = [label.readable.rpartition(" - ")[2].strip().lower() for label in _read(path).labels]
+    names = [
+        label.readable.rpartition(" - ")[2].strip().lower()
+        for label in read_json(path, _Config, "a list of Vistas' labels").labels
+    ]
     classes = tuple(dict.fromkeys(name for name in names if name != _UNLABELLED))
     decode = IndexMask.of(
         {raw: IGNORE if name == _UNLABELLED else classes.index(name) for raw, name in enumerate(names)}
     )
     images = pictures(folder)
     return Dataset(place.known.name, classes, IGNORE, tuple(images), mirrored(images, folder, masks), decode)
-
-
-def _read(path: Path) -> _Config:
-    try:
-        return _Config.model_validate(json.loads(path.read_bytes()))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "content"
-        raise DataError(f"{path} is no list of Vistas' labels: its {where} cannot be used: {first['msg']}.") from error
-    except ValueError as error:
-        raise DataError(f"{path} is no JSON: {error}.") from error
 
 
 _MAPILLARY = partial(KnownSet, splits={"train": "training", "val": "validation"})

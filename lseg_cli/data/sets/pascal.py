@@ -9,7 +9,7 @@ background, border), and a recipe with `labels: {other: 1}` teaches "other" ther
 
 from collections.abc import Sequence
 
-from lseg_cli.data.fold_lists import find_list, read_pairs
+from lseg_cli.data.fold_lists import find_list, read_lines, read_pairs
 from lseg_cli.data.masks import IGNORE, IndexMask
 from lseg_cli.data.sets.known import TRAIN_VAL, KnownSet, Place
 from lseg_cli.data.sets.vocabulary import known_names
@@ -35,7 +35,7 @@ def only(classes: Sequence[int], count: int) -> IndexMask:
 def _list_whole(place: Place) -> Dataset:
     lists = "ImageSets/Segmentation"
     choices = (f"{lists}/trainaug.txt", f"{lists}/train.txt") if place.split == "train" else (f"{lists}/val.txt",)
-    names = place.find(*choices).read_text(encoding="utf-8").split()
+    names = read_lines(place.find(*choices))
     images, masks = place.find(IMAGES), place.find(MASKS)
     return Dataset(
         place.known.name,
