@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
 from lseg_cli.config import ModelConfig
 from lseg_cli.main import run
+from lseg_cli.model.checkpoint import save_model
+from lseg_cli.model.lseg import build
 from lseg_export.options import ExportOptions
 from tests.conftest import CLASSES, HEIGHT_PX, WIDTH_PX
 from tests.data.miniatures import MAKERS
@@ -266,12 +267,12 @@ class TestBadInput:
 
     @pytest.mark.usefixtures("model")
     def test_a_vocabulary_of_another_encoder_does_not_fit(
-        self, exported: Exporter, pyramid_config: ModelConfig, mini: Path, capsys: pytest.CaptureFixture[str]
+        self, pyramid_config: ModelConfig, mini: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert lseg("labels", "compile", "sky,road,car", "-o", "words.safetensors") == 0
-        model, _ = exported(pyramid_config, ExportOptions(is_dynamic_size=True))  # 16 wide
+        save_model(build(pyramid_config), Path("other.safetensors"))  # 16 wide
         capsys.readouterr()
-        assert lseg("eval", "-m", model, "--data", mini, "-l", "words.safetensors", "-d", "cpu") == 5
+        assert lseg("eval", "-m", "other.safetensors", "--data", mini, "-l", "words.safetensors", "-d", "cpu") == 5
         assert "was made by the text encoder" in capsys.readouterr().err
 
     @pytest.mark.usefixtures("model")
@@ -312,24 +313,3 @@ class TestBadInput:
         assert lseg("eval", "--data", mini, "-d", "cpu", "-q", "-o", "report") == 2
         assert "report is a file" in capsys.readouterr().err
         assert Path("report").read_text() == "mine"
-
-    @pytest.mark.usefixtures("model")
-    def test_a_graph_of_another_size_does_not_take_the_windows(
-        self,
-        exported: Exporter,
-        pyramid_config: ModelConfig,
-        word_width: int,
-        mini: Path,
-        capsys: pytest.CaptureFixture[str],
-    ) -> None:
-        text = pyramid_config.text.model_copy(update={"width": word_width})
-        config = pyramid_config.model_copy(update={"text": text})
-        _, graph = exported(config, ExportOptions(size=(64, 64)))
-        arguments = ("eval", "-m", graph, "--data", mini, "-d", "cpu", "-q")
-        assert lseg(*arguments, "--protocol", "lseg-paper") == 5
-        assert "this engine takes 64 x 64" in capsys.readouterr().err
-        assert lseg(*arguments, "--protocol", "slide", "--window", "64") == 0
-
-
-def test_the_data_set_of_these_tests_has_what_they_say(mini: Path) -> None:
-    assert tuple(yaml.safe_load(mini.read_text())["classes"]) == CLASSES

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lseg_cli.config import ModelConfig, TextConfig
 from lseg_cli.contract import GraphSpec, Output
-from lseg_cli.errors import DataError, LsegError, MemoryFullError
+from lseg_cli.errors import DataError, LsegError, MemoryFullError, MismatchError
 from lseg_cli.evaluation.windows import Windowed, WindowPlan
 
 ORIGINAL = WindowPlan()
@@ -32,7 +32,7 @@ class Mirror:
         self, image: NDArray[np.uint8], text: Floats, outputs: Collection[Output]
     ) -> dict[str, NDArray[np.generic]]:
         assert tuple(outputs) == ("logits",)
-        assert len(text) == 3
+        self.spec.check(image, text)
         self.batches.append(image)
         return {"logits": self.logits(image)}
 
@@ -219,6 +219,14 @@ def test_unsure_pixels_get_no_label(mirror: FloatMirror) -> None:
 def test_an_answer_that_is_no_number_names_the_picture(pyramid_config: ModelConfig) -> None:
     with pytest.raises(DataError, match=r"a\.png: the network's answer is not a number"):
         Windowed(NoNumber(pyramid_config), TEXT, WindowPlan(scales=(0.5,))).predict(noise(9, 9), Path("a.png"))
+
+
+def test_an_engine_of_another_size_does_not_take_the_windows(pyramid_config: ModelConfig) -> None:
+    engine = Mirror(pyramid_config)
+    engine.spec = engine.spec.model_copy(update={"height_px": 64, "width_px": 64})
+    with pytest.raises(MismatchError, match="480 x 480 pixels; this engine takes 64 x 64"):
+        Windowed(engine, TEXT, ORIGINAL).scores(noise(9, 9))
+    assert Windowed(engine, TEXT, WindowPlan(64, 48, None, (1.0,))).scores(noise(9, 9)).shape == (3, 9, 9)
 
 
 @pytest.mark.parametrize(
