@@ -2,8 +2,12 @@
 
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 
 from lseg_cli.evaluation.metrics import Counts
+
+
+_PATIENCE = timedelta(hours=6)  # of a process that waits for slower ones
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Processes:
             return cls()
         from accelerate import PartialState  # noqa: PLC0415  seconds, for one process in vain
 
-        state = PartialState(cpu=True)  # what is shared are counts, whatever the engines run on
+        state = PartialState(cpu=True, timeout=_PATIENCE)  # what is shared are counts, whatever the engines run on
         return cls(state.process_index, state.num_processes, state.local_process_index)
 
     def turns(self, count: int) -> range:
