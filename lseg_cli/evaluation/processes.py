@@ -6,7 +6,6 @@ from datetime import timedelta
 
 from lseg_cli.evaluation.metrics import Counts
 
-
 _PATIENCE = timedelta(hours=6)  # of a process that waits for slower ones
 
 
