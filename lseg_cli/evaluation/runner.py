@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.data.datasets import Dataset
-from lseg_cli.errors import DataError
+from lseg_cli.errors import DataError, MemoryFullError
 from lseg_cli.evaluation.labelling import IGNORED, Labelling
 from lseg_cli.evaluation.metrics import Confusion, Counts, Scores
 from lseg_cli.inference.segmenter import Segmenter
@@ -35,9 +35,14 @@ class WholePicture:
         """As `Predictor`.
 
         Raises:
-            DataError: the network's answer is not a number.
+            DataError: the network's answer is not a number; names `path`.
         """
-        found = self._segmenter.segment(picture)
+        try:
+            found = self._segmenter.segment(picture)
+        except MemoryFullError:
+            raise
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from error
         index = found.index.astype(np.int64)
         if self._min_confidence > 0 and found.confidence is not None:
             index[found.confidence < self._min_confidence] = len(self._segmenter.text)
