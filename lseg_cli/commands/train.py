@@ -20,12 +20,15 @@ Config = Annotated[
 Data = Annotated[
     list[str] | None,
     typer.Option(
-        "--data", metavar="FILE[:SPLIT]", show_envvar=False, help="A dataset.yaml to train on. Repeat to mix data sets."
+        "--data",
+        metavar="DATA",
+        show_envvar=False,
+        help="What to train on: dataset.yaml[:SPLIT], or NAME:ROOT[:SPLIT] such as ade20k:/data. Repeat to mix.",
     ),
 ]
 Validation = Annotated[
     str | None,
-    typer.Option("--val", metavar="FILE[:SPLIT]", show_envvar=False, help="A dataset.yaml to validate on."),
+    typer.Option("--val", metavar="DATA", show_envvar=False, help="What to validate on, said in the same way."),
 ]
 Model = Annotated[
     str | None, typer.Option("-m", "--model", metavar="PRESET", show_envvar=False, help="Such as lseg-tiny.")

@@ -438,6 +438,23 @@ def test_sunrgbd_value_k_is_class_k_minus_1_and_0_is_ignored(tmp_path: Path) -> 
     assert dataset.masks[0].parent.name == "test"
 
 
+@pytest.mark.parametrize("begin", [1, 5051])
+def test_sunrgbd_training_masks_go_on_behind_the_test_masks(begin: int, tmp_path: Path) -> None:
+    """All in one folder, as published. The pictures of training may be numbered anew, or go on too."""
+    root = MAKERS["sunrgbd"](tmp_path)
+    for split, first in (("test", 1), ("train", 5051)):
+        for number in range(3):
+            mask = root / "label37" / split / f"img-{number + 1:06d}.png"
+            save(mask, np.full((HEIGHT_PX, WIDTH_PX), 10 * (split == "train") + number + 1, np.uint8))
+            mask.rename(root / "label37" / f"img-{first + number:06d}.png")
+            image = root / "image" / split / f"img-{number + 1:06d}.jpg"
+            image.rename(image.with_name(f"img-{number + (begin if split == 'train' else 1):06d}.jpg"))
+        (root / "label37" / split).rmdir()
+    for split, values in (("train", [11, 12, 13]), ("val", [1, 2, 3])):
+        dataset = open_dataset(ref("sunrgbd", root, split))
+        assert [dataset.read_ids(index)[0, 0] + 1 for index in range(3)] == values
+
+
 class TestFSS:
     def test_grey_from_128_on_is_the_class_of_the_folder(self, tmp_path: Path) -> None:
         dataset = made("fss1000", tmp_path)
@@ -454,7 +471,9 @@ class TestFSS:
         root = make_fss1000(tmp_path)
         more = [f"thing_{number:03d}" for number in range(300)]
         for name in more:
-            shutil.copytree(root / "FSS-1000" / "acorn", root / "FSS-1000" / name)
+            (root / "FSS-1000" / name).mkdir()
+            for file in ("1.jpg", "1.png"):
+                shutil.copy(root / "FSS-1000" / "acorn" / file, root / "FSS-1000" / name / file)
         (root / "splits" / "fss" / "trn.txt").write_text("\n".join(more) + "\n")
         dataset = open_dataset(ref("fss1000", root))
         assert (len(dataset.classes), dataset.ignore) == (300, 300)

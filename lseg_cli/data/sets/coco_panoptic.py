@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
+from pydantic.dataclasses import dataclass as slotted
 
 from lseg_cli.data.masks import IGNORE, read_colours, unlabelled
 from lseg_cli.data.sets.json_files import read_json
@@ -30,7 +31,8 @@ class _Image(BaseModel):
     file_name: str
 
 
-class _Segment(BaseModel):
+@slotted(slots=True)  # a million of them
+class _Segment:
     id: int
     category_id: int
 
