@@ -4,7 +4,7 @@ Core code takes *an* engine; only a command chooses which.
 """
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from pydantic import ValidationError
 
@@ -58,15 +58,20 @@ class GraphSpec(Frozen):
         height, width = (max(1, round(side * scale / SIZE_MULTIPLE)) * SIZE_MULTIPLE for side in (height_px, width_px))
         return height, width
 
-    def check(self, image: "NDArray[np.uint8]", text: "NDArray[np.float32]") -> None:
-        """Whether tensors can be run.
+    def check(
+        self,
+        image: "NDArray[np.uint8] | NDArray[np.float32]",
+        text: "NDArray[np.float32]",
+        dtype: Literal["uint8", "float32"] = "uint8",
+    ) -> None:
+        """Whether tensors can be run; `dtype` is that of the picture.
 
         Raises:
             MismatchError: a type, shape, width or count that the graph does not take.
         """
         shape, count = image.shape, len(text)
-        if image.dtype.name != "uint8" or image.ndim != 4 or shape[3] != 3 or shape[0] == 0:
-            raise MismatchError(f"The image is {image.dtype} {shape}; it must be uint8 (B, H, W, 3) RGB.")
+        if image.dtype.name != dtype or image.ndim != 4 or shape[3] != 3 or shape[0] == 0:
+            raise MismatchError(f"The image is {image.dtype} {shape}; it must be {dtype} (B, H, W, 3) RGB.")
         if min(shape[1:3]) < SIZE_MULTIPLE or any(side % SIZE_MULTIPLE for side in shape[1:3]):
             raise MismatchError(
                 f"The image is {shape[1]} x {shape[2]} pixels; both sides must be multiples of {SIZE_MULTIPLE}."
@@ -121,4 +126,15 @@ class Engine(Protocol):
             MismatchError: a shape, width or count that the engine does not take.
             MemoryFullError: the device's memory is full; a smaller batch may do.
         """
+        ...
+
+
+@runtime_checkable
+class FloatEngine(Protocol):
+    """What an engine can that takes pictures between whole numbers, as resizing makes them."""
+
+    def run_float(
+        self, image: "NDArray[np.float32]", text: "NDArray[np.float32]", outputs: Collection[Output]
+    ) -> "dict[str, NDArray[np.generic]]":
+        """As `Engine.run`, of float32 (B, H, W, 3) RGB of 0 to 255."""
         ...

@@ -16,6 +16,7 @@ from lseg_cli.commands.convert import convert
 from lseg_cli.commands.data import data_app
 from lseg_cli.commands.doctor import doctor
 from lseg_cli.commands.embed import embed
+from lseg_cli.commands.evaluate import evaluate
 from lseg_cli.commands.export import export
 from lseg_cli.commands.info import info
 from lseg_cli.commands.labels import labels_app
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.command("segment")(segment)
 app.command("train")(train)
 app.command("sweep")(sweep)
+app.command("eval")(evaluate)
 app.command("embed")(embed)
 app.command("relabel")(relabel)
 app.command("export")(export)
@@ -51,6 +53,7 @@ app.command("info")(info)
 app.command("bench")(bench)
 app.command("doctor")(doctor)
 app.command("predict", hidden=True, help="The same as segment.")(segment)
+app.command("val", hidden=True, help="The same as eval.")(evaluate)
 
 
 def _show_version(wanted: bool) -> None:

@@ -79,6 +79,21 @@ class TorchEngine:
             MemoryFullError: the device's memory is full.
         """
         self.spec.check(image, text)
+        return self._run(image, text, outputs)
+
+    def run_float(
+        self, image: NDArray[np.float32], text: NDArray[np.float32], outputs: Collection[Output]
+    ) -> dict[str, NDArray[np.generic]]:
+        """As `run`, of pictures that are not rounded: float32 (B, H, W, 3) of 0 to 255. Raises as `run`."""
+        self.spec.check(image, text, "float32")
+        return self._run(image, text, outputs)
+
+    def _run(
+        self,
+        image: NDArray[np.uint8] | NDArray[np.float32],
+        text: NDArray[np.float32],
+        outputs: Collection[Output],
+    ) -> dict[str, NDArray[np.generic]]:
         try:
             with torch.inference_mode():
                 scores = self._scores(torch.from_numpy(image), torch.from_numpy(text))
@@ -119,7 +134,7 @@ class TorchEngine:
         return tuple(number for numbers in parameters for number in numbers)
 
     def _pixels(self, image: Tensor) -> Tensor:
-        """(B, H, W, 3) uint8 -> (B, 3, H, W) normalised, on the device."""
+        """(B, H, W, 3) of 0 to 255 -> (B, 3, H, W) normalised, on the device."""
         return (image.to(self._device).permute(0, 3, 1, 2).float() - self._mean) / self._std
 
     def _autocast(self) -> torch.autocast:
@@ -127,7 +142,7 @@ class TorchEngine:
         return torch.autocast(self._device.type, dtype=dtype, enabled=dtype != torch.float32)
 
     def _scores(self, image: Tensor, text: Tensor) -> Tensor:
-        """(B, H, W, 3) uint8, (N, C) -> (B, N, H / 2, W / 2) float32 on the device: what `LSeg.forward` upsamples."""
+        """(B, H, W, 3), (N, C) -> (B, N, H / 2, W / 2) float32 on the device: what `LSeg.forward` upsamples."""
         pixels = self._pixels(image)
         with self._autocast():
             scores = self._model.score(self._model.features(pixels), text.to(self._device))

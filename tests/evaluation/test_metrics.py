@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 import torch
 
-from lseg_cli.evaluation.metrics import Confusion
+from lseg_cli.evaluation.metrics import NONE, Confusion, mean_of
 
 CLASSES = ("sky", "road", "car")
 
@@ -61,3 +62,42 @@ def test_one_class_alone_can_be_scored() -> None:
     confusion = Confusion(("sky",), 255)
     confusion.add(torch.zeros(2, 2, dtype=torch.long), torch.tensor([[0, 0], [0, 255]]))
     assert confusion.scores().mean_iou == 1.0
+
+
+def test_what_is_no_class_is_wrong_for_the_true_class_and_no_union_of_another() -> None:
+    confusion = Confusion(CLASSES, 255, ("lava",))
+    assert confusion.labels == ("sky", "road", "car", "lava", NONE)
+    without = PREDICTED.clone()
+    without[0, 0], without[1, 0] = 3, 4  # a hit of the sky becomes lava, one of the road nothing
+    confusion.add(without, TRUTH)
+    scores = confusion.scores()
+    assert scores.class_iou == pytest.approx({"sky": 2 / 4, "road": 1 / 4, "car": 1 / 2})
+    assert scores.pixel_accuracy == pytest.approx(4 / 8)
+    assert (scores.extra, scores.no_label) == (1 / 8, 1 / 8)
+    assert confusion.matrix.tolist() == [[2, 1, 0, 1, 0], [0, 1, 1, 0, 1], [0, 0, 1, 0, 0]]
+
+
+def test_foreground_and_background_by_hand() -> None:
+    confusion = Confusion(("Other", "cat", "dog"), 255)
+    truth = np.array([0, 0, 0, 1, 1, 2, 255])
+    predicted = np.array([0, 0, 1, 2, 0, 3, 0])  # 3: no label
+    confusion.add(predicted, truth)
+    # background: 2 hits, union 4; foreground: cat called dog is a hit, union 4 (1 false, 1 taken for other, 1 nothing)
+    assert confusion.scores().fb_iou == pytest.approx((2 / 4 + 1 / 4) / 2)
+
+
+def test_without_a_background_there_is_no_foreground() -> None:
+    confusion = Confusion(CLASSES, 255)
+    confusion.add(PREDICTED, TRUTH)
+    assert confusion.scores().fb_iou is None
+
+
+def test_classes_of_one_name_are_counted_apart() -> None:
+    confusion = Confusion(("barrier", "barrier"), 255)
+    confusion.add(np.array([0, 0]), np.array([0, 1]))
+    assert confusion.scores().mean_iou == pytest.approx((1 / 2 + 0) / 2)
+
+
+def test_mean_of_some_classes_passes_over_those_without_iou() -> None:
+    assert mean_of({"a": 0.5, "b": None, "c": 0.1}, ("a", "b")) == 0.5
+    assert mean_of({"a": 0.5, "b": None}, ("b",)) is None

@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 
 from lseg_cli.config import DataRef, ModelConfig, TextConfig
 from lseg_cli.contract import GraphSpec, Output
-from lseg_cli.data.datasets import open_dataset
-from lseg_cli.evaluation.runner import evaluate
+from lseg_cli.data.datasets import Dataset, open_dataset
+from lseg_cli.errors import DataError
+from lseg_cli.evaluation.labelling import Labelling
+from lseg_cli.evaluation.runner import Tally, WholePicture, evaluate
 from lseg_cli.inference.segmenter import Segmentation, Segmenter
 
 COLOURS = np.array([[97, 167, 247], [117, 117, 117], [207, 37, 37]], np.float32)  # of sky, road and car, on average
@@ -58,6 +60,44 @@ def test_labels_in_a_wrong_order_score_as_such(mini: Path, engine: ColourEngine)
     assert scores.class_iou == {"sky": 0.0, "road": 0.0, "car": 1.0}
     cars = [(ids == 2).sum() / (ids != 255).sum() for _, ids in (dataset.read(index) for index in range(2))]
     assert scores.pixel_accuracy == pytest.approx(np.mean(cars))
+
+
+def test_an_answer_that_is_no_number_names_the_picture(mini: Path, engine: ColourEngine) -> None:
+    dataset = open_dataset(DataRef(path=str(mini), split="val"))
+    with pytest.raises(DataError, match=f"{dataset.images[0]}: The network's answer is not a number"):
+        evaluate(Segmenter(engine, COLOURS * np.nan), dataset)
+
+
+def test_pixels_below_the_confidence_get_no_label(mini: Path, engine: ColourEngine) -> None:
+    dataset = open_dataset(DataRef(path=str(mini), split="val"))
+    picture, _ = dataset.read(0)
+    segmenter = Segmenter(engine, COLOURS, with_confidence=True)
+    confidence = segmenter.segment(picture).confidence
+    assert confidence is not None
+    bar = float(np.median(confidence))
+    index = WholePicture(segmenter, bar).predict(picture, dataset.images[0])
+    assert ((index == len(COLOURS)) == (confidence < bar)).all()
+    assert 0 < (index == len(COLOURS)).mean() < 1
+
+
+def test_predictors_are_counted_side_by_side(mini: Path, engine: ColourEngine) -> None:
+    dataset = open_dataset(DataRef(path=str(mini), split="val"))
+    labels = [WholePicture(ColourSegmenter(engine, COLOURS[order])) for order in ([0, 1, 2], [1, 0, 2])]
+    tally = Tally(labels, Labelling.of(dataset.classes, dataset.ignore))
+    assert list(tally.run(dataset, range(2))) == [0, 1]
+    right, swapped = (confusion.scores() for confusion in tally.confusions)
+    assert (right.mean_iou, swapped.class_iou) == (1.0, {"sky": 0.0, "road": 0.0, "car": 1.0})
+    cars = sum(int((dataset.read(index)[1] == 2).sum()) for index in range(2))
+    assert cars <= tally.equal < 1.3 * cars  # and those of the ignored border
+    assert tally.pixels == 2 * picture_size(dataset)
+    other = Tally(labels, Labelling.of(dataset.classes, dataset.ignore))
+    other.take(2 * tally.numbers())
+    assert (other.confusions[1].matrix == 2 * tally.confusions[1].matrix).all()
+    assert (other.pixels, other.confusions[0].pictures) == (2 * tally.pixels, 4)
+
+
+def picture_size(dataset: Dataset) -> int:
+    return dataset.read(0)[1].size
 
 
 def test_masks_are_compared_at_their_own_size(mini: Path, engine: ColourEngine) -> None:

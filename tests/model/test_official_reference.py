@@ -10,7 +10,7 @@ import os
 import sys
 import types
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from lseg_cli.config import ModelConfig
+from lseg_cli.evaluation.windows import Windowed, WindowPlan
 from lseg_cli.model.checkpoint import load_model
 from lseg_cli.model.clip_text import ClipTextEncoder
 from lseg_cli.model.conversion import ConvertOptions, convert, write_model
@@ -31,6 +32,7 @@ from lseg_cli.model.lightning import read_checkpoint
 from lseg_cli.model.lseg import LSeg
 from lseg_cli.model.reversion import write_original
 from lseg_engines.onnx_engine import OnnxEngine
+from lseg_engines.torch_engine import TorchEngine
 from lseg_export.onnx_file import export_onnx
 from lseg_export.options import ExportOptions
 
@@ -228,6 +230,25 @@ def test_the_text_tower_in_the_file_gives_the_original_features(converted: Conve
     reference = np.load(ROOT / "ref" / "text_tower_vitb32.npz")
     features = reference["features"] / np.linalg.norm(reference["features"], axis=1, keepdims=True)
     assert np.abs(encoder.embed([str(label) for label in reference["labels"]]) - features).max() <= 1e-4
+
+
+def test_the_evaluator_sees_what_the_original_sees(converted: Converted) -> None:
+    if converted.variant != VITB32:
+        pytest.skip("the reference was made with one model")
+    reference = np.load(ROOT / "ref" / f"multiscale_{VITB32}.npz")
+    recipe = script("recipe")
+    picture = (recipe.image(300, 400)[0].permute(1, 2, 0) * 255).numpy()
+    engine = TorchEngine(converted.model, sha256="", device="cpu")
+    at = tuple(reference["scores/pos"].astype(int).T)
+    plan = WindowPlan(scales=(0.75, 1.0, 1.25))  # those of the reference
+    total = np.zeros(tuple(reference["scores/shape"][1:]), np.float32)
+    for scale in plan.scales:
+        one = Windowed(engine, recipe.text(3, 512).numpy(), replace(plan, scales=(scale,))).scores(picture)
+        assert np.abs(one[at] - reference[f"scale_{scale}/val"]).max() <= 1e-3, scale
+        total += one
+    assert np.abs(total[at] - reference["scores/val"]).max() <= 1e-3
+    sure = reference["scores/margin8"] > 1e-2
+    assert (total.argmax(0)[::8, ::8] == reference["scores/argmax8"])[sure].all()
 
 
 @needs_time

@@ -1,0 +1,82 @@
+"""Masks that `lseg segment` wrote, in place of a model: any run of it can be measured, one in tiles too."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from lseg_cli.data.images import JOURNAL
+from lseg_cli.data.labels import fold
+from lseg_cli.errors import DataError
+from lseg_cli.inference.writers import LABELS
+
+_UNKNOWN = -1
+
+
+class SavedMasks:
+    """The results of an output folder, by the pictures they were made of.
+
+    Attributes:
+        names: of its labels.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Reads its journals; masks are read when they are asked for.
+
+        Raises:
+            DataError: it is no such folder.
+        """
+        self._folder = folder
+        try:
+            facts = json.loads((folder / LABELS).read_text(encoding="utf-8"))
+            self._ids = [int(label["id"]) for label in facts["labels"]]
+            self.names = tuple(str(label["name"]) for label in facts["labels"])
+            self._ignore = int(facts["ignore_id"])
+            stem, _, suffix = JOURNAL.partition(".")
+            journals = sorted(folder.glob(f"{stem}*.{suffix}"))
+            lines = [json.loads(line) for path in journals for line in path.read_text(encoding="utf-8").splitlines()]
+            self._masks = {str(line["file"]["path"]): folder / line["mask"] for line in lines}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{folder} is no output folder of lseg segment: {error!r}.") from error
+        self._order = self.names
+
+    def split(self, classes: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Its labels that stand for the classes, and those beside them; the order in which `predict` counts them.
+
+        All stand for classes, by their place, unless each class is among them by its name.
+        """
+        named = {fold(name) for name in classes}
+        if named <= {fold(name) for name in self.names}:
+            extra = tuple(name for name in self.names if fold(name) not in named)
+            own = tuple(name for name in self.names if fold(name) in named)
+        else:
+            own, extra = self.names, ()
+        self._order = (*own, *extra)
+        return own, extra
+
+    def predict(self, picture: NDArray[np.uint8], path: Path) -> NDArray[np.int64]:
+        """(H, W, 3) from `path` -> (H, W), positions in the order of `split`; the number of labels: none.
+
+        Raises:
+            DataError: there is no mask of it, or it cannot be read, has another size or holds an unknown id.
+        """
+        file = self._masks.get(str(path.absolute())) or self._masks.get(str(path.resolve()))
+        if file is None:
+            raise DataError(f"{self._folder} has no mask of {path}; segment it first, into the same folder.")
+        try:
+            with Image.open(file) as image:
+                ids = np.asarray(image)
+        except (OSError, ValueError, SyntaxError) as error:
+            raise DataError(f"{file} cannot be read as a mask: {error}.") from error
+        if ids.shape != picture.shape[:2]:
+            raise DataError(f"{file} has the shape {ids.shape}, its picture {picture.shape[:2]}; segment it again.")
+        table = np.full(1 << 16, _UNKNOWN, np.int64)
+        table[self._ids] = [self._order.index(name) for name in self.names]
+        table[self._ignore] = len(self.names)
+        positions: NDArray[np.int64] = table[ids]
+        if (positions == _UNKNOWN).any():
+            raise DataError(f"{file} holds id {ids[positions == _UNKNOWN][0]}, which {LABELS} does not name.")
+        return positions
