@@ -12,6 +12,7 @@ _NAMES = {
     "pixel_accuracy": "pixel accuracy",
     "seen_iou": "mIoU, seen classes",
     "unseen_iou": "mIoU, unseen classes",
+    "asked_iou": "mIoU, classes asked for",
     "no_label": "without a label",
     "extra": "with an extra label",
 }

@@ -125,8 +125,9 @@ class EvalRun:
             unseen = {confusion.classes[number] for number in numbers}
             figures["unseen_iou"] = mean_of(scores.class_iou, unseen)
             figures["seen_iou"] = mean_of(scores.class_iou, set(confusion.classes) - unseen)
-        if self._asked.labelling.left_out:
-            figures["rejected"] = _rejected(confusion, self._asked.labelling.left_out)
+        if left_out := self._asked.labelling.left_out:
+            figures["asked_iou"] = mean_of(scores.class_iou, set(confusion.classes) - set(left_out))
+            figures["rejected"] = _rejected(confusion, left_out)
         figures["paper"] = paper
         figures["confusion"] = {
             "classes": list(confusion.classes),

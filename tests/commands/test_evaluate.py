@@ -141,6 +141,7 @@ def test_a_class_that_is_not_asked_for_can_be_rejected(evaluated: Evaluate, prot
     assert report["left_out"] == ["car"]
     (result,) = report["results"]
     assert result["class_iou"]["car"] == 0
+    assert result["asked_iou"] == pytest.approx((result["class_iou"]["sky"] + result["class_iou"]["road"]) / 2)
     matrix = np.array(result["confusion"]["pixels"])
     assert matrix.shape == (3, 6)
     assert not matrix[:, 2].any()
