@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Output = Literal["logits", "mask", "confidence", "scores"]
+SCORES: tuple[Output, ...] = ("scores",)  # all that segmenting asks for
 OUTPUTS: tuple[Output, ...] = ("logits", "mask", "confidence", "scores")
 
 METADATA_PREFIX = "lseg."  # of every key that this tool writes into a file

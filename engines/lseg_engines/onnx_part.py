@@ -34,7 +34,8 @@ def part_of(path: Path, outputs: Collection[Output]) -> bytes:
         raise MismatchError(f"{path} has no output {missing[0]!r}: an earlier version wrote it; export it again.")
     _cut(model.graph, set(outputs))
     _free_kernels(model.graph)
-    return model.SerializeToString()
+    part: bytes = model.SerializeToString()
+    return part
 
 
 def _cut(graph: onnx.GraphProto, needed: set[str]) -> None:

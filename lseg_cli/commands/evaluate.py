@@ -1,5 +1,6 @@
 """`lseg eval`: a model's figures on a data set."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -160,7 +161,7 @@ def evaluate(  # noqa: PLR0913  an option is a parameter
         require_engine(each, engine)
     processes = Processes.here()
     console = Console(quiet or processes.index > 0)
-    run = open_run(job, open_engine, processes)
+    run = open_run(job, partial(open_engine, outputs=job.outputs), processes)
     for notice in run.notices:
         console.note(f"Note: {notice}")
     for _ in console.track(run.run(), len(run)):

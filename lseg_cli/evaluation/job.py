@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lseg_cli.errors import LsegError
+
+if TYPE_CHECKING:
+    from lseg_cli.contract import Output
 
 ZERO_SHOT = ("pascal5i", "coco20i", "fss1000")  # protocols of single classes against all else, by HSNet
 FOLDS = 4  # of pascal5i and coco20i
@@ -35,6 +39,11 @@ class EvalJob:
     precision: str = "fp32"
     threads: int | None = None
     batch: str = "auto"  # windows at a time; auto: 1 on the CPU, else 8
+
+    @property
+    def outputs(self) -> "tuple[Output, ...]":
+        """All that the protocol asks an engine for."""
+        return ("scores",) if self.protocol == "whole" else ("mask",) if self.protocol in ZERO_SHOT else ("logits",)
 
     def changes(self) -> dict[str, object]:
         """Options that ask for something else than a data set's classes as they are: false where not given."""

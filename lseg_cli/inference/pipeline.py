@@ -20,10 +20,10 @@ from dataclasses import dataclass
 import cv2
 
 from lseg_cli.errors import DataError, MemoryFullError
+from lseg_cli.inference.cells import Floats
 from lseg_cli.inference.gate import Gate
 from lseg_cli.inference.segmenter import Segmentation
 from lseg_cli.inference.steps import FULL_MEMORY, Item, Loaded, Steps
-from lseg_cli.inference.upsampling import Floats
 from lseg_cli.inference.writers import Done, Failed
 
 MOST_PIXELS = 64_000_000  # in flight; a larger picture goes alone

@@ -146,7 +146,7 @@ class Run:
         self.steps = Steps(segmenter, self.folder, job.min_confidence, job.min_margin, tiling)
         self.steps.max_megapixels = megapixels
         self._batch = parse_batch(job.batch, self.steps.is_on_cpu, self.engine.spec.max_batch)
-        self._streams = streams if self.steps.is_on_cpu else 1
+        self.streams = streams if self.steps.is_on_cpu else 1
 
     def __enter__(self) -> "Run":
         """Takes the output folder, and finds out what is left to do.
@@ -188,7 +188,7 @@ class Run:
             LsegError: what would stop every picture, such as a full disk.
             TooManyFailuresError: more than `--max-failures`.
         """
-        pipeline = Pipeline(self.steps, self._batch, self.workers, self.notices.append, self._streams)
+        pipeline = Pipeline(self.steps, self._batch, self.workers, self.notices.append, self.streams)
         for record in pipeline.run(self._items, lambda: should_stop() or self._has_failed_too_often):
             self.folder.record(record)
             self.summary.add(record)

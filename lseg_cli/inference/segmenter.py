@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.config import SIZE_MULTIPLE
-from lseg_cli.contract import Engine
+from lseg_cli.contract import SCORES, Engine
 from lseg_cli.errors import DataError, LsegError, MismatchError
+from lseg_cli.inference.cells import Floats
 from lseg_cli.inference.dense import Embedding, encode
-from lseg_cli.inference.upsampling import Floats, mean_confidence, upsample_best
+from lseg_cli.inference.upsampling import mean_confidence, upsample_best
 
 Size = int | tuple[int, int] | None
 
@@ -115,7 +116,8 @@ class Segmenter:
         Raises:
             MemoryFullError: the device's memory is full.
         """
-        return self.engine.run(images, self.text, ("scores",))["scores"].astype(np.float32, copy=False)
+        scores: Floats = self.engine.run(images, self.text, SCORES)["scores"].astype(np.float32, copy=False)
+        return scores
 
     def postprocess(self, scores: Floats, size: tuple[int, int], ms: dict[str, float]) -> Segmentation:
         """The scores (N, h, w) of a picture at its size (H, W); `ms`: what the steps before took.

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from lseg_cli.data.images import MAX_MEGAPIXELS, PictureError, Source, read_image
 from lseg_cli.errors import DataError
+from lseg_cli.inference.cells import Floats
 from lseg_cli.inference.segmenter import Segmentation, Segmenter, stopwatch
 from lseg_cli.inference.tiling import Tiling, segment_in_tiles
-from lseg_cli.inference.upsampling import Floats
 from lseg_cli.inference.writers import Done, Failed, OutputFolder, Stamp
 
 _NO_IMAGE = np.empty((1, 0, 0, 3), np.uint8)
@@ -129,13 +129,15 @@ class Steps:
         """
         path, ms, stage = str(loaded.item.source.path), loaded.ms, "infer"
         try:
-            is_whole = isinstance(answer, Segmentation)
-            result = answer if is_whole else self._segmenter.postprocess(answer, loaded.size, ms)
+            if isinstance(answer, Segmentation):
+                scores, result = None, answer
+            else:
+                scores, result = answer, self._segmenter.postprocess(answer, loaded.size, ms)
             stage = "write"
             with stopwatch(ms, "write"):
                 ids = self._folder.ids(result.index, self._unsure(result))
                 mask = self._folder.write_picture(loaded.item.name, loaded.picture, ids, result.confidence)
-                self._folder.write_more(loaded.item.name, ids, result, None if is_whole else answer)
+                self._folder.write_more(loaded.item.name, ids, result, scores)
             share, ignored = self._folder.shares(ids)
         except DataError as error:
             return Failed(path, stage, str(error))

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.errors import LsegError
+from lseg_cli.inference.cells import Floats
 from lseg_cli.inference.segmenter import Segmentation, Segmenter, check_number, stopwatch
-from lseg_cli.inference.upsampling import BAND_PX, Band, Floats, Grid, Rows, mean_confidence, possible
+from lseg_cli.inference.upsampling import BAND_PX, Band, Grid, Rows, mean_confidence, possible
 
 _LEAST_PX = 64
 

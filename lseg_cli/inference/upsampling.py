@@ -98,7 +98,7 @@ def mean_confidence(scores: Floats) -> float:
         band = scores[:, row : row + BAND_PX]
         exponential = band - band.max(0)
         total += float((1 / np.exp(exponential, out=exponential).sum(0)).sum(dtype=np.float64))
-    return total / scores[0].size
+    return total / float(scores[0].size)
 
 
 class Rows:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
 from lseg_cli.config import ModelConfig
-from lseg_cli.contract import OUTPUTS, Engine
+from lseg_cli.contract import OUTPUTS, SCORES, Engine
 from lseg_cli.errors import LsegError, MemoryFullError, MismatchError, MissingError
 from lseg_cli.files import file_sha256
 from lseg_cli.model import decision
@@ -260,9 +260,9 @@ class TestOnnx:
 
     def test_what_nobody_asks_for_is_cut_off(self, pyramid_config: ModelConfig, exported: Exporter) -> None:
         path = exported(pyramid_config, ANY_SIZE)[1]
-        whole, part = OnnxEngine.open(path, "cpu"), OnnxEngine.open(path, "cpu", outputs=("scores",))
+        whole, part = OnnxEngine.open(path, "cpu"), OnnxEngine.open(path, "cpu", outputs=SCORES)
         assert part.spec == whole.spec.model_copy(update={"outputs": ("scores",)})
-        ours, theirs = (each.run(picture(2), words(7), ("scores",))["scores"] for each in (whole, part))
+        ours, theirs = (each.run(picture(2), words(7), SCORES)["scores"] for each in (whole, part))
         assert np.abs(np.subtract(ours, theirs)).max() < 1e-5
 
     def test_binding_gives_what_running_gives(self, pyramid_config: ModelConfig, exported: Exporter) -> None:

@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 
 from lseg_cli.config import ModelConfig, RegularizerConfig
+from lseg_cli.contract import SCORES, Output
 from lseg_cli.errors import MismatchError
 from lseg_engines.onnx_engine import OnnxEngine
 from lseg_engines.onnx_part import part_of
@@ -28,7 +29,7 @@ def path(pyramid_config: ModelConfig, exported: Exporter) -> Path:
 
 
 def test_only_what_makes_the_outputs_is_left(path: Path) -> None:
-    whole, part = onnx.load(path), onnx.load_from_string(part_of(path, ("scores",)))
+    whole, part = onnx.load(path), onnx.load_from_string(part_of(path, SCORES))
     assert [output.name for output in part.graph.output] == ["scores"]
     operations = {node.op_type for node in part.graph.node}
     assert "ArgMax" in {node.op_type for node in whole.graph.node}
@@ -39,10 +40,10 @@ def test_only_what_makes_the_outputs_is_left(path: Path) -> None:
     onnx.checker.check_model(part, full_check=True)
 
 
-@pytest.mark.parametrize("outputs", [("scores",), ("mask", "confidence"), ("logits",)])
-def test_the_answers_are_those_of_the_whole(path: Path, outputs: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("outputs", [SCORES, ("mask", "confidence"), ("logits",)])
+def test_the_answers_are_those_of_the_whole(path: Path, outputs: tuple[Output, ...]) -> None:
     answers = []
-    for graph in (str(path), part_of(path, outputs)):  # type: ignore[arg-type]  # they are the literals
+    for graph in (str(path), part_of(path, outputs)):
         session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
         answers.append(session.run(list(outputs), {"image": IMAGE, "text": TEXT}))
     for ours, theirs in zip(*answers, strict=True):
@@ -55,7 +56,7 @@ def test_no_kernel_of_one_channel_is_a_constant(path: Path) -> None:
     optimized = path.with_name("optimized.onnx")
     session_options.optimized_model_filepath = str(optimized)
     session_options.log_severity_level = 4
-    onnxruntime.InferenceSession(part_of(path, ("scores",)), session_options, providers=["CPUExecutionProvider"])
+    onnxruntime.InferenceSession(part_of(path, SCORES), session_options, providers=["CPUExecutionProvider"])
     graph = onnx.load(optimized).graph
     constants = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
     convolutions = [node for node in graph.node if "Conv" in node.op_type]
@@ -68,8 +69,7 @@ def test_weights_beside_the_file_are_found(path: Path, tmp_path: Path) -> None:
     beside = tmp_path / "elsewhere" / "model.onnx"
     onnx.save_model(onnx.load(path), beside, save_as_external_data=True, location="model.onnx.data", size_threshold=100)
     ours, theirs = (
-        OnnxEngine.open(each, "cpu", outputs=("scores",)).run(IMAGE, TEXT, ("scores",))["scores"]
-        for each in (path, beside)
+        OnnxEngine.open(each, "cpu", outputs=SCORES).run(IMAGE, TEXT, SCORES)["scores"] for each in (path, beside)
     )
     assert np.array_equal(ours, theirs)
 
@@ -79,11 +79,11 @@ def test_an_output_of_a_later_version_is_told(path: Path) -> None:
     del graph.graph.output[3]
     onnx.save(graph, path)
     with pytest.raises(MismatchError, match="has no output 'scores': an earlier version wrote it; export it again"):
-        part_of(path, ("scores",))
+        part_of(path, SCORES)
 
 
 def test_what_is_no_graph_is_told(tmp_path: Path) -> None:
     path = tmp_path / "broken.onnx"
     path.write_bytes(b"\x08\x0a" + b"nonsense" * 4)
     with pytest.raises(MismatchError, match="is damaged: it is no whole ONNX graph"):
-        part_of(path, ("scores",))
+        part_of(path, SCORES)

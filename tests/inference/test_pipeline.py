@@ -10,11 +10,11 @@ import pytest
 
 from lseg_cli.data.images import Source
 from lseg_cli.errors import DataError, LsegError, MemoryFullError
+from lseg_cli.inference.cells import Floats
 from lseg_cli.inference.gate import Gate
 from lseg_cli.inference.pipeline import Pipeline
 from lseg_cli.inference.segmenter import Segmentation
 from lseg_cli.inference.steps import Item, Loaded, Steps
-from lseg_cli.inference.upsampling import Floats
 from lseg_cli.inference.writers import Done, Failed, Stamp
 
 
