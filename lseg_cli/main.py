@@ -20,6 +20,7 @@ from lseg_cli.commands.info import info
 from lseg_cli.commands.labels import labels_app
 from lseg_cli.commands.models import app as models
 from lseg_cli.commands.relabel import relabel
+from lseg_cli.commands.report import report
 from lseg_cli.commands.segment import segment
 from lseg_cli.commands.train import train
 from lseg_cli.console.terminal import BROKEN_PIPE, drop_stdout, fail
@@ -38,6 +39,7 @@ app.command("segment")(segment)
 app.command("train")(train)
 app.command("embed")(embed)
 app.command("relabel")(relabel)
+app.command("report")(report)
 app.command("export")(export)
 app.command("build")(build)
 app.command("convert")(convert)

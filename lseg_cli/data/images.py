@@ -8,7 +8,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -273,6 +273,11 @@ class _Unleashed:
 
 
 _UNLEASHED = _Unleashed()
+
+
+def any_size() -> AbstractContextManager[None]:
+    """Within it Pillow reads pictures of any size, for those that this tool has written."""
+    return _UNLEASHED.hold()
 
 
 @cache
