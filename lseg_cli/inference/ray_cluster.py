@@ -10,11 +10,13 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +35,7 @@ _MOST_CHUNKS = 20_000
 _IN_FLIGHT = 2  # handfuls a worker has, one of them to begin with at once
 _OBJECT_STORE_BYTES = 100_000_000  # of a cluster of our own: names and records, no pictures
 _POLL_S = 0.2
+_ANSWER_S = 5.0
 
 
 @dataclass
@@ -134,17 +137,26 @@ class RayCluster:
         return threads, workers, {"num_cpus": threads}
 
 
-def require_ray(device: str) -> None:
+def require_ray(address: str, device: str) -> None:
     """Before anything costly.
 
     Raises:
-        MissingError: Ray is not installed.
+        MissingError: Ray is not installed, or nobody answers at the address.
         LsegError: a device that a worker cannot be told to take.
     """
     if importlib.util.find_spec(PACKAGE) is None:
         raise MissingError("--ray needs Ray, which is not installed; pip install 'lseg-cli[ray]'.")
     if device.startswith("cuda:"):
         raise LsegError(f"--device {device} cannot be had with --ray, which gives each worker a GPU; take cuda.")
+    if address in ("auto", "local"):
+        return
+    try:
+        place = urlsplit(address if "://" in address else f"//{address}")
+        socket.create_connection((place.hostname, place.port or 0), _ANSWER_S).close()  # Ray itself waits for minutes
+    except (OSError, ValueError) as error:
+        raise MissingError(
+            f"There is no Ray cluster at {address} ({error}); write host:port, or --ray auto, which starts one here."
+        ) from error
 
 
 @contextmanager

@@ -135,7 +135,7 @@ class Run:
         if job.ray is None or read_spec is None:
             self.engine = open_engine(job.model, job.device, job.precision, job.threads)
         else:
-            require_ray(job.device)
+            require_ray(job.ray, job.device)
             self.engine = RemoteEngine(read_spec(job.model), job.precision)
         embedded = embed_label_set(self.labels, self.engine.spec.model.text, job.templates, EmbeddingCache())
         self.notices += embedded.notices

@@ -95,12 +95,19 @@ def test_two_workers_one_of_which_is_killed_make_what_a_local_run_makes(
 class TestRefusals:
     @pytest.mark.usefixtures("model")
     @pytest.mark.parametrize(
-        ("package", "device", "sentence", "code"),
-        [("not_installed", "cpu", "pip install 'lseg-cli[ray]'", 6), ("json", "cuda:1", "take cuda", 2)],
+        ("package", "address", "device", "sentence", "code"),
+        [
+            ("not_installed", "auto", "cpu", "pip install 'lseg-cli[ray]'", 6),
+            ("json", "auto", "cuda:1", "take cuda", 2),
+            ("json", "127.0.0.1:1", "cpu", "There is no Ray cluster at 127.0.0.1:1", 6),
+            ("json", "no port", "cpu", "write host:port", 6),
+            ("json", "host:port", "cpu", "write host:port", 6),
+        ],
     )
     def test_what_cannot_be_is_told_before_anything_is_opened(
         self,
         package: str,
+        address: str,
         device: str,
         sentence: str,
         code: int,
@@ -110,7 +117,7 @@ class TestRefusals:
         monkeypatch.setattr(ray_cluster, "PACKAGE", package)
         Image.new("RGB", (48, 32)).save("a.png")
         with pytest.raises(SystemExit) as ended:
-            main.run(["segment", "a.png", "-l", "sky", "--ray", "auto", "-d", device])
+            main.run(["segment", "a.png", "-l", "sky", "--ray", address, "-d", device])
         assert ended.value.code == code
         assert sentence in capsys.readouterr().err
         assert not Path("out").exists()
