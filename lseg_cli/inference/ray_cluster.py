@@ -30,6 +30,7 @@ from lseg_cli.inference.writers import Done, Failed
 PACKAGE = "ray"
 
 _MOST_THREADS = 4  # of a worker on the CPU: more of them do less for one picture than for two
+_MOST_READERS = 16  # threads beside a GPU
 _MOST_ITEMS = 16  # that a worker gets at a time: what is done again when it dies
 _MOST_CHUNKS = 20_000
 _IN_FLIGHT = 2  # handfuls a worker has, one of them to begin with at once
@@ -67,7 +68,7 @@ class RayCluster:
         address: of a cluster; 'local': one of this machine alone, for this run; 'auto': the one that RAY_ADDRESS names
             or that runs here, else 'local'.
         workers: how many; None: as many as there is room for.
-        plan: what they are given, with their threads once it is known what the machines have.
+        make_plan: what they are given, by the threads of each: only the cluster tells how many it has room for.
         engine: to be told what the workers' engines are.
         note: is told what the user should know.
     """
@@ -129,7 +130,9 @@ class RayCluster:
         if job.device.startswith("cuda") and not gpus:
             raise MissingError("No machine of the Ray cluster has a GPU; take --device cpu, or add one.")
         if gpus and job.device in ("auto", "cuda"):
-            return job.threads or 1, self.workers or gpus, {"num_cpus": 1, "num_gpus": 1}
+            cores_per_gpu = (int(each.get("CPU", 0) // each["GPU"]) for each in machines if each.get("GPU", 0) >= 1)
+            share = max(1, min(_MOST_READERS, *cores_per_gpu))
+            return job.threads or share, self.workers or gpus, {"num_cpus": share, "num_gpus": 1}
         cores = [int(machine.get("CPU", 0)) for machine in machines]
         share = max(1, sum(cores) // self.workers) if self.workers else _MOST_THREADS
         threads = job.threads or max(1, min(share, _MOST_THREADS, max(cores, default=1)))

@@ -132,8 +132,10 @@ class Run:
         self._most_failures = 0 if job.fail_fast else parse_failures(job.max_failures, len(self._items))
         self._open_engine = open_engine
         self.engine: Engine
-        if job.ray is None or read_spec is None:
+        if job.ray is None:
             self.engine = open_engine(job.model, job.device, job.precision, job.threads)
+        elif read_spec is None:
+            raise LsegError("A run on a cluster needs to know what the model's engine is without opening it.")
         else:
             require_ray(job.ray, job.device)
             self.engine = RemoteEngine(read_spec(job.model), job.precision)
@@ -189,6 +191,8 @@ class Run:
             self.folder.record(record)
             self.summary.add(record)
             yield record
+        if self.job.ray is not None:
+            Journal(self.folder).clean()  # after workers that were killed
         if self._has_failed_too_often:
             raise TooManyFailuresError(
                 f"{self.summary.failed} of {self.summary.total} pictures failed, more than the {self._most_failures} "
