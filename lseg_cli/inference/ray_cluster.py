@@ -131,7 +131,7 @@ class RayCluster:
             raise MissingError("No machine of the Ray cluster has a GPU; take --device cpu, or add one.")
         if gpus and job.device in ("auto", "cuda"):
             cores_per_gpu = (int(each.get("CPU", 0) // each["GPU"]) for each in machines if each.get("GPU", 0) >= 1)
-            share = max(1, min(_MOST_READERS, *cores_per_gpu))
+            share = max(1, min((_MOST_READERS, *cores_per_gpu)))
             return job.threads or share, self.workers or gpus, {"num_cpus": share, "num_gpus": 1}
         cores = [int(machine.get("CPU", 0)) for machine in machines]
         share = max(1, sum(cores) // self.workers) if self.workers else _MOST_THREADS
