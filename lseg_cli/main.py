@@ -22,6 +22,7 @@ from lseg_cli.commands.info import info
 from lseg_cli.commands.labels import labels_app
 from lseg_cli.commands.models import app as models
 from lseg_cli.commands.relabel import relabel
+from lseg_cli.commands.report import report
 from lseg_cli.commands.segment import segment
 from lseg_cli.commands.sweep import sweep
 from lseg_cli.commands.train import train
@@ -43,6 +44,7 @@ app.command("sweep")(sweep)
 app.command("eval")(evaluate)
 app.command("embed")(embed)
 app.command("relabel")(relabel)
+app.command("report")(report)
 app.command("export")(export)
 app.command("build")(build)
 app.command("convert")(convert)

@@ -9,9 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from lseg_cli.config import PRESETS, ModelConfig, TextConfig
-from lseg_cli.contract import CONFIG_KEY, METADATA_PREFIX, PRECISION_KEY, TOWER_KEY
+from lseg_cli.contract import CONFIG_KEY, METADATA_PREFIX, PRECISION_KEY, TOWER_KEY, GraphSpec
 from lseg_cli.data.vocabulary import VOCABULARY_KEY, read_vocabulary
 from lseg_cli.errors import MismatchError
+from lseg_cli.files import file_sha256
 from lseg_engines.engine_sidecar import check_is_of, read_sidecar
 from lseg_engines.opener import BUNDLED, find_model, kind_of
 
@@ -41,6 +42,28 @@ def describe(path: Path) -> Facts:
         is_vocabulary = VOCABULARY_KEY in header.get("__metadata__", {})
         kind, facts = ("vocabulary", _of_vocabulary(path)) if is_vocabulary else (kind, _of_safetensors(path, header))
     return {"file": str(path), "kind": kind, "size_mb": round(path.stat().st_size / 1e6, 3), **facts}
+
+
+def read_spec(model: str) -> GraphSpec:
+    """What the engine of a model's file says of itself, without opening it.
+
+    Args:
+        model: as `find_model` takes it.
+
+    Raises:
+        LsegError: there is none.
+        MismatchError: the file is no model of this tool, or damaged.
+        MissingError: it cannot be read.
+    """
+    path = find_model(model)
+    kind = kind_of(path)
+    if kind == "onnx":
+        from lseg_engines.onnx_header import read_onnx  # noqa: PLC0415  not needed for the other kinds
+
+        return read_onnx(path)[1]
+    if kind == "engine":
+        return read_sidecar(path).build.spec
+    return GraphSpec(model=_model_config(path, _read_header(path)), model_sha256=file_sha256(path))
 
 
 def text_encoder_of(model: str) -> TextConfig:

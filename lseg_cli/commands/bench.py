@@ -69,7 +69,7 @@ def bench(  # noqa: PLR0913  an option is a parameter
     """
     from lseg_cli.evaluation.bench import Bench
     from lseg_cli.evaluation.latency import Workload
-    from lseg_cli.inference.runner import parse_size
+    from lseg_cli.inference.work import parse_size
 
     size = parse_size(imgsz)
     height, width = size if isinstance(size, tuple) else (size or 0, size or 0)

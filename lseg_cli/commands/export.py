@@ -116,7 +116,7 @@ def export(  # noqa: PLR0913, PLR0917  an option is a parameter
 
     Example: lseg export lseg-tiny -o tiny.onnx
     """
-    from lseg_cli.inference.runner import parse_size
+    from lseg_cli.inference.work import parse_size
     from lseg_engines.opener import find_model
     from lseg_export.onnx_file import export_onnx
     from lseg_export.triton import add_to_repository

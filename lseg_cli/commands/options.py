@@ -198,6 +198,23 @@ Shard = Annotated[
         help="Only the I-th of N shares: for N processes or machines on one output folder.",
     ),
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|local|ADDRESS",
+        show_envvar=False,
+        help="On a Ray cluster, which must share the folders. auto: the one that is there, else local: this machine.",
+    ),
+]
+RayWorkers = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        show_envvar=False,
+        help="With --ray: processes with an engine each. Default: one per GPU, or per 4 cores.",
+    ),
+]
 Resume = Annotated[
     bool,
     typer.Option(

@@ -33,6 +33,8 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     batch: options.Batch = SegmentJob.batch,
     workers: options.Workers = SegmentJob.workers,
     shard: options.Shard = SegmentJob.shard,
+    ray: options.Ray = SegmentJob.ray,
+    ray_workers: options.RayWorkers = SegmentJob.ray_workers,
     resume: options.Resume = SegmentJob.resume,
     overwrite: options.Overwrite = SegmentJob.overwrite,
     max_failures: options.MaxFailures = SegmentJob.max_failures,
@@ -51,6 +53,7 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     """
     from lseg_cli.contract import SCORES  # noqa: PLC0415  pydantic takes its time
     from lseg_cli.inference.runner import Run
+    from lseg_engines.description import read_spec
     from lseg_engines.opener import open_engine, require_engine
 
     job = SegmentJob(
@@ -75,6 +78,8 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
         batch=batch,
         workers=workers,
         shard=shard,
+        ray=ray,
+        ray_workers=ray_workers,
         resume=resume,
         overwrite=overwrite,
         max_failures=max_failures,
@@ -84,7 +89,7 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     )
     require_engine(model, engine)
     open_or_rebuild = partial(open_engine, rebuild=engine_options.parse_rebuild(rebuild), outputs=SCORES)
-    with Run(job, open_or_rebuild) as run, interruptible() as interrupt:
+    with Run(job, open_or_rebuild, read_spec) as run, interruptible() as interrupt:
         if not show_segmentation(run, Console(quiet, verbose, json), interrupt):
             raise typer.Exit(interrupt.exit_code)
     raise typer.Exit(run.summary.exit_code)

@@ -1,6 +1,6 @@
 """Pictures as they come: found among files, folders, patterns and lists, and read into RGB whatever they hold."""
 
-import importlib
+import importlib.util
 import io
 import os
 import re
@@ -8,7 +8,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,6 +24,7 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif",
 JOURNAL = "results.jsonl"  # lies in every output folder, beside:
 RESULT_FOLDERS = ("masks", "overlays", "conf", "probs", "topk", "npy", "coco-rle", "coco-panoptic")
 MAX_MEGAPIXELS = 512
+HEIF_PACKAGE = "pillow_heif"
 
 _MAGIC = re.compile(r"[*?\[]")
 _TURNS = {  # EXIF's orientation -> what brings the picture upright
@@ -98,6 +99,11 @@ def _expand(text: str) -> Iterator[Source]:
             raise LsegError(f"The list of pictures {text[1:]} cannot be read ({error.strerror}).") from error
     if _MAGIC.search(text):
         return _matches(text)
+    if "://" in text:
+        raise LsegError(
+            f"{text!r} is an address, and files are read; mount the store (rclone, gcsfuse, Mountpoint for S3), and "
+            "give the folder."
+        )
     raise LsegError(f"There is no file or folder {text!r}; give files, folders, patterns, @list.txt or - for stdin.")
 
 
@@ -235,7 +241,8 @@ def _decode(path: Path, stream: BinaryIO, max_megapixels: float, admit: Callable
     except (PictureError, MemoryError):
         raise
     except UnidentifiedImageError as error:
-        advice = "pip install pillow-heif" if path.suffix.lower() in (".heic", ".heif") else "convert it to PNG or JPEG"
+        lacks_heif = path.suffix.lower() in (".heic", ".heif") and not importlib.util.find_spec(HEIF_PACKAGE)
+        advice = "pip install pillow-heif" if lacks_heif else "convert it to PNG or JPEG"
         raise PictureError(f"{path} holds no picture of a known format; {advice}.", "decode") from error
     except Exception as error:  # Pillow's readers raise what they stumble over: OSError, SyntaxError, struct.error, ...
         raise PictureError(f"{path} is damaged: {' '.join(str(error).split()).rstrip('.')}.", "decode") from error
@@ -276,11 +283,16 @@ class _Unleashed:
 _UNLEASHED = _Unleashed()
 
 
+def any_size() -> AbstractContextManager[None]:
+    """Within it Pillow reads pictures of any size, for those that this tool has written."""
+    return _UNLEASHED.hold()
+
+
 @cache
 def _know_heif() -> None:
     """HEIC and HEIF, where the extra `heif` is installed."""
     with suppress(ImportError):
-        importlib.import_module("pillow_heif").register_heif_opener()
+        importlib.import_module(HEIF_PACKAGE).register_heif_opener()
 
 
 def _upright(picture: Image.Image) -> Image.Image:

@@ -37,6 +37,8 @@ class SegmentJob:
     batch: str = "auto"  # pictures at a time; auto: 1 on the CPU, else 8
     workers: int | None = None  # threads that read, and as many that write; None: one per core
     shard: str | None = None  # 'i/n'
+    ray: str | None = None  # the address of a cluster, or 'auto'; None: this process does it
+    ray_workers: int | None = None  # processes; None: as many as the cluster has room for
     resume: bool = True
     overwrite: bool = False
     max_failures: str | None = None  # a count, or a share as '5%'

@@ -17,12 +17,15 @@ from typing import Any, NamedTuple
 from lseg_cli.data.images import JOURNAL, RESULT_FOLDERS
 from lseg_cli.errors import LsegError
 from lseg_cli.files import atomic
+from lseg_cli.inference.report_job import REPORT
 from lseg_cli.inference.steps import Item
 from lseg_cli.inference.writers import LABELS, OutputFolder, Stamp, mask_path
 
 Record = dict[str, Any]
 
-_OURS = ("results*.jsonl", "failures*.jsonl", "run*.json", "results.csv", "coco-rle.json", "coco-panoptic.json")
+_OURS = (
+    "results*.jsonl", "failures*.jsonl", "run*.json", "results.csv", "coco-rle.json", "coco-panoptic.json", REPORT,
+)  # fmt: skip
 _SHARE = re.compile(r"-(\d+-of-\d+)\.jsonl$")
 _TEMPORARY = re.compile(r"\.(?:(\d+-of-\d+)-)?\d+-\d+\.tmp")
 
@@ -159,10 +162,7 @@ class Journal:
         return record if isinstance(record, dict) else None
 
     def _journals(self) -> list[Path]:
-        """The whole run's first: shares were done later."""
-        found = sorted(self._folder.glob("results*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
-        names = [path for path in found if path.name == JOURNAL or _SHARE.search(path.name)]
-        return sorted(names, key=lambda path: path.name != JOURNAL)
+        return find_journals(self._folder)
 
     def _results(self) -> list[Path]:
         found = [self._folder / name for name in RESULT_FOLDERS if (self._folder / name).exists()]
@@ -177,17 +177,43 @@ class Journal:
 
 
 class JournalLines:
-    """Lines of results.jsonl as data, as often as they are iterated, one at a time."""
+    """Lines of an output folder as data, as often as they are iterated, one at a time: each picture once.
+
+    Memory does not grow with one journal; with several, by a hash of each picture.
+
+    Attributes:
+        damaged: lines that say nothing, in the last iteration.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Of an output folder."""
-        self._path = folder / JOURNAL
+        self._folder = folder
+        self.damaged = 0
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """From the first."""
-        for line, _, _ in _lines(self._path):
-            data: dict[str, Any] = json.loads(line)
-            yield data
+        self.damaged = 0
+        journals = find_journals(self._folder)
+        seen: set[int] | None = set() if len(journals) > 1 else None
+        for path in reversed(journals):  # of two lines for a picture the later one counts
+            with path.open("rb") as file:
+                for line in file:
+                    data, entry = _parse(line)
+                    if entry is None:
+                        self.damaged += 1
+                        continue
+                    key = hash(entry.stamp.path or data.get("source"))
+                    if seen is None or key not in seen:
+                        yield data
+                        if seen is not None:
+                            seen.add(key)
+
+
+def find_journals(folder: Path) -> list[Path]:
+    """The whole run's first: shares were done later."""
+    found = sorted(folder.glob("results*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+    names = [path for path in found if path.name == JOURNAL or _SHARE.search(path.name)]
+    return sorted(names, key=lambda path: path.name != JOURNAL)
 
 
 def remaining(items: Sequence[Item], journal: Journal) -> list[Item]:
@@ -241,14 +267,20 @@ def _entries(path: Path) -> Iterator[tuple[str, Entry]]:
 def _lines(path: Path) -> Iterator[tuple[bytes, str, Entry]]:
     with path.open("rb") as file:
         for line in file:
-            try:
-                data = json.loads(line)
-                stamp, files = Stamp(**data["file"]), tuple(map(str, data["files"].values()))
-                mask = str(data["mask"])
-            except (ValueError, KeyError, TypeError, AttributeError):
-                continue
-            if line.endswith(b"\n"):
-                yield line, stamp.path, Entry(stamp, mask, (mask, *files))
+            _, entry = _parse(line)
+            if entry is not None:
+                yield line, entry.stamp.path, entry
+
+
+def _parse(line: bytes) -> tuple[dict[str, Any], Entry | None]:
+    """A line as data and as what the journal knows of it; None of a torn or damaged one."""
+    try:
+        data = json.loads(line)
+        stamp, files = Stamp(**data["file"]), tuple(map(str, data["files"].values()))
+        mask = str(data["mask"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}, None
+    return data, Entry(stamp, mask, (mask, *files)) if line.endswith(b"\n") else None
 
 
 def _latest(journals: list[Path], done: dict[str, Entry]) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from lseg_cli import __version__
-from lseg_cli.contract import Engine
+from lseg_cli.contract import Engine, GraphSpec
 from lseg_cli.data.images import Source, find_images
 from lseg_cli.data.vocabulary import open_labels
 from lseg_cli.errors import LsegError, TooManyFailuresError
@@ -22,11 +22,8 @@ from lseg_cli.files import atomic
 from lseg_cli.inference.formats import write_coco, write_table
 from lseg_cli.inference.job import (
     SegmentJob,
-    count_streams,
-    default_workers,
     parse_batch,
     parse_failures,
-    parse_pixels,
     parse_shard,
 )
 from lseg_cli.inference.journal import Journal, JournalLines, remaining
@@ -35,13 +32,24 @@ from lseg_cli.inference.lock import FolderLock
 from lseg_cli.inference.names import output_names
 from lseg_cli.inference.palette import recolored
 from lseg_cli.inference.pipeline import Pipeline
-from lseg_cli.inference.segmenter import Segmenter, Wish
-from lseg_cli.inference.steps import Item, Steps
-from lseg_cli.inference.tiling import Tiling
-from lseg_cli.inference.writers import Done, Failed, OutputFolder
+from lseg_cli.inference.ray_cluster import RayCluster, RemoteEngine, require_ray
+from lseg_cli.inference.ray_worker import Plan
+from lseg_cli.inference.steps import Item
+from lseg_cli.inference.work import Work
+from lseg_cli.inference.writers import Done, Failed
 from lseg_cli.model.embedding_cache import EmbeddingCache
 
-_PACKAGES = ("numpy", "opencv-python", "opencv-python-headless", "pillow", "torch", "timm", "onnxruntime", "tensorrt")
+_PACKAGES = (
+    "numpy",
+    "opencv-python",
+    "opencv-python-headless",
+    "pillow",
+    "torch",
+    "timm",
+    "onnxruntime",
+    "tensorrt",
+    "ray",
+)
 
 # Options that change masks and what lies beside them. Not the device, nor what runs at once: they change the last bits.
 _DECISIVE = (
@@ -49,6 +57,7 @@ _DECISIVE = (
 )  # fmt: skip
 
 OpenEngine = Callable[[str, str, str, int | None], Engine]
+ReadSpec = Callable[[str], GraphSpec]
 
 
 @dataclass
@@ -98,12 +107,13 @@ class Summary:
 class Run:
     """A run that is ready to go: iterate inside a `with` block, which writes run.json whatever happens."""
 
-    def __init__(self, job: SegmentJob, open_engine: OpenEngine) -> None:
+    def __init__(self, job: SegmentJob, open_engine: OpenEngine, read_spec: ReadSpec | None = None) -> None:
         """Checks what is cheap to check first: labels, pictures, output folder; then opens the engine and embeds.
 
         Args:
             job: what to do.
             open_engine: (model, device, precision, threads) -> an engine; seconds.
+            read_spec: model -> what its engine is, without opening it; for a job that workers of a cluster do.
 
         Raises:
             LsegError: labels, paths, sizes or folder cannot be used; or as `open_engine`.
@@ -113,40 +123,30 @@ class Run:
         self.labels, self.notices = open_labels(job.labels)
         if job.palette not in (None, "none"):
             self.labels = recolored(self.labels, str(job.palette))
-        size, tiling = parse_size(job.imgsz), Tiling.of(job.tile, job.overlap)
-        if tiling and "probs" in job.save:
-            raise LsegError("--save probs is of the whole picture at the network's size; it does not go with --tile.")
-        megapixels, shard = parse_pixels(job.max_pixels), parse_shard(job.shard)
-        batch = parse_batch(job.batch, is_on_cpu=True, most=None)
-        self.folder = OutputFolder(
-            Path(job.out),
-            self.labels,
-            (*job.save, "top-k") if job.top_k > 1 else job.save,
-            f"{shard[0]}-of-{shard[1]}" if shard else "",
-            job.formats,
-            has_colors=job.palette != "none",
-        )
+        self._work = Work(job, self.labels)
+        self._work.check()
+        self.folder = self._work.folder()
         self.folder.check(overwrite=True)
-        self._items = _share(find_images(job.inputs), shard)
+        self._items = _share(find_images(job.inputs), parse_shard(job.shard))
         self.summary = Summary(len(self._items), ignores_failures=job.ignore_failures)
         self._most_failures = 0 if job.fail_fast else parse_failures(job.max_failures, len(self._items))
-        cores = job.threads or os.cpu_count() or 1
-        streams = 1 if tiling or batch > 1 else count_streams(cores, len(self._items))
-        self.engine = open_engine(
-            job.model, job.device, job.precision, cores // streams if streams > 1 else job.threads
-        )
+        self._open_engine = open_engine
+        self.engine: Engine
+        if job.ray is None:
+            self.engine = open_engine(job.model, job.device, job.precision, self._work.threads(len(self._items)))
+        elif read_spec is None:
+            raise LsegError("A run on a cluster needs to know what the model's engine is without opening it.")
+        else:
+            require_ray(job.ray, job.device)
+            self.engine = RemoteEngine(read_spec(job.model), job.precision)
         embedded = embed_label_set(self.labels, self.engine.spec.model.text, job.templates, EmbeddingCache())
         self.notices += embedded.notices
-        self._text = embedded.encoder
-        self.workers = job.workers or default_workers(os.cpu_count() or 1)
-        threads = 1 if tiling is None and len(self._items) >= self.workers else cores  # pictures are side by side
-        segmenter = Segmenter(self.engine, embedded.vectors, size, threads=threads)
-        needs_probability = job.min_confidence > 0 or job.min_margin > 0 or job.top_k > 1 or "conf" in job.save
-        segmenter.wish = Wish(max(job.top_k, 2 if job.min_margin else 1), needs_probability)
-        self.steps = Steps(segmenter, self.folder, job.min_confidence, job.min_margin, tiling)
-        self.steps.max_megapixels = megapixels
+        self._text, self._vectors = embedded.encoder, embedded.vectors
+        self.workers = self._work.workers
+        are_many = len(self._items) >= self.workers
+        self.steps = self._work.steps(self.engine, self._vectors, self.folder, are_many)
         self._batch = parse_batch(job.batch, self.steps.is_on_cpu, self.engine.spec.max_batch)
-        self.streams = streams if self.steps.is_on_cpu else 1
+        self.streams = self._work.streams(len(self._items)) if self.steps.is_on_cpu else 1
 
     def __enter__(self) -> "Run":
         """Takes the output folder, and finds out what is left to do.
@@ -188,16 +188,28 @@ class Run:
             LsegError: what would stop every picture, such as a full disk.
             TooManyFailuresError: more than `--max-failures`.
         """
-        pipeline = Pipeline(self.steps, self._batch, self.workers, self.notices.append, self.streams)
-        for record in pipeline.run(self._items, lambda: should_stop() or self._has_failed_too_often):
+        for record in self._crew().run(self._items, lambda: should_stop() or self._has_failed_too_often):
             self.folder.record(record)
             self.summary.add(record)
             yield record
+        if self.job.ray is not None:
+            Journal(self.folder).clean()  # after workers that were killed
         if self._has_failed_too_often:
             raise TooManyFailuresError(
                 f"{self.summary.failed} of {self.summary.total} pictures failed, more than the {self._most_failures} "
                 f"allowed: {self.summary.left} are left; the same command goes on."
             )
+
+    def _crew(self) -> Pipeline | RayCluster:
+        """Who does it: threads of this process, or workers elsewhere."""
+        if not isinstance(self.engine, RemoteEngine):
+            return Pipeline(self.steps, self._batch, self.workers, self.notices.append, self.streams)
+        scratch, place, job = self.folder.folder.resolve() / f".ray-{os.getpid()}", str(Path.cwd()), self.job
+
+        def plan(threads: int) -> Plan:
+            return Plan(self._work, self._vectors, self._open_engine, threads, scratch, place)
+
+        return RayCluster(str(job.ray), job.ray_workers, plan, self.engine, self.notices.append)
 
     @property
     def _has_failed_too_often(self) -> bool:
@@ -285,20 +297,6 @@ def _share(sources: list[Source], shard: tuple[int, int] | None) -> list[Item]:
         return items
     number, count = shard
     return [item for item in items if zlib.crc32(os.fsencode(item.name)) % count == number - 1]
-
-
-def parse_size(text: str | None) -> int | tuple[int, int] | None:
-    """`480` -> 480, the long side; `480x640` -> (480, 640), height and width; None stays None.
-
-    Raises:
-        LsegError: anything else.
-    """
-    if text is None:
-        return None
-    sides = text.lower().replace(",", "x").split("x")
-    if len(sides) > 2 or not all(side.strip().isdecimal() for side in sides):
-        raise LsegError(f"--imgsz {text!r} is no size; write the long side (480) or height x width (480x640).")
-    return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
 
 
 def _exit_code(error: BaseException | None, summary: Summary) -> int:

@@ -12,6 +12,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from lseg_cli.data import images
 from lseg_cli.data.images import PictureError, read_image
 
 RED = (200, 30, 40)
@@ -146,7 +147,7 @@ class TestReading:
             assert caught.value.stage == "decode"
             assert "\n" not in str(caught.value)
 
-    def test_what_is_no_picture(self, tmp_path: Path) -> None:
+    def test_what_is_no_picture(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "empty.png").touch()
         (tmp_path / "text.jpg").write_text("Dear all,\n")
         (tmp_path / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
@@ -154,8 +155,10 @@ class TestReading:
             read_image(tmp_path / "empty.png")
         with pytest.raises(PictureError, match=r"text\.jpg holds no picture of a known format; convert it"):
             read_image(tmp_path / "text.jpg")
-        with pytest.raises(PictureError, match=r"phone\.heic .* pip install pillow-heif"):
-            read_image(tmp_path / "phone.heic")
+        for package, advice in (("not_installed", "pip install pillow-heif"), ("json", "convert it")):
+            monkeypatch.setattr(images, "HEIF_PACKAGE", package)
+            with pytest.raises(PictureError, match=rf"phone\.heic .* {advice}"):
+                read_image(tmp_path / "phone.heic")
 
     def test_what_cannot_be_opened(self, tmp_path: Path) -> None:
         for path in (tmp_path / "gone.png", tmp_path, tmp_path / ("x" * 300), tmp_path / "a\0b"):

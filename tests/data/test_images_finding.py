@@ -126,6 +126,10 @@ class TestFinding:
         with pytest.raises(PictureError, match="locked cannot be read"):
             read_image(tmp_path / "locked")
 
+    def test_an_address_is_told_from_a_file_that_is_missing(self) -> None:
+        with pytest.raises(LsegError, match=r"is an address, .* mount the store"):
+            find_images(["s3://bucket/pictures"])
+
     @pytest.mark.parametrize("missing", ["gone.png", "gone/", ""])
     def test_a_missing_path_is_a_usage_error(self, missing: str) -> None:
         with pytest.raises(LsegError, match="There is no file or folder") as caught:

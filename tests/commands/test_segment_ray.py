@@ -1,0 +1,123 @@
+"""A run on a Ray cluster makes what a local run makes, also when a worker is killed in the middle."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lseg_cli import main
+from lseg_cli.config import ModelConfig
+from lseg_cli.inference import ray_cluster
+from lseg_export.options import ExportOptions
+
+ROOT = Path(__file__).parents[2]
+PICTURES = 80
+
+
+def start(model: Path, out: str, *more: str) -> "subprocess.Popen[bytes]":
+    arguments = ["in", "-l", "sky,road,other", "-m", str(model), "-o", out, "--save", "overlay", "--imgsz", "64", "-q"]
+    paths = {"PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in (".", "engines", "export"))}
+    command = [sys.executable, "-m", "lseg_cli", "segment", *arguments, "--threads", "1", *more]
+    return subprocess.Popen(command, env=os.environ | paths)
+
+
+def lines(out: str) -> list[dict[str, Any]]:
+    path = Path(out, "results.jsonl")
+    found = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [{key: value for key, value in line.items() if key != "ms"} for line in found]
+
+
+def files(out: str) -> dict[str, bytes]:
+    paths = [path for folder in ("masks", "overlays") for path in Path(out, folder).rglob("*")]
+    return {str(path.relative_to(out)): path.read_bytes() for path in paths}
+
+
+def workers(mark: Path) -> list[int]:
+    """Processes of Ray that work for a command with `mark` in its environment, which they inherit."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            is_worker = (folder / "cmdline").read_bytes().startswith(b"ray::MapWorker")
+            if is_worker and str(mark).encode() in (folder / "environ").read_bytes():
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are found in /proc")
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the ray package (the extra ray)")
+def test_two_workers_one_of_which_is_killed_make_what_a_local_run_makes(
+    pyramid_config: ModelConfig,
+    word_width: int,
+    exported: Callable[[ModelConfig, ExportOptions], tuple[Path, Path]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = pyramid_config.text.model_copy(update={"width": word_width})
+    model = exported(pyramid_config.model_copy(update={"text": text}), ExportOptions(is_dynamic_size=True))[1]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LSEG_CACHE", str(tmp_path / "cache"))
+    Path("in").mkdir()
+    for number in range(PICTURES):
+        pixels = np.random.default_rng(number).integers(0, 256, (48, 64, 3), np.uint8)
+        Image.fromarray(pixels).save(f"in/{number:03}.png")
+    Path("in", os.fsdecode(b"caf\xe9.png")).write_text("no picture")
+    assert start(model, "local").wait() == 3
+    process = start(model, "out", "--ray", "local", "--ray-workers", "2")
+    while process.poll() is None and not lines("out"):
+        time.sleep(0.01)
+    both = workers(tmp_path)
+    if both:
+        os.kill(both[0], signal.SIGKILL)
+    assert process.wait() == 3
+    assert len(both) == 2
+    assert len(lines("out")) == 200
+    assert lines("out") == lines("local")
+    assert files("out") == files("local")
+    assert Path("out/failures.jsonl").read_bytes() == Path("local/failures.jsonl").read_bytes()
+    report = json.loads(Path("out/run.json").read_text())
+    assert report["device"] == "2 workers of Ray, on cpu"
+    assert not list(Path("out").glob(".ray-*"))
+
+
+class TestRefusals:
+    @pytest.mark.usefixtures("model")
+    @pytest.mark.parametrize(
+        ("package", "address", "device", "sentence", "code"),
+        [
+            ("not_installed", "auto", "cpu", "pip install 'lseg-cli[ray]'", 6),
+            ("json", "auto", "cuda:1", "take cuda", 2),
+            ("json", "127.0.0.1:1", "cpu", "There is no Ray cluster at 127.0.0.1:1", 6),
+            ("json", "no port", "cpu", "write host:port", 6),
+            ("json", "host:port", "cpu", "write host:port", 6),
+        ],
+    )
+    def test_what_cannot_be_is_told_before_anything_is_opened(
+        self,
+        package: str,
+        address: str,
+        device: str,
+        sentence: str,
+        code: int,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr(ray_cluster, "PACKAGE", package)
+        Image.new("RGB", (48, 32)).save("a.png")
+        with pytest.raises(SystemExit) as ended:
+            main.run(["segment", "a.png", "-l", "sky", "--ray", address, "-d", device])
+        assert ended.value.code == code
+        assert sentence in capsys.readouterr().err
+        assert not Path("out").exists()
