@@ -46,22 +46,23 @@ def sweep(
     """
     from lseg_cli.training.processes import is_main_process, leave_processes
     from lseg_cli.training.recipe import parse_settings
-    from lseg_cli.training.sweep import read_sweep
+    from lseg_cli.training.sweep import pick, read_sweep
 
     out = out or Path("runs") / file.stem
-    runs = read_sweep(file, out, only or (), parse_settings(settings or ()))
+    runs = read_sweep(file, out, parse_settings(settings or ()))
+    picked = pick(runs, only or ())
     if dry_run:
-        show_plan(runs, json)
+        show_plan(picked, json)
         return
     is_main = is_main_process()
     console = Console(quiet or not is_main, verbose)
     with interruptible() as interrupt:
-        finished, failed, to_its_end = show_runs(
-            runs, lambda run, resume: open_trainer(run.config, run.out, resume).run(interrupt), console
+        failed, to_its_end = show_runs(
+            picked, lambda run, resume: open_trainer(run.config, run.out, resume).run(interrupt), console
         )
     leave_processes()
     if is_main:
-        show_figures(finished, out, json, console)
+        show_figures(runs, out, json, console)
     if not to_its_end:
         raise typer.Exit(interrupt.exit_code)
     if failed:

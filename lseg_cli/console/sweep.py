@@ -24,7 +24,7 @@ def show_plan(runs: "Sequence[SweepRun]", as_json: bool) -> None:
 
 def show_runs(
     runs: "Sequence[SweepRun]", train: "Callable[[SweepRun, bool], Iterable[Report]]", console: Console
-) -> "tuple[list[SweepRun], int, bool]":
+) -> tuple[int, bool]:
     """Carries out the runs that are not finished and shows them.
 
     Args:
@@ -33,9 +33,8 @@ def show_runs(
         console: where to.
 
     Returns:
-        The finished runs, how many failed, and whether all had their turn: if not, an interrupt came.
+        How many failed, and whether all had their turn: if not, an interrupt came.
     """
-    finished: list[SweepRun] = []
     failed = 0
     for number, run in enumerate(runs, 1):
         name = f"{run.variant}, seed {run.seed} ({number} of {len(runs)})"
@@ -44,21 +43,20 @@ def show_runs(
             if status not in ("finished", "unusable"):
                 console.note(f"{name}: {'goes on' if status == 'started' else 'starts'}.")
                 if not show_training(train(run, status == "started"), console, run.out):
-                    return finished, failed, False
+                    return failed, False
         except (LsegError, OSError, RuntimeError) as error:  # the last: what PyTorch says of memory and shapes
             status, why = "unusable", str(error)
         if status == "unusable":
             failed += 1
             console.line(f"{name} failed: {why}", style="red")
-        else:
-            finished.append(run)
-    return finished, failed, True
+    return failed, True
 
 
-def show_figures(finished: "Sequence[SweepRun]", out: Path, as_json: bool, console: Console) -> None:
-    """The table of what is finished on stdout; its files beside the runs."""
+def show_figures(runs: "Sequence[SweepRun]", out: Path, as_json: bool, console: Console) -> None:
+    """The table of all that is finished, now or before, on stdout; its files beside the runs."""
     from lseg_cli.training.sweep_table import as_text, collect, rows_of, write_table
 
+    finished = [run for run in runs if _status(run)[0] == "finished"]
     if not finished:
         return
     found = collect(finished)

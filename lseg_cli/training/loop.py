@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -99,7 +99,7 @@ class Trainer:
         self.schedule = self._schedule()
         torch.manual_seed(config.seed)
         self.model = build_for_training(config.model_config_of(), config.encoder_weights, config.checkpointing)
-        self.folder = RunFolder(out)
+        self.folder = RunFolder(out, self.accelerator.num_processes, self.accelerator.is_main_process)
         self.folder.start(config, resume)
         self.objective, self.optimizer = self._prepare()
         self.best_miou = -math.inf
@@ -129,6 +129,12 @@ class Trainer:
 
     def run(self, should_stop: Callable[[], bool] = lambda: False) -> Generator[Report, None, None]:
         """Trains to the end, or until `should_stop` says so after a step; the state is saved then and every epoch."""
+        try:
+            yield from self._run(should_stop)
+        finally:
+            self.folder.leave()
+
+    def _run(self, should_stop: Callable[[], bool]) -> Iterator[Report]:
         config, schedule = self.config, self.schedule
         losses: list[float] = []
         started = time.monotonic()

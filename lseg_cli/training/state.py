@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
 from lseg_cli.config import TrainConfig
@@ -30,9 +31,11 @@ _META = "lseg.training"
 class RunFolder:
     """The folder of one run."""
 
-    def __init__(self, path: Path) -> None:
-        """`path` need not exist."""
+    def __init__(self, path: Path, processes: int = 1, is_main: bool = True) -> None:
+        """`path` need not exist; of several processes that share the run, the main one writes."""
         self.path = path
+        self.processes = processes
+        self._lock = FileLock(path / ".lock", thread_local=False) if is_main else None
         self.state_file = path / "state.safetensors"
         self.last = path / "weights" / "last.safetensors"
         self.best = path / "weights" / "best.safetensors"
@@ -40,10 +43,10 @@ class RunFolder:
         self.recipe_file = path / "config.json"
 
     def start(self, config: TrainConfig, resume: bool) -> None:
-        """Makes the folder and writes the recipe, or checks that they are there.
+        """Makes the folder and writes the recipe, or checks that they are there; keeps others out until `leave`.
 
         Raises:
-            LsegError: the folder holds a run, and it is not to be resumed.
+            LsegError: the folder holds a run, and it is not to be resumed; another process trains in it.
             MismatchError: the run to be resumed has another recipe.
             DataError: there is nothing to resume, or its recipe cannot be read.
         """
@@ -54,11 +57,24 @@ class RunFolder:
                 raise MismatchError(
                     f"{self.recipe_file} differs from the recipe given now: resume with the recipe of the run."
                 )
-            return
-        if self.state_file.exists():
+        elif self.state_file.exists():
             raise LsegError(f"{self.path} holds a training run already: go on with --resume, or choose another --out.")
         self.path.mkdir(parents=True, exist_ok=True)
-        self.recipe_file.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        if self._lock is None:
+            return
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise LsegError(
+                f"Another process is training in {self.path}: wait for it, or take another --out."
+            ) from error
+        if not resume:
+            self.recipe_file.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    def leave(self) -> None:
+        """Lets others in; so does the end of the process."""
+        if self._lock is not None:
+            self._lock.release()
 
     def recipe(self) -> TrainConfig:
         """The recipe of the run in this folder.
@@ -110,13 +126,25 @@ class RunFolder:
                 if isinstance(value, Tensor):
                     tensors[f"{_OPTIMIZER}{key}/{names[parameter]}"] = value.detach().cpu()
         tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        write_tensors(tensors, {_META: json.dumps({"step": step, "best_miou": best_miou})}, self.state_file)
+        meta = {"step": step, "best_miou": best_miou, "processes": self.processes}
+        write_tensors(tensors, {_META: json.dumps(meta)}, self.state_file)
 
     def load(
         self, model: LSeg, optimizer: torch.optim.Optimizer, classes: ClassVectors | None = None
     ) -> tuple[int, float]:
-        """Puts the state back; gives the number of steps done and the best mIoU so far."""
+        """Puts the state back; gives the number of steps done and the best mIoU so far.
+
+        Raises:
+            MismatchError: another number of processes, whose steps show other pictures; tensors that do not fit.
+        """
         tensors, metadata = read_tensors(self.state_file)
+        meta = json.loads(metadata[_META])
+        processes = meta.get("processes", self.processes)  # older states do not tell
+        if processes != self.processes:
+            raise MismatchError(
+                f"The run in {self.path} has {processes} processes, and it is resumed by {self.processes}: its steps "
+                f"would show other pictures. Resume it with {processes}."
+            )
         for prefix, module in _modules(model, classes):
             load_weights(module, _under(prefix, tensors), str(self.state_file))
         parameters = _parameters(model, classes)
@@ -125,7 +153,6 @@ class RunFolder:
             # `step` of AdamW stays on the CPU; the moments live where, and laid out as, their parameter does.
             like = parameters[parameter]
             optimizer.state[like][key] = value if value.ndim == 0 else torch.empty_like(like).copy_(value)
-        meta = json.loads(metadata[_META])
         return int(meta["step"]), float(meta["best_miou"])
 
     def record(self, row: Mapping[str, object]) -> None:

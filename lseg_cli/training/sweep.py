@@ -61,13 +61,12 @@ class SweepRun:
         return "finished" if ended else "started"
 
 
-def read_sweep(path: Path, out: Path, only: Sequence[str] = (), settings: Keys | None = None) -> list[SweepRun]:
+def read_sweep(path: Path, out: Path, settings: Keys | None = None) -> list[SweepRun]:
     """The runs of a sweep's file, seed by seed, so that a sweep that is stopped has compared what it has.
 
     Args:
         path: of the file.
         out: of the folder of the run folders, VARIANT/seed-K.
-        only: variants to keep; none: all.
         settings: keys and values on top of every run's.
 
     Raises:
@@ -97,10 +96,20 @@ def read_sweep(path: Path, out: Path, only: Sequence[str] = (), settings: Keys |
         raise LsegError(f"The sweep {path} compares figures on a validation set: name one in its recipe.")
     if len({(run.config.precision, run.config.device) for run in runs}) > 1:
         raise LsegError(f"The runs of {path} share a process: precision and device must be the same in all variants.")
-    unknown = [name for name in only if name not in sweep.variants]
+    return runs
+
+
+def pick(runs: Sequence[SweepRun], variants: Sequence[str]) -> list[SweepRun]:
+    """The runs of these variants, or all if none is named.
+
+    Raises:
+        LsegError: there is no such variant.
+    """
+    known = dict.fromkeys(run.variant for run in runs)
+    unknown = [name for name in variants if name not in known]
     if unknown:
-        raise LsegError(f"The sweep {path} has no variant '{unknown[0]}'; it has {', '.join(sweep.variants)}.")
-    return [run for run in runs if not only or run.variant in only]
+        raise LsegError(f"The sweep has no variant '{unknown[0]}'; it has {', '.join(known)}.")
+    return [run for run in runs if not variants or run.variant in variants]
 
 
 def _compose(path: Path, variant: str, layers: list[Keys]) -> TrainConfig:

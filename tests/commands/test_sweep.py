@@ -50,7 +50,10 @@ def test_a_sweep_trains_what_is_missing_and_prints_the_table(
     sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    assert lseg(sweep, "--out", out, "--json") == 0
+    assert lseg(sweep, "--out", out, "--only", "plain") == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["variant", "plain"]
+    assert not (out / "fast").exists()
+    assert lseg(sweep, "--out", out, "--only", "fast", "--json") == 0
     rows = json.loads(capsys.readouterr().out)
     assert [(row["variant"], row["seeds"]) for row in rows] == [("plain", 2), ("fast", 2)]
     last = [float(rows_of(out / "fast" / f"seed-{seed}")[-1]["miou"]) for seed in (0, 1)]

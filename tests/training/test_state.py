@@ -106,6 +106,23 @@ def test_a_run_is_not_started_over(folder: RunFolder) -> None:
         folder.start(CONFIG, resume=False)
 
 
+def test_a_folder_has_one_process(folder: RunFolder) -> None:
+    other = RunFolder(folder.path)
+    with pytest.raises(LsegError, match="Another process is training in"):
+        other.start(CONFIG, resume=False)
+    RunFolder(folder.path, processes=2, is_main=False).start(CONFIG, resume=False)  # of the same run
+    folder.leave()
+    other.start(CONFIG, resume=False)
+    other.leave()
+
+
+def test_a_run_is_resumed_by_as_many_processes(folder: RunFolder, pyramid_config: ModelConfig) -> None:
+    model, optimizer = trained(pyramid_config, "sgd", steps=0)
+    folder.save(model, optimizer, 1, 0.5)
+    with pytest.raises(MismatchError, match="has 1 processes, and it is resumed by 2"):
+        RunFolder(folder.path, processes=2).load(model, optimizer)
+
+
 def test_a_damaged_state_is_told(folder: RunFolder, pyramid_config: ModelConfig) -> None:
     model, optimizer = trained(pyramid_config, "sgd", steps=0)
     folder.save(model, optimizer, 1, 0.5)
@@ -123,7 +140,7 @@ def test_every_epoch_has_a_line(folder: RunFolder) -> None:
     for epoch in range(1, 12):
         folder.record({"epoch": epoch, "miou": f"0.{epoch}"})
     assert lines(folder) == [(str(epoch), f"0.{epoch}") for epoch in range(1, 12)]
-    assert sorted(path.name for path in folder.path.iterdir()) == ["config.json", "results.csv"]
+    assert sorted(path.name for path in folder.path.iterdir()) == [".lock", "config.json", "results.csv"]
 
 
 def test_epochs_that_are_run_again_replace_their_lines(folder: RunFolder) -> None:

@@ -6,7 +6,7 @@ import yaml
 
 from lseg_cli.config import PRESETS, RegularizerConfig
 from lseg_cli.errors import DataError, LsegError, MismatchError
-from lseg_cli.training.sweep import read_sweep
+from lseg_cli.training.sweep import pick, read_sweep
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 BASE = {"data": [{"path": "mini/dataset.yaml"}], "validation": {"path": "mini/dataset.yaml", "split": "val"}}
@@ -33,10 +33,11 @@ def test_runs_are_variants_times_seeds_seed_by_seed(tmp_path: Path) -> None:
 
 def test_variants_may_be_picked(tmp_path: Path) -> None:
     path = write(tmp_path / "s.yaml", variants={"a": {}, "b": {}, "c": {}}, seeds=[0, 1])
-    runs = read_sweep(path, tmp_path, ["c", "a"])
-    assert [(run.variant, run.seed) for run in runs] == [("a", 0), ("c", 0), ("a", 1), ("c", 1)]
+    runs = read_sweep(path, tmp_path)
+    assert pick(runs, []) == runs
+    assert [(run.variant, run.seed) for run in pick(runs, ["c", "a"])] == [("a", 0), ("c", 0), ("a", 1), ("c", 1)]
     with pytest.raises(LsegError, match="no variant 'd'; it has a, b, c"):
-        read_sweep(path, tmp_path, ["d"])
+        pick(runs, ["d"])
 
 
 def test_settings_go_on_top_of_every_run_but_for_its_seed(tmp_path: Path) -> None:
