@@ -22,8 +22,8 @@ from lseg_cli.evaluation.runner import Predictor, Tally, WholePicture
 from lseg_cli.evaluation.saved_masks import SavedMasks
 from lseg_cli.evaluation.windows import Windowed, WindowPlan
 from lseg_cli.inference.job import parse_batch
-from lseg_cli.inference.runner import parse_size
 from lseg_cli.inference.segmenter import Segmenter
+from lseg_cli.inference.work import parse_size
 
 OpenEngine = Callable[[str, str, str, int | None], Engine]
 
