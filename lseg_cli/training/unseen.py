@@ -14,7 +14,7 @@ from lseg_cli.config import DataRef
 from lseg_cli.data.datasets import Dataset, open_dataset
 from lseg_cli.data.labels import fold
 from lseg_cli.errors import DataError, LsegError
-from lseg_cli.evaluation.metrics import Scores
+from lseg_cli.evaluation.metrics import Scores, mean_of
 
 
 def open_seen(refs: Sequence[DataRef]) -> tuple[list[Dataset], frozenset[str]]:
@@ -47,11 +47,8 @@ def unseen_ids(dataset: Dataset, unseen: Collection[str]) -> list[int]:
 
 def split_mean_iou(scores: Scores, unseen: Collection[str]) -> tuple[float | None, float | None]:
     """Mean IoU over the seen and over the unseen classes; None where no such class has an IoU."""
-    means: list[float | None] = []
-    for is_unseen in (False, True):
-        values = [v for name, v in scores.class_iou.items() if v is not None and (fold(name) in unseen) == is_unseen]
-        means.append(float(np.mean(values)) if values else None)
-    return means[0], means[1]
+    hidden = {name for name in scores.class_iou if fold(name) in unseen}
+    return mean_of(scores.class_iou, scores.class_iou.keys() - hidden), mean_of(scores.class_iou, hidden)
 
 
 def _hold_out(dataset: Dataset, ref: DataRef, unseen: frozenset[str]) -> Dataset:
