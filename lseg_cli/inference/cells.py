@@ -1,7 +1,7 @@
 """The best label of every pixel between four logits of the network, where most pixels need no arithmetic.
 
 A cell is what lies between four neighbouring logits. A label that is the best at all four corners is so in between; its
-pixels are filled. In the other cells, on photographs one of five, the labels that can win there are interpolated and
+pixels are filled. In the other cells, on a photograph a few of a hundred, the labels that can win are interpolated and
 compared, all cells at once. Element by element the arithmetic is that of `lseg_cli.inference.upsampling`.
 """
 

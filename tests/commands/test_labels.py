@@ -18,7 +18,7 @@ from lseg_export.options import ExportOptions
 
 Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
 ANY_SIZE = ExportOptions(is_dynamic_size=True)
-HEAVY = ("torch", "timm", "open_clip", "torchvision", "onnx")
+HEAVY = ("torch", "timm", "open_clip", "torchvision")
 
 
 @pytest.fixture(autouse=True)
