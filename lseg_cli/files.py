@@ -3,8 +3,8 @@
 import errno
 import hashlib
 import os
+import secrets
 import shutil
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,12 +24,10 @@ def staged(path: Path) -> Iterator[Path]:
     Raises:
         LsegError: the folder of `path` cannot be written, or the disk is full.
     """
+    folder = path.parent / f".{path.name}.{secrets.token_hex(4)}"  # known before it is there: a signal may come between
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    except OSError as error:
-        raise LsegError(f"{path} cannot be written: {error.strerror}.") from error
-    try:
+        folder.mkdir(mode=0o700)
         yield folder / path.name
         for file in sorted(folder.iterdir(), reverse=True):  # the data before the graph that needs it
             file.replace(path.parent / file.name)

@@ -83,7 +83,7 @@ def test_two_workers_one_of_which_is_killed_make_what_a_local_run_makes(
         os.kill(both[0], signal.SIGKILL)
     assert process.wait() == 3
     assert len(both) == 2
-    assert len(lines("out")) == 200
+    assert len(lines("out")) == PICTURES
     assert lines("out") == lines("local")
     assert files("out") == files("local")
     assert Path("out/failures.jsonl").read_bytes() == Path("local/failures.jsonl").read_bytes()

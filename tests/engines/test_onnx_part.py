@@ -50,10 +50,10 @@ def test_the_answers_are_those_of_the_whole(path: Path, outputs: tuple[Output, .
         assert np.abs(ours.astype(np.float64) - theirs).max() < 1e-5
 
 
-def test_no_kernel_of_one_channel_is_a_constant(path: Path) -> None:
+def test_no_kernel_of_one_channel_is_a_constant(path: Path, tmp_path: Path) -> None:
     """Else the runtime lays each label's map out as 16 channels."""
     session_options = onnxruntime.SessionOptions()
-    optimized = path.with_name("optimized.onnx")
+    optimized = tmp_path / "optimized.onnx"
     session_options.optimized_model_filepath = str(optimized)
     session_options.log_severity_level = 4
     onnxruntime.InferenceSession(part_of(path, SCORES), session_options, providers=["CPUExecutionProvider"])
@@ -74,12 +74,12 @@ def test_weights_beside_the_file_are_found(path: Path, tmp_path: Path) -> None:
     assert np.array_equal(ours, theirs)
 
 
-def test_an_output_of_a_later_version_is_told(path: Path) -> None:
+def test_an_output_of_a_later_version_is_told(path: Path, tmp_path: Path) -> None:
     graph = onnx.load(path)
     del graph.graph.output[3]
-    onnx.save(graph, path)
+    onnx.save(graph, tmp_path / "old.onnx")
     with pytest.raises(MismatchError, match="has no output 'scores': an earlier version wrote it; export it again"):
-        part_of(path, SCORES)
+        part_of(tmp_path / "old.onnx", SCORES)
 
 
 def test_what_is_no_graph_is_told(tmp_path: Path) -> None:
