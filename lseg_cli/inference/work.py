@@ -37,7 +37,7 @@ class Work:
         """
         parse_size(self.job.imgsz)
         if self._tiling and "probs" in self.job.save:
-            raise LsegError("--save probs is of the whole picture at the network's size; it does not go with --tile.")
+            raise LsegError("--save probs is of a whole picture, at half the network's size; it goes without --tile.")
         parse_pixels(self.job.max_pixels)
         parse_batch(self.job.batch, is_on_cpu=True, most=None)
 
