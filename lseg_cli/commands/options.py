@@ -50,7 +50,7 @@ Save = Annotated[
     typer.Option(
         metavar="KINDS",
         show_envvar=False,
-        help="Beside the masks: overlay (to look at), conf (confidence), probs (all labels', at half the network's size).",
+        help="Beside the masks: overlay (to look at), conf (confidence), probs (of all, at half the network's size).",
     ),
 ]
 Template = Annotated[
