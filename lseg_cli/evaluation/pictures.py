@@ -5,7 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.contract import GraphSpec
-from lseg_cli.data.images import find_images, read_image
+from lseg_cli.data.finding import find_images
+from lseg_cli.data.images import read_image
 
 
 def read_pictures(place: str, spec: GraphSpec, most: int) -> list[NDArray[np.uint8]]:

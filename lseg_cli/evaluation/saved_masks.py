@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lseg_cli.data.images import JOURNAL
+from lseg_cli.data.finding import JOURNAL
 from lseg_cli.data.labels import fold
 from lseg_cli.errors import DataError
 from lseg_cli.inference.writers import LABELS

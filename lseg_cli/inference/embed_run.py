@@ -11,7 +11,8 @@ import numpy as np
 
 from lseg_cli import __version__
 from lseg_cli.contract import Engine
-from lseg_cli.data.images import JOURNAL, PictureError, Source, find_images, read_image
+from lseg_cli.data.finding import JOURNAL, Source, find_images
+from lseg_cli.data.images import PictureError, read_image
 from lseg_cli.errors import DataError, LsegError
 from lseg_cli.files import atomic
 from lseg_cli.inference.dense import as_encoder, check_format, check_stride, encode, write_embedding

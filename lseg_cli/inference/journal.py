@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lseg_cli.data.images import JOURNAL, RESULT_FOLDERS
+from lseg_cli.data.finding import JOURNAL, RESULT_FOLDERS
 from lseg_cli.errors import LsegError
 from lseg_cli.files import atomic
 from lseg_cli.inference.report_job import REPORT

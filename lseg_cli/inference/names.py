@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from lseg_cli.data.images import Source
+from lseg_cli.data.finding import Source
 
 
 def output_names(sources: Sequence[Source]) -> list[str]:

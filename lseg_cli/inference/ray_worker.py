@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.contract import Engine
-from lseg_cli.data.images import Source
+from lseg_cli.data.finding import Source
 from lseg_cli.errors import LsegError
 from lseg_cli.inference.job import parse_batch
 from lseg_cli.inference.pipeline import Pipeline

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from lseg_cli.data.images import JOURNAL
+from lseg_cli.data.finding import JOURNAL
 from lseg_cli.data.labels import Label, LabelSet
 from lseg_cli.errors import DataError, LsegError
 from lseg_cli.inference.journal import JournalLines, find_journals

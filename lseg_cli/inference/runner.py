@@ -15,7 +15,7 @@ from typing import Any
 
 from lseg_cli import __version__
 from lseg_cli.contract import Engine, GraphSpec
-from lseg_cli.data.images import Source, find_images
+from lseg_cli.data.finding import Source, find_images
 from lseg_cli.data.vocabulary import open_labels
 from lseg_cli.errors import LsegError, TooManyFailuresError
 from lseg_cli.files import atomic

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lseg_cli.data.images import MAX_MEGAPIXELS, PictureError, Source, read_image
+from lseg_cli.data.finding import Source
+from lseg_cli.data.images import MAX_MEGAPIXELS, PictureError, read_image
 from lseg_cli.errors import DataError
 from lseg_cli.inference.cells import Floats
 from lseg_cli.inference.segmenter import Segmentation, Segmenter, stopwatch

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lseg_cli.data.images import JOURNAL
+from lseg_cli.data.finding import JOURNAL
 from lseg_cli.data.labels import IGNORE_8_BIT, LabelSet
 from lseg_cli.errors import LsegError
 from lseg_cli.files import atomic, told

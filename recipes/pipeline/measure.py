@@ -26,7 +26,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from lseg_cli.contract import SCORES, Engine
-from lseg_cli.data.images import Source
+from lseg_cli.data.finding import Source
 from lseg_cli.inference.job import SegmentJob
 from lseg_cli.inference.runner import Run
 from lseg_cli.inference.steps import Item, Loaded, Steps

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lseg_cli.data.images import Source
+from lseg_cli.data.finding import Source
 from lseg_cli.inference.names import output_names
 
 

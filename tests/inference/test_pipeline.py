@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lseg_cli.data.images import Source
+from lseg_cli.data.finding import Source
 from lseg_cli.errors import DataError, LsegError, MemoryFullError
 from lseg_cli.inference.cells import Floats
 from lseg_cli.inference.gate import Gate

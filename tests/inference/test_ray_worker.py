@@ -11,7 +11,7 @@ from PIL import Image
 
 from lseg_cli.config import ModelConfig
 from lseg_cli.contract import Engine
-from lseg_cli.data.images import Source
+from lseg_cli.data.finding import Source
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.errors import MissingError
 from lseg_cli.inference.job import SegmentJob

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lseg_cli.data.images import PictureError, find_images, read_image
+from lseg_cli.data.finding import find_images
+from lseg_cli.data.images import PictureError, read_image
 from lseg_cli.errors import DataError, LsegError
 
 
