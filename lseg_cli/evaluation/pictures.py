@@ -1,12 +1,11 @@
 """A few of the user's pictures, at the size at which they would enter the network."""
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.contract import GraphSpec
 from lseg_cli.data.finding import find_images
-from lseg_cli.data.images import read_image
+from lseg_cli.data.images import open_image, resized
 
 
 def read_pictures(place: str, spec: GraphSpec, most: int) -> list[NDArray[np.uint8]]:
@@ -25,7 +24,8 @@ def read_pictures(place: str, spec: GraphSpec, most: int) -> list[NDArray[np.uin
     step = -(-len(sources) // most)
     pictures = []
     for source in sources[::step]:
-        picture = read_image(source.path)
-        height, width = spec.input_size(picture.shape[0], picture.shape[1], spec.model.image.long_side_px)
-        pictures.append(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8))
+        picture = open_image(source.path)
+        pictures.append(
+            resized(picture, *spec.input_size(picture.height, picture.width, spec.model.image.long_side_px))
+        )
     return pictures

@@ -12,7 +12,7 @@ import numpy as np
 from lseg_cli import __version__
 from lseg_cli.contract import Engine
 from lseg_cli.data.finding import JOURNAL, Source, find_images
-from lseg_cli.data.images import PictureError, read_image
+from lseg_cli.data.images import PictureError, open_image
 from lseg_cli.errors import DataError, LsegError
 from lseg_cli.files import atomic
 from lseg_cli.inference.dense import as_encoder, check_format, check_stride, encode, write_embedding
@@ -103,9 +103,9 @@ class EmbedRun:
         stage, ms = "read", dict[str, float]()
         try:
             with stopwatch(ms, "read"):
-                picture = read_image(source.path)
+                picture = open_image(source.path)
             stage = "infer"
-            size = picture.shape[0], picture.shape[1]
+            size = picture.height, picture.width
             with stopwatch(ms, "infer"):
                 image = self._segmenter.preprocess(picture)
                 embedding = encode(self.engine, image, size, self._job.stride, str(source.path))

@@ -11,12 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from PIL import Image
 
 from lseg_cli import __version__
 from lseg_cli.config import TextConfig
-from lseg_cli.data.images import read_image
+from lseg_cli.data.images import open_image
 from lseg_cli.data.vocabulary import open_labels
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.inference.dense import Embedding, EmbeddingInfo, find_embeddings, read_embedding, read_info
@@ -115,12 +114,12 @@ class RelabelRun:
         if embedding.info.model_sha256 != self._info.model_sha256:
             raise DataError(f"{path} was made by another model than the first of these embeddings; relabel it alone.")
 
-    def _picture(self, info: EmbeddingInfo) -> NDArray[np.uint8]:
-        """The picture itself, for overlays; without them nobody looks at it."""
+    def _picture(self, info: EmbeddingInfo) -> Image.Image | None:
+        """The picture itself, for overlays."""
         if "overlay" not in self._job.save:
-            return np.empty((0, 0, 3), np.uint8)
-        picture = read_image(Path(info.source))
-        if picture.shape[:2] != info.picture_px:
+            return None
+        picture = open_image(Path(info.source))
+        if (picture.height, picture.width) != info.picture_px:
             raise DataError(f"{info.source} has another size than when it was embedded; embed it again.")
         return picture
 

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from lseg_cli.config import SIZE_MULTIPLE
 from lseg_cli.contract import SCORES, Engine
+from lseg_cli.data.images import resized
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.inference.cells import Floats
 from lseg_cli.inference.dense import Embedding, encode
@@ -151,20 +152,20 @@ class Segmenter:
 
         return relabel(embedding, text, self.wish.probability, self.threads)
 
-    def preprocess(self, picture: NDArray[np.uint8], long_side_px: int | None = None) -> NDArray[np.uint8]:
-        """(H, W, 3) uint8 -> (1, h, w, 3) uint8 at the network's size: averaged when shrinking, else interpolated.
+    def preprocess(
+        self, picture: Image.Image | NDArray[np.uint8], long_side_px: int | None = None
+    ) -> NDArray[np.uint8]:
+        """An RGB picture, or its (H, W, 3) uint8 -> (1, h, w, 3) uint8 at the network's size; see `resized`.
 
         `long_side_px` counts where the segmenter was given no size.
         """
-        height, width = picture.shape[:2]
+        image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
         if isinstance(self.size, tuple):
             rows, columns = self.size
         else:
             long_side_px = self.size or long_side_px or self.engine.spec.model.image.long_side_px
-            rows, columns = self.engine.spec.input_size(height, width, long_side_px)
-        shrinks = rows * columns < height * width
-        resized = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        return np.ascontiguousarray(resized[None], np.uint8)
+            rows, columns = self.engine.spec.input_size(image.height, image.width, long_side_px)
+        return resized(image, rows, columns)[None]
 
 
 def check_number(confidence: float) -> float:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from lseg_cli.data.finding import Source
-from lseg_cli.data.images import MAX_MEGAPIXELS, PictureError, read_image
+from lseg_cli.data.images import MAX_MEGAPIXELS, PictureError, open_image
 from lseg_cli.errors import DataError
 from lseg_cli.inference.cells import Floats
 from lseg_cli.inference.segmenter import Segmentation, Segmenter, stopwatch
@@ -38,7 +39,7 @@ class Loaded:
         stamp: state of its file before it was read.
         size: (H, W) as displayed.
         image: (1, h, w, 3) uint8 at the network's size; empty where tiles are cut from the picture.
-        picture: (H, W, 3) RGB; None where nothing after the network needs it.
+        picture: in RGB; None where nothing after the network needs it.
         ms: milliseconds per step so far.
     """
 
@@ -46,7 +47,7 @@ class Loaded:
     stamp: Stamp
     size: tuple[int, int]
     image: NDArray[np.uint8]
-    picture: NDArray[np.uint8] | None
+    picture: Image.Image | None
     ms: dict[str, float]
 
 
@@ -79,7 +80,7 @@ class Steps:
         self.is_on_cpu = segmenter.engine.device == "cpu"
 
     def load(self, item: Item, admit: Callable[[int], None] | None = None) -> Loaded | Failed:
-        """Reads, decodes and preprocesses; `admit` as in `read_image`."""
+        """Reads, decodes and preprocesses; `admit` as in `open_image`."""
         ms: dict[str, float] = {}
         waited: dict[str, float] = {"wait": 0.0}
 
@@ -92,9 +93,9 @@ class Steps:
         try:
             stamp = Stamp.of(path)
             with stopwatch(ms, "read"):
-                picture = read_image(path, self.max_megapixels, wait)
+                picture = open_image(path, self.max_megapixels, wait)
             ms["read"] = round(ms["read"] - waited["wait"], 3)
-            height, width = picture.shape[:2]
+            width, height = picture.size
             in_tiles = self._tiling is not None and self._tiling.is_needed((height, width))
             with stopwatch(ms, "preprocess"):
                 image = _NO_IMAGE if in_tiles else self._segmenter.preprocess(picture)

@@ -5,12 +5,11 @@ import os
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lseg_cli.data.images import PictureError, any_size, read_image
+from lseg_cli.data.images import PictureError, any_size, open_image, resized
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.inference.overlay import Color, Ids, tint
 from lseg_cli.inference.report import Picture
@@ -90,12 +89,10 @@ def _source(picture: Picture, size: tuple[int, int]) -> NDArray[np.uint8] | None
     if Stamp.of(path) != picture.file:
         return None
     try:
-        pixels = read_image(path)
+        image = open_image(path)
     except PictureError:
         return None
-    if pixels.shape[:2] != (picture.height_px, picture.width_px):
-        return None
-    return np.asarray(cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+    return resized(image, *size) if image.size == (picture.width_px, picture.height_px) else None
 
 
 def _jpeg(pixels: NDArray[np.uint8]) -> bytes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
+from PIL import Image
 
 from lseg_cli.errors import LsegError
 from lseg_cli.inference.cells import Floats
@@ -80,16 +80,14 @@ class Span:
     high: int
 
 
-def segment_in_tiles(
-    segmenter: Segmenter, tiling: Tiling, picture: NDArray[np.uint8], ms: dict[str, float]
-) -> Segmentation:
-    """(H, W, 3) uint8 RGB -> its segmentation at H x W; `ms`: what the steps before took.
+def segment_in_tiles(segmenter: Segmenter, tiling: Tiling, picture: Image.Image, ms: dict[str, float]) -> Segmentation:
+    """A picture in RGB -> its segmentation at its size; `ms`: what the steps before took.
 
     Raises:
         DataError: the network's answer is not a number.
         MemoryFullError: a tile does not fit into the device's memory.
     """
-    size = (picture.shape[0], picture.shape[1])
+    size = (picture.height, picture.width)
     best = np.empty((min(segmenter.wish.best, len(segmenter.text)), *size), np.uint16)
     probability = np.empty(best.shape, np.float32) if segmenter.wish.probability else None
     rows, columns = tiling.spans(size[0]), tiling.spans(size[1])
@@ -103,7 +101,7 @@ def segment_in_tiles(
             strips: list[Band] = []
             for number, across in enumerate(columns):
                 with stopwatch(ms, "infer", adds=True):
-                    crop = picture[down.start : down.stop, across.start : across.stop]
+                    crop = picture.crop((across.start, down.start, across.stop, down.stop))
                     (scores,) = segmenter.infer(segmenter.preprocess(crop, tiling.tile_px))
                 with stopwatch(ms, "postprocess", adds=True):
                     means.append(check_number(mean_confidence(scores)))

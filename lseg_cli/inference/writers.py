@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lseg_cli.data.finding import JOURNAL
+from lseg_cli.data.images import pixels_of
 from lseg_cli.data.labels import IGNORE_8_BIT, LabelSet
 from lseg_cli.errors import LsegError
 from lseg_cli.files import atomic, told
@@ -222,13 +223,13 @@ class OutputFolder:
         return {kind: f"{folder}/{name}.{extension}" for kind, (folder, extension) in places.items()}
 
     def write_picture(
-        self, name: str, picture: NDArray[np.uint8] | None, ids: Ids, confidence: NDArray[np.float32] | None
+        self, name: str, picture: Image.Image | None, ids: Ids, confidence: NDArray[np.float32] | None
     ) -> str:
         """Writes the mask, and what was asked for beside it.
 
         Args:
             name: below each of the folders, without extension.
-            picture: (H, W, 3) RGB, where 'overlay' was asked for.
+            picture: in RGB, where 'overlay' was asked for.
             ids: (H, W).
             confidence: (H, W), where 'conf' was asked for.
 
@@ -249,7 +250,7 @@ class OutputFolder:
             grey = Image.fromarray(np.rint(confidence * 255).astype(np.uint8))
             self._write_image(self.beside(name)["conf"], grey, "PNG", compress_level=1)
         if "overlay" in self._kinds and picture is not None:
-            overlay = draw_overlay(picture, ids, self._labels, self._colors)
+            overlay = draw_overlay(pixels_of(picture), ids, self._labels, self._colors)
             self._write_image(self.beside(name)["overlay"], overlay, "JPEG", quality=90)
         return mask
 

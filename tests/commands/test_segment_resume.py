@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lseg_cli import main
-from lseg_cli.data.images import read_image
+from lseg_cli.data.images import open_image
 from lseg_cli.inference import steps, writers
 
 LABELS = "person, sky, other"
@@ -64,11 +64,11 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the pictures that were read."""
     names: list[str] = []
 
-    def noted(path: Path, *options: Any) -> NDArray[np.uint8]:
+    def noted(path: Path, *options: Any) -> Image.Image:
         names.append(path.name)
-        return read_image(path, *options)
+        return open_image(path, *options)
 
-    monkeypatch.setattr(steps, "read_image", noted)
+    monkeypatch.setattr(steps, "open_image", noted)
     return names
 
 
@@ -206,19 +206,19 @@ class TestStopping:
         names = [f"in/{number:02}.png" for number in range(40)]
         draw(*names)
 
-        def signalled(path: Path, *options: Any) -> NDArray[np.uint8]:
+        def signalled(path: Path, *options: Any) -> Image.Image:
             if path.name == "05.png":
                 os.kill(os.getpid(), number)
-            return read_image(path, *options)
+            return open_image(path, *options)
 
-        monkeypatch.setattr(steps, "read_image", signalled)
+        monkeypatch.setattr(steps, "open_image", signalled)
         assert lseg("in", "-j", "2") == code
         assert "left; the same command goes on." in capsys.readouterr().err
         done = [line["mask"] for line in lines()]
         assert 5 <= len(done) < 40
         assert sorted(masks()) == done
         assert report()["exit_code"] == code
-        monkeypatch.setattr(steps, "read_image", read_image)
+        monkeypatch.setattr(steps, "open_image", open_image)
         assert lseg("in") == 0
         assert len(lines()) == len(masks()) == 40
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from lseg_cli.data.finding import find_images
-from lseg_cli.data.images import PictureError, read_image
+from lseg_cli.data.images import PictureError, open_image
 from lseg_cli.errors import DataError, LsegError
 
 
@@ -125,7 +125,7 @@ class TestFinding:
         monkeypatch.setattr(os, "scandir", refuse)
         assert names(tmp_path) == ["a.png", "locked"]
         with pytest.raises(PictureError, match="locked cannot be read"):
-            read_image(tmp_path / "locked")
+            open_image(tmp_path / "locked")
 
     def test_an_address_is_told_from_a_file_that_is_missing(self) -> None:
         with pytest.raises(LsegError, match=r"is an address, .* mount the store"):

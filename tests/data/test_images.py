@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+import torch
+from numpy.typing import NDArray
 from PIL import Image
+from torchvision.transforms.v2 import functional as F
 
 from lseg_cli.data import images
-from lseg_cli.data.images import PictureError, read_image
+from lseg_cli.data.images import PictureError, open_image, pixels_of, resized
 
 RED = (200, 30, 40)
 
@@ -25,6 +28,10 @@ def draw(path: Path, **options: Any) -> Path:
     picture.paste((0, 0, 0), (0, 0, 4, 3))
     picture.save(path, **options)
     return path
+
+
+def read_image(path: Path, **options: Any) -> NDArray[np.uint8]:
+    return pixels_of(open_image(path, **options))
 
 
 class TestReading:
@@ -192,3 +199,20 @@ class TestReading:
         with warnings.catch_warnings(record=True) as caught:
             read_image(path)
         assert not caught
+
+
+class TestResizing:
+    @pytest.mark.parametrize("size", [(96, 64), (300, 471), (50, 40)])
+    def test_it_is_torchvisions(self, size: tuple[int, int]) -> None:
+        noise = np.random.default_rng(0).integers(0, 256, (150, 157, 3), np.uint8)
+        expected = F.resize(torch.from_numpy(noise).permute(2, 0, 1), list(size), antialias=True).permute(1, 2, 0)
+        assert np.abs(resized(Image.fromarray(noise), *size).astype(int) - expected.numpy()).max() <= 1
+
+    def test_of_a_much_larger_picture_nearly_so(self) -> None:
+        waves = (np.sin(np.arange(900) / 40)[:, None] + np.sin(np.arange(1300) / 50))[:, :, None] * 60 + 128
+        noise = np.random.default_rng(0).normal(0, 20, (900, 1300, 3))
+        picture = (waves + noise).clip(0, 255).astype(np.uint8)
+        expected = F.resize(torch.from_numpy(picture).permute(2, 0, 1), [64, 96], antialias=True).permute(1, 2, 0)
+        difference = np.abs(resized(Image.fromarray(picture), 64, 96).astype(int) - expected.numpy())
+        assert difference.mean() < 1
+        assert difference.max() <= 3

@@ -167,14 +167,6 @@ def test_the_size_of_the_input_follows_the_picture(pyramid_config: ModelConfig) 
         Segmenter(fixed, text, 128)
 
 
-def test_shrinking_averages(pyramid_config: ModelConfig) -> None:
-    engine = FakeEngine(pyramid_config, smooth(2, 8, 8)[None])
-    stripes = np.zeros((320, 320, 3), np.uint8)
-    stripes[:, ::2] = 200
-    small = Segmenter(engine, np.ones((2, 16), np.float32), 32).preprocess(stripes)
-    assert np.unique(small).tolist() == [100]
-
-
 def test_a_segmentation_has_the_size_of_the_picture(pyramid_config: ModelConfig) -> None:
     engine = FakeEngine(pyramid_config, smooth(3, 32, 48)[None])
     result = Segmenter(engine, np.ones((3, 16), np.float32), with_confidence=True).segment(

@@ -33,7 +33,7 @@ def opened(path: Path, labels: LabelSet = LABELS, *save: str) -> OutputFolder:
 
 
 def write(folder: OutputFolder, name: str = "a", confidence: NDArray[np.float32] | None = None) -> str:
-    return folder.write_picture(name, PICTURE, folder.ids(INDEX), confidence)
+    return folder.write_picture(name, Image.fromarray(PICTURE), folder.ids(INDEX), confidence)
 
 
 def files(path: Path) -> list[str]:
