@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Index = NDArray[np.uint8] | NDArray[np.uint16]  # positions in a label set
 Places = tuple[NDArray[np.intp], Floats]  # of points on a line: behind which one, and how far behind it (0 to 1)
 
 _ROUNDING = 1e-5  # relative: what interpolation may be off
 
 
-def fill_winner(
-    index: NDArray[np.uint16], logits: Floats, labels: NDArray[np.uint16], rows: Places, columns: Places
-) -> None:
+def fill_winner(index: Index, logits: Floats, labels: NDArray[np.intp], rows: Places, columns: Places) -> None:
     """Fills `index` with the label of the greatest interpolated logit, the lower one of equals.
 
     Args:
@@ -27,6 +26,7 @@ def fill_winner(
         columns: of the W columns among the w.
     """
     at_corners = _winner(logits)
+    labels = labels.astype(index.dtype)
     np.take(labels[at_corners].take(columns[0], 1), rows[0], 0, out=index, mode="clip")
     mixed = np.nonzero(_differs_from_next(at_corners) & np.outer(*map(_has_pixels, (rows, columns), at_corners.shape)))
     if not len(mixed[0]):

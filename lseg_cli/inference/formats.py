@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.errors import MissingError
+from lseg_cli.inference.png import write_png
 
 Ids = NDArray[np.uint8] | NDArray[np.uint16]
 Line = dict[str, Any]
@@ -68,7 +68,7 @@ def write_panoptic(path: Path, ids: Ids, labels: LabelSet) -> None:
     """An RGB PNG of segment ids, R + 256 G + 65536 B: a label's id plus 1, for 0 means nothing."""
     segment = np.where(ids == labels.ignore_id, 0, ids.astype(np.uint32) + 1)
     rgb = np.stack([segment & 255, segment >> 8 & 255, segment >> 16], axis=-1).astype(np.uint8)
-    Image.fromarray(rgb).save(path, "PNG", compress_level=1)
+    write_png(path, rgb)
 
 
 def write_segments(path: Path, ids: Ids, labels: LabelSet) -> None:

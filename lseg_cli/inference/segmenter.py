@@ -13,7 +13,7 @@ from lseg_cli.config import SIZE_MULTIPLE
 from lseg_cli.contract import SCORES, Engine
 from lseg_cli.data.images import resized
 from lseg_cli.errors import DataError, LsegError, MismatchError
-from lseg_cli.inference.cells import Floats
+from lseg_cli.inference.cells import Floats, Index
 from lseg_cli.inference.dense import Embedding, encode
 from lseg_cli.inference.upsampling import mean_confidence, upsample_best
 
@@ -38,21 +38,21 @@ class Segmentation:
     """What is known of a picture of H x W pixels.
 
     Attributes:
-        best: (K, H, W) uint16, positions in the label set, the best first.
+        best: (K, H, W) positions in the label set, the best first.
         probability: (K, H, W) float32, their softmax; None if it was not asked for.
         mean_confidence: over the network's own scores, so it is the same whatever is asked for.
         ms: milliseconds of preprocess, infer and postprocess.
     """
 
-    best: NDArray[np.uint16]
+    best: Index
     probability: Floats | None
     mean_confidence: float
     ms: dict[str, float]
 
     @property
-    def index(self) -> NDArray[np.uint16]:
+    def index(self) -> Index:
         """(H, W), the winner."""
-        winner: NDArray[np.uint16] = self.best[0]
+        winner: Index = self.best[0]
         return winner
 
     @property

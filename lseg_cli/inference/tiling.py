@@ -17,7 +17,7 @@ from PIL import Image
 from lseg_cli.errors import LsegError
 from lseg_cli.inference.cells import Floats
 from lseg_cli.inference.segmenter import Segmentation, Segmenter, check_number, stopwatch
-from lseg_cli.inference.upsampling import BAND_PX, Band, Grid, Rows, mean_confidence, possible
+from lseg_cli.inference.upsampling import BAND_PX, Band, Grid, Rows, empty_index, mean_confidence, possible
 
 _LEAST_PX = 64
 
@@ -88,7 +88,8 @@ def segment_in_tiles(segmenter: Segmenter, tiling: Tiling, picture: Image.Image,
         MemoryFullError: a tile does not fit into the device's memory.
     """
     size = (picture.height, picture.width)
-    best = np.empty((min(segmenter.wish.best, len(segmenter.text)), *size), np.uint16)
+    labels = len(segmenter.text)
+    best = empty_index(labels, (min(segmenter.wish.best, labels), *size))
     probability = np.empty(best.shape, np.float32) if segmenter.wish.probability else None
     rows, columns = tiling.spans(size[0]), tiling.spans(size[1])
     fade = _fade(tiling.overlap_px)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lseg_cli.inference.cells import Floats, Places, fill_winner
+from lseg_cli.inference.cells import Floats, Index, Places, fill_winner
 
 BAND_PX, BLOCK_PX = 128, 512  # rows and columns at a time: they stay in a core's cache, and few labels win there
+_BAND_FLOATS = 2**20  # of the network's scores, at its size, that are looked at together where cells are filled
 
 ALL = slice(None)
 
@@ -26,14 +26,14 @@ class Grid:
     Attributes:
         rows: of the picture among the network's rows.
         columns: likewise.
-        half_rows: the network's rows among those of the scores.
-        half_columns: likewise.
+        half_rows: (2 h,) how far behind a row of the scores the network's rows lie.
+        half_columns: (2 w,) likewise.
     """
 
     rows: Places
     columns: Places
-    half_rows: Places
-    half_columns: Places
+    half_rows: Floats
+    half_columns: Floats
 
     @classmethod
     def of(cls, scores: tuple[int, int], size: tuple[int, int]) -> "Grid":
@@ -48,8 +48,8 @@ def upsample_best(
     count: int,
     with_probability: bool,
     threads: int = 1,
-    band_px: int = BAND_PX,
-) -> tuple[NDArray[np.uint16], Floats | None]:
+    band_px: int | None = None,
+) -> tuple[Index, Floats | None]:
     """The `count` best labels of every pixel and their softmax.
 
     Scores are doubled as the model does it (`align_corners=True`), then brought to the picture's size, bilinear with
@@ -63,18 +63,20 @@ def upsample_best(
         count: at most N.
         with_probability: whether to compute it.
         threads: bands at a time.
-        band_px: rows of a band.
+        band_px: rows of a band; None: as many as a core's cache holds.
 
     Returns:
-        (count, H, W) uint16 index, the best first and the lower one of equals, and (count, H, W) float32 or None.
+        (count, H, W) index, the best first and the lower one of equals, and (count, H, W) float32 or None.
     """
-    index = np.empty((count, *size), np.uint16)
+    index = empty_index(len(scores), (count, *size))
     probability = np.empty((count, *size), np.float32) if with_probability else None
     grid = Grid.of((scores.shape[1], scores.shape[2]), size)
+    fills = count == 1 and probability is None
+    step = band_px or (_rows_to_fill(scores, size[0]) if fills else BAND_PX)
 
     def fill(top: int) -> None:
-        band = slice(top, min(top + band_px, size[0]))
-        if count == 1 and probability is None:
+        band = slice(top, min(top + step, size[0]))
+        if fills:
             Band(scores, grid, band).find_winner(index[0, band])
             return
         for left in range(0, size[1], BLOCK_PX):
@@ -84,11 +86,21 @@ def upsample_best(
             if probability is not None:
                 probability[:, band, block] = np.exp(best - best[0]) / rows.sum_of_exp(best[0])
 
-    tops = range(0, size[0], band_px)
+    tops = range(0, size[0], step)
     with ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as pool:
         for _ in (pool.map if pool else map)(fill, tops):
             pass
     return index, probability
+
+
+def empty_index(labels: int, shape: tuple[int, ...]) -> Index:
+    """Room for positions among so many labels."""
+    return np.empty(shape, np.uint8) if labels <= 2**8 else np.empty(shape, np.uint16)
+
+
+def _rows_to_fill(scores: Floats, height: int) -> int:
+    """Rows of a picture of that height whose scores (N, h, w) fit into a core's cache at the network's size."""
+    return max(BAND_PX, _BAND_FLOATS * height // (4 * scores.size))
 
 
 def mean_confidence(scores: Floats) -> float:
@@ -118,7 +130,7 @@ class Rows:
         """Labels, ascending, that can be among the `count` best somewhere."""
         raise NotImplementedError
 
-    def find_best(self, index: NDArray[np.uint16], contenders: Sequence[int]) -> Floats:
+    def find_best(self, index: Index, contenders: Sequence[int]) -> Floats:
         """Fills `index` (K, b, W) with the K best of the contenders; returns their logits (K, b, W)."""
         first, *others = contenders
         index[...] = first
@@ -145,14 +157,14 @@ class Band(Rows):
         """`scores` (N, h, w) of the whole picture, of which those `rows` and `columns` are wanted."""
         self._rows, near_rows = _cut(grid.rows, rows)
         self._columns, near_columns = _cut(grid.columns, columns)
-        self._half_rows, near_rows = _cut(grid.half_rows, near_rows)
-        self._half_columns, near_columns = _cut(grid.half_columns, near_columns)
-        self._near = scores[:, near_rows, near_columns]
+        half_rows, self._half_rows, self._in_rows = _halved(grid.half_rows, near_rows)
+        half_columns, self._half_columns, self._in_columns = _halved(grid.half_columns, near_columns)
+        self._near = scores[:, half_rows, half_columns]
         self.labels = len(scores)
-        height, width = len(self._half_rows[0]), len(self._half_columns[0])
-        self._half_wide = _pair(self._near.shape[1], width)
-        self._doubled = _pair(height, width)
-        self._wide = _pair(height, len(self._columns[0]))
+        _, height, width = self._near.shape
+        self._half_wide = np.empty((height, 2 * width), np.float32)
+        self._doubled = np.empty((2 * height, 2 * width), np.float32)
+        self._wide = _pair(self._in_rows.stop - self._in_rows.start, len(self._columns[0]))
         self._full = _pair(len(self._rows[0]), len(self._columns[0]))
 
     def copied(self) -> "Band":
@@ -167,8 +179,9 @@ class Band(Rows):
 
     def _at_network_size(self, label: int) -> Floats:
         """(h, w), until the next call."""
-        wide = _between(self._near[label], self._half_columns, 1, self._half_wide)
-        return _between(wide, self._half_rows, 0, self._doubled)
+        _double(self._near[label].T, self._half_columns, self._half_wide.T)
+        _double(self._half_wide, self._half_rows, self._doubled)
+        return self._doubled[self._in_rows, self._in_columns]
 
     def bounds(self) -> tuple[Floats, Floats]:
         """The least and the greatest score of every label, (N,)."""
@@ -187,13 +200,11 @@ class Band(Rows):
         least = np.min([least[:, step] for step in right], axis=0)
         return possible(least, most, count)
 
-    def find_winner(self, index: NDArray[np.uint16]) -> None:
+    def find_winner(self, index: Index) -> None:
         """Fills `index` (b, W), which must be contiguous, with the best label of every pixel."""
         labels = self.contenders(1)
-        logits = np.empty((len(labels), *self._doubled[0].shape), np.float32)
-        for logit, label in zip(logits, labels, strict=True):
-            logit[:] = self._at_network_size(label)
-        fill_winner(index, logits, np.array(labels, np.uint16), self._rows, self._columns)
+        logits = np.stack([self._at_network_size(label).copy() for label in labels])
+        fill_winner(index, logits, np.array(labels, np.intp), self._rows, self._columns)
 
 
 def possible(least: Floats, most: Floats, count: int) -> list[int]:
@@ -203,7 +214,7 @@ def possible(least: Floats, most: Floats, count: int) -> list[int]:
     return [int(label) for label in np.flatnonzero((most >= bar).any(1))]
 
 
-def insert(best: Floats, index: NDArray[np.uint16], logit: Floats, label: int) -> None:
+def insert(best: Floats, index: Index, logit: Floats, label: int) -> None:
     """Puts a label, whose number is above all before, among the best of every pixel.
 
     Args:
@@ -217,7 +228,7 @@ def insert(best: Floats, index: NDArray[np.uint16], logit: Floats, label: int) -
         np.maximum(logit, best[0], out=best[0])
         np.copyto(index[0], label, where=is_better)
         return
-    number = np.full(logit.shape, label, np.uint16)
+    number = np.full(logit.shape, label, index.dtype)
     for rank in range(len(best)):
         is_better = logit > best[rank]
         loser = np.minimum(logit, best[rank])
@@ -233,6 +244,14 @@ def _cut(places: Places, wanted: slice) -> tuple[Places, slice]:
     return (before - before[0], fraction), slice(int(before[0]), int(before[-1]) + 2)
 
 
+def _halved(fractions: Floats, wanted: slice) -> tuple[slice, Floats, slice]:
+    """Points between which some of twice as many lie, the fractions of all between those, and where the wanted are."""
+    stop = min(wanted.stop, len(fractions))
+    first, last = max(0, (wanted.start - 1) // 2), min(stop // 2, len(fractions) // 2 - 1)
+    where = slice(wanted.start - 2 * first, stop - 2 * first)
+    return slice(first, last + 1), fractions[2 * first : 2 * last + 2], where
+
+
 def _pair(height: int, width: int) -> tuple[Floats, Floats]:
     return np.empty((height, width), np.float32), np.empty((height, width), np.float32)
 
@@ -244,11 +263,27 @@ def _places(count: int, wanted: int) -> Places:
     return before, (position - before).astype(np.float32)
 
 
-def _aligned(count: int) -> Places:
-    """The same for twice as many points with the first on the first and the last on the last."""
+def _aligned(count: int) -> Floats:
+    """(2 count,) how far behind one of `count` points lie twice as many, the first on the first, the last on the last.
+
+    Every other one lies before the point of half its number, the others behind it.
+    """
     position = np.arange(2 * count) * ((count - 1) / (2 * count - 1))
-    before = position.astype(np.intp)
-    return before, (position - before).astype(np.float32)
+    fractions: Floats = (position - position.astype(np.intp)).astype(np.float32)
+    return fractions
+
+
+def _double(x: Floats, fraction: Floats, doubled: Floats) -> None:
+    """Interpolates along the first axis, (n, m) -> (2 n, m); the first and the last are copied. As exact as `_between`.
+
+    Two of three new points lie between the same two, so steps are computed once, and nothing is gathered.
+    """
+    start, step = x[:-1], np.diff(x, axis=0)
+    for first in (1, 2):
+        values = doubled[first : 2 * len(start) + first : 2]
+        np.multiply(step, fraction[first : 2 * len(start) + first : 2, None], out=values)
+        values += start
+    doubled[0], doubled[-1] = x[0], x[-1]
 
 
 def _between(x: Floats, places: Places, axis: Literal[0, 1], memory: tuple[Floats, Floats]) -> Floats:

@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import zlib
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from lseg_cli.data.images import pixels_of
 from lseg_cli.data.labels import IGNORE_8_BIT, LabelSet
 from lseg_cli.errors import LsegError
 from lseg_cli.files import atomic, told
-from lseg_cli.inference.cells import Floats
+from lseg_cli.inference.cells import Floats, Index
 from lseg_cli.inference.formats import (
     check_formats,
     probabilities,
@@ -32,6 +31,7 @@ from lseg_cli.inference.formats import (
 from lseg_cli.inference.job import EXTRAS, FORMATS
 from lseg_cli.inference.overlay import draw_overlay
 from lseg_cli.inference.palette import colors, png_palette
+from lseg_cli.inference.png import write_png
 from lseg_cli.inference.segmenter import Segmentation
 
 FAILURES = "failures.jsonl"
@@ -194,10 +194,11 @@ class OutputFolder:
         """Names and colours of the labels, in order."""
         return list(zip(self._labels.names, self._colors, strict=True))
 
-    def ids(self, index: NDArray[np.uint16], unsure: NDArray[np.bool_] | None = None) -> Ids:
+    def ids(self, index: Index, unsure: NDArray[np.bool_] | None = None) -> Ids:
         """(H, W) positions in the label set -> (H, W) ids, with the ignore id where `unsure` holds."""
-        # Where ids are positions, as without ids of one's own, a tenth of the time.
-        ids: Ids = index.astype(self._ids.dtype) if self._are_positions else np.take(self._ids, index)
+        # Where ids are positions, as without ids of one's own, they are the same array.
+        is_same = self._are_positions and index.dtype == self._ids.dtype and unsure is None
+        ids: Ids = index if is_same else np.take(self._ids, index)
         if unsure is not None:
             ids[unsure] = self._labels.ignore_id
         return ids
@@ -241,17 +242,16 @@ class OutputFolder:
             MissingError: the disk is full or read-only.
         """
         mask = mask_path(name)
-        image = Image.fromarray(ids)
-        if self._palette is not None:
-            image.putpalette(self._palette)
-        # Runs alone: a fifth of zlib's time on a mask, and smaller.
-        self._write_image(mask, image, "PNG", compress_type=zlib.Z_RLE)
+        with atomic(self.folder / mask, self.shard) as path:
+            write_png(path, ids, self._palette)
+        places = self.beside(name)
         if "conf" in self._kinds and confidence is not None:
-            grey = Image.fromarray(np.rint(confidence * 255).astype(np.uint8))
-            self._write_image(self.beside(name)["conf"], grey, "PNG", compress_level=1)
+            with atomic(self.folder / places["conf"], self.shard) as path:
+                write_png(path, np.rint(confidence * 255).astype(np.uint8))
         if "overlay" in self._kinds and picture is not None:
             overlay = draw_overlay(pixels_of(picture), ids, self._labels, self._colors)
-            self._write_image(self.beside(name)["overlay"], overlay, "JPEG", quality=90)
+            with atomic(self.folder / places["overlay"], self.shard) as path:
+                overlay.save(path, "JPEG", quality=90)
         return mask
 
     def write_more(self, name: str, ids: Ids, result: Segmentation, scores: Floats | None) -> None:
@@ -298,10 +298,6 @@ class OutputFolder:
         text = json.dumps(data, ensure_ascii=False, indent=2) + "\n"
         with atomic(self.folder / name) as path:
             path.write_bytes(text.encode("utf-8", "backslashreplace"))
-
-    def _write_image(self, name: str, image: Image.Image, kind: str, **options: int) -> None:
-        with atomic(self.folder / name, self.shard) as path:
-            image.save(path, kind, **options)
 
 
 def append(path: Path, line: bytes) -> None:

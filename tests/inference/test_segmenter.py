@@ -173,7 +173,7 @@ def test_a_segmentation_has_the_size_of_the_picture(pyramid_config: ModelConfig)
         np.zeros((123, 201, 3), np.uint8)
     )
     assert result.index.shape == (123, 201)
-    assert result.index.dtype == np.uint16
+    assert result.index.dtype == np.uint8
     assert result.confidence is not None
     assert result.confidence.shape == (123, 201)
     assert result.mean_confidence == pytest.approx(mean_confidence(engine.scores[0]))
