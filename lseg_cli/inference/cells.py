@@ -13,6 +13,7 @@ Index = NDArray[np.uint8] | NDArray[np.uint16]  # positions in a label set
 Places = tuple[NDArray[np.intp], Floats]  # of points on a line: behind which one, and how far behind it (0 to 1)
 
 _ROUNDING = 1e-5  # relative: what interpolation may be off
+_CELLS = 1024  # at a time: their arrays stay in a core's cache, and are too small to be given back to the system
 
 
 def fill_winner(index: Index, logits: Floats, labels: NDArray[np.intp], rows: Places, columns: Places) -> None:
@@ -26,15 +27,19 @@ def fill_winner(index: Index, logits: Floats, labels: NDArray[np.intp], rows: Pl
         columns: of the W columns among the w.
     """
     at_corners = _winner(logits)
-    labels = labels.astype(index.dtype)
-    np.take(labels[at_corners].take(columns[0], 1), rows[0], 0, out=index, mode="clip")
-    mixed = np.nonzero(_differs_from_next(at_corners) & np.outer(*map(_has_pixels, (rows, columns), at_corners.shape)))
-    if not len(mixed[0]):
-        return
-    cells = _Cells(logits, mixed, rows, columns)
-    for rank in range(int(cells.counts[0])):
-        cells.compare(rank)
-    index.reshape(-1)[cells.places(index.shape[1])] = labels[cells.winner]
+    names = labels.astype(index.dtype)
+    np.take(names.take(at_corners).take(columns[0], 1), rows[0], 0, out=index, mode="clip")
+    down, right = _inner(rows), _inner(columns)
+    places = [(before[part], fraction[part]) for (before, fraction), part in ((rows, down), (columns, right))]
+    mixed = np.nonzero(_differs_from_next(at_corners) & np.outer(*map(_has_pixels, places, at_corners.shape)))
+    for first in range(0, len(mixed[0]), _CELLS):
+        some = slice(first, first + _CELLS)
+        cells = _Cells(logits, mixed[0][some], mixed[1][some], *places)
+        for rank in range(int(cells.counts[0])):
+            cells.compare(rank)
+        index[down, right][cells.pixels()] = names.take(cells.winner)
+    index[: down.start], index[down.stop :] = index[down.start], index[down.stop - 1]
+    index[:, : right.start], index[:, right.stop :] = index[:, [right.start]], index[:, [right.stop - 1]]
 
 
 def _winner(logits: Floats) -> NDArray[np.uint16]:
@@ -42,9 +47,14 @@ def _winner(logits: Floats) -> NDArray[np.uint16]:
     winner = np.zeros(logits.shape[1:], np.uint16)
     best = logits[0].copy()
     for label, logit in enumerate(logits[1:], 1):
-        np.copyto(winner, label, where=logit > best)
+        update_winner(winner, logit > best, np.uint16(label))
         np.maximum(best, logit, out=best)
     return winner
+
+
+def update_winner(winner: Index, is_better: NDArray[np.bool_], label: Index | np.uint8 | np.uint16) -> None:
+    """Puts a label that is above all before where it is better; a masked copy would take up to twenty times as long."""
+    np.maximum(winner, is_better * label, out=winner)
 
 
 def _differs_from_next(at_corners: NDArray[np.uint16]) -> NDArray[np.bool_]:
@@ -55,6 +65,13 @@ def _differs_from_next(at_corners: NDArray[np.uint16]) -> NDArray[np.bool_]:
     differs[:-1] |= at_corners[:-1] != at_corners[1:]
     differs[:-1, :-1] |= at_corners[:-1, :-1] != at_corners[1:, 1:]
     return differs
+
+
+def _inner(places: Places) -> slice:
+    """Pixels without those at the picture's border that lie where the next one does, on the first or last logit."""
+    before, fraction = places
+    moves = np.flatnonzero((np.diff(before) != 0) | (np.diff(fraction) != 0))
+    return slice(int(moves[0]), int(moves[-1]) + 2) if len(moves) else slice(0, 1)
 
 
 def _has_pixels(places: Places, cells: int) -> NDArray[np.bool_]:
@@ -68,28 +85,28 @@ class _Cells:
 
     Attributes:
         counts: (M,) contenders of each.
-        winner: (M, r, s) the best so far.
+        winner: (r, s, M) the best so far.
     """
 
-    def __init__(self, logits: Floats, upper_left: tuple[NDArray[np.intp], ...], rows: Places, columns: Places) -> None:
-        """`upper_left`: (M,) rows and columns of their upper left corners among `logits` (K, h, w)."""
-        tops, lefts = upper_left
+    def __init__(
+        self, logits: Floats, tops: NDArray[np.intp], lefts: NDArray[np.intp], rows: Places, columns: Places
+    ) -> None:
+        """`tops` and `lefts`: (M,) rows and columns of their upper left corners among `logits` (K, h, w)."""
         height, width = logits.shape[1:]
         below, beside = np.minimum(tops + 1, height - 1), np.minimum(lefts + 1, width - 1)
         flat = logits.reshape(len(logits), -1)
-        corners = np.stack([flat[:, y * width + x].T for y in (tops, below) for x in (lefts, beside)])  # (4, M, K)
-        bar = corners.min(0).max(1, keepdims=True)
+        corners = np.stack([flat.take(y * width + x, 1) for y in (tops, below) for x in (lefts, beside)])  # (4, K, M)
+        bar = corners.min(0).max(0)
         can_win = corners.max(0) >= bar - _ROUNDING * np.abs(bar)
-        counts = can_win.sum(1, dtype=np.uint16)
+        counts = can_win.sum(0, dtype=np.uint16)
         order = np.argsort(np.iinfo(np.uint16).max - counts, kind="stable")
         self.counts = counts[order]
-        self._contenders = np.nonzero(can_win[order])[1]  # of each cell in turn, ascending
+        self._contenders = np.nonzero(can_win.T[order])[1]  # of each cell in turn, ascending
         self._first = np.cumsum(self.counts, dtype=np.intp) - self.counts
-        self._corners = corners[:, order]
-        self._y, down = _pixels(rows, tops[order])
+        self._corners, self._order = corners, order
+        self._y, self._down = _pixels(rows, tops[order])
         self._x, self._right = _pixels(columns, lefts[order])
-        self._down = down[:, :, None]
-        shape = (len(tops), self._y.shape[1], self._x.shape[1])
+        shape = (len(self._y), len(self._x), len(tops))
         self.winner = np.zeros(shape, np.uint16)
         self._best = np.full(shape, -np.inf, np.float32)
 
@@ -97,25 +114,27 @@ class _Cells:
         """The next contender of every cell that has so many, with the best so far."""
         some = int(np.count_nonzero(self.counts > rank))
         label = self._contenders[self._first[:some] + rank]
-        upper_left, upper_right, lower_left, lower_right = self._corners[:, np.arange(some), label][:, :, None]
-        upper = (upper_right - upper_left) * self._right[:some] + upper_left
-        lower = (lower_right - lower_left) * self._right[:some] + lower_left
-        logit = (lower - upper)[:, None] * self._down[:some]
-        logit += upper[:, None]
-        np.copyto(self.winner[:some], label[:, None, None].astype(np.uint16), where=logit > self._best[:some])
-        np.maximum(self._best[:some], logit, out=self._best[:some])
+        upper_left, upper_right, lower_left, lower_right = self._corners[:, label, self._order[:some]]
+        right, down = self._right[:, :some], self._down[:, None, :some]
+        upper = (upper_right - upper_left) * right + upper_left
+        lower = (lower_right - lower_left) * right + lower_left
+        logit = (lower - upper) * down
+        logit += upper
+        best, winner = self._best[..., :some], self.winner[..., :some]
+        update_winner(winner, logit > best, label.astype(np.uint16))
+        np.maximum(best, logit, out=best)
 
-    def places(self, width: int) -> NDArray[np.intp]:
-        """(M, r, s) where their pixels lie in rows of `width`."""
-        return self._y[:, :, None] * width + self._x[:, None]
+    def pixels(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """(r, 1, M) and (1, s, M), rows and columns of theirs."""
+        return self._y[:, None], self._x[None]
 
 
 def _pixels(places: Places, cells: NDArray[np.intp]) -> tuple[NDArray[np.intp], Floats]:
-    """Pixels of each cell along a side: which (M, r), and how far into the cell they lie.
+    """Pixels of each cell along a side: which (r, M), and how far into the cell they lie.
 
     A cell with fewer than r repeats its last one.
     """
     before, fraction = places
     first, end = np.searchsorted(before, cells), np.searchsorted(before, cells, "right")
-    which = np.minimum(first[:, None] + np.arange(int((end - first).max())), end[:, None] - 1)
+    which = np.minimum(first + np.arange(int((end - first).max()))[:, None], end - 1)
     return which, fraction[which]

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from lseg_cli.inference.cells import Floats, Index, Places, fill_winner
+from lseg_cli.inference.cells import Floats, Index, Places, fill_winner, update_winner
 
 BAND_PX, BLOCK_PX = 128, 512  # rows and columns at a time: they stay in a core's cache, and few labels win there
 _BAND_FLOATS = 2**20  # of the network's scores, at its size, that are looked at together where cells are filled
@@ -179,9 +179,13 @@ class Band(Rows):
 
     def _at_network_size(self, label: int) -> Floats:
         """(h, w), until the next call."""
-        _double(self._near[label].T, self._half_columns, self._half_wide.T)
-        _double(self._half_wide, self._half_rows, self._doubled)
+        self._double(label, self._doubled)
         return self._doubled[self._in_rows, self._in_columns]
+
+    def _double(self, label: int, doubled: Floats) -> None:
+        """Twice the scores that are near, of which the rows and columns at the sides may be wrong."""
+        _double(self._near[label].T, self._half_columns, self._half_wide.T)
+        _double(self._half_wide, self._half_rows, doubled)
 
     def bounds(self) -> tuple[Floats, Floats]:
         """The least and the greatest score of every label, (N,)."""
@@ -203,8 +207,12 @@ class Band(Rows):
     def find_winner(self, index: Index) -> None:
         """Fills `index` (b, W), which must be contiguous, with the best label of every pixel."""
         labels = self.contenders(1)
-        logits = np.stack([self._at_network_size(label).copy() for label in labels])
-        fill_winner(index, logits, np.array(labels, np.intp), self._rows, self._columns)
+        logits = np.empty((len(labels), *self._doubled.shape), np.float32)
+        for logit, label in zip(logits, labels, strict=True):
+            self._double(label, logit)
+        rows = self._rows[0] + self._in_rows.start, self._rows[1]
+        columns = self._columns[0] + self._in_columns.start, self._columns[1]
+        fill_winner(index, logits, np.array(labels, np.intp), rows, columns)
 
 
 def possible(least: Floats, most: Floats, count: int) -> list[int]:
@@ -226,7 +234,7 @@ def insert(best: Floats, index: Index, logit: Floats, label: int) -> None:
     is_better = logit > best[0]
     if len(best) == 1:
         np.maximum(logit, best[0], out=best[0])
-        np.copyto(index[0], label, where=is_better)
+        update_winner(index[0], is_better, index.dtype.type(label))
         return
     number = np.full(logit.shape, label, index.dtype)
     for rank in range(len(best)):
