@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Output = Literal["logits", "mask", "confidence", "scores"]
+Output = Literal["logits", "mask", "confidence", "scores", "features"]
 SCORES: tuple[Output, ...] = ("scores",)  # all that segmenting asks for
-OUTPUTS: tuple[Output, ...] = ("logits", "mask", "confidence", "scores")
+OUTPUTS: tuple[Output, ...] = ("logits", "mask", "confidence", "scores")  # of an exported graph
+MODEL_OUTPUTS: tuple[Output, ...] = (*OUTPUTS, "features")  # of a .safetensors model
 
 METADATA_PREFIX = "lseg."  # of every key that this tool writes into a file
 CONFIG_KEY = METADATA_PREFIX + "config"  # in a .safetensors model: its ModelConfig as JSON
@@ -31,7 +32,8 @@ class GraphSpec(Frozen):
 
     Tensors: `image` uint8 (B, H, W, 3) RGB and `text` float32 (N, C) in; `logits` float32 (B, N, H, W), `mask` int32
     (B, H, W) of label indices, `confidence` float32 (B, H, W), the softmax of the winner, and `scores` float32
-    (B, N, H / 2, W / 2), the logits before the last upsampling, in a quarter of the memory, out.
+    (B, N, H / 2, W / 2), the logits before the last upsampling, in a quarter of the memory, out. A `.safetensors` model
+    also gives `features` float16 (B, C, H / 4, W / 4), the pixels' side of the scores, the largest of a picture 1.
     """
 
     model: ModelConfig

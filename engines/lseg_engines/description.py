@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lseg_cli.config import PRESETS, ModelConfig, TextConfig
-from lseg_cli.contract import CONFIG_KEY, METADATA_PREFIX, PRECISION_KEY, TOWER_KEY, GraphSpec
+from lseg_cli.contract import CONFIG_KEY, METADATA_PREFIX, MODEL_OUTPUTS, PRECISION_KEY, TOWER_KEY, GraphSpec
 from lseg_cli.data.vocabulary import VOCABULARY_KEY, read_vocabulary
 from lseg_cli.errors import MismatchError
 from lseg_cli.files import file_sha256
@@ -63,7 +63,8 @@ def read_spec(model: str) -> GraphSpec:
         return read_onnx(path)[1]
     if kind == "engine":
         return read_sidecar(path).build.spec
-    return GraphSpec(model=_model_config(path, _read_header(path)), model_sha256=file_sha256(path))
+    config = _model_config(path, _read_header(path))
+    return GraphSpec(model=config, model_sha256=file_sha256(path), outputs=MODEL_OUTPUTS)
 
 
 def text_encoder_of(model: str) -> TextConfig:

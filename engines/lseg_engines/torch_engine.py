@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lseg_cli.contract import GraphSpec, Output
+from lseg_cli.contract import MODEL_OUTPUTS, GraphSpec, Output
 from lseg_cli.errors import LsegError, MemoryFullError, MissingError
 from lseg_cli.files import file_sha256
 from lseg_cli.model import load
-from lseg_cli.model.correlation import unit_upsample
+from lseg_cli.model.correlation import compact, unit_upsample
 from lseg_cli.model.decision import decide
 from lseg_cli.model.decoder import upsample2_each
 from lseg_cli.model.lseg import LSeg
@@ -39,7 +39,7 @@ class TorchEngine:
         """
         self._device = find_device(device)
         _check_precision(self._device, precision)
-        self.spec = GraphSpec(model=model.config, model_sha256=sha256)
+        self.spec = GraphSpec(model=model.config, model_sha256=sha256, outputs=MODEL_OUTPUTS)
         self.device = str(self._device)
         self.precision = precision
         # On a CPU lseg-tiny takes 132 ms instead of 205 (5 labels, 384x480, one core); a ResNet and a ViT lose nothing.
@@ -72,7 +72,7 @@ class TorchEngine:
     def run(
         self, image: NDArray[np.uint8], text: NDArray[np.float32], outputs: Collection[Output]
     ) -> dict[str, NDArray[np.generic]]:
-        """Shapes as in GraphSpec; mask and confidence are made on the device.
+        """Shapes as in GraphSpec; mask, confidence and features are made on the device.
 
         Raises:
             MismatchError: a shape, width or type that the model does not take.
@@ -96,13 +96,16 @@ class TorchEngine:
     ) -> dict[str, NDArray[np.generic]]:
         try:
             with torch.inference_mode():
-                scores = self._scores(torch.from_numpy(image), torch.from_numpy(text))
                 wanted = dict[str, Tensor]()
+                features = self._features(torch.from_numpy(image))
+                if "features" in outputs:
+                    wanted["features"] = compact(features)
+                wanted["scores"] = scores = self._scores(features, torch.from_numpy(text))
+                del features  # it would lie in memory beside the logits
                 if "logits" in outputs:
                     wanted["logits"] = upsample2_each(scores)
                 if not {"mask", "confidence"}.isdisjoint(outputs):
                     wanted["mask"], wanted["confidence"] = decide(scores)
-                wanted["scores"] = scores
                 return {name: wanted[name].cpu().numpy() for name in outputs}
         except torch.OutOfMemoryError as error:
             raise MemoryFullError(
@@ -110,18 +113,19 @@ class TorchEngine:
                 "labels; take a smaller --imgsz or fewer labels."
             ) from error
 
-    def features(self, image: NDArray[np.uint8], stride: int) -> NDArray[np.float32]:
-        """The embedding itself: (B, H, W, 3) uint8 -> (B, C, H / stride, W / stride), raw at 4, of unit length at 2.
+    def features(self, image: NDArray[np.uint8], stride: int) -> NDArray[np.float16]:
+        """The embedding itself: (B, H, W, 3) uint8 -> (B, C, H / stride, W / stride).
+
+        At stride 4 the largest number of a picture is 1, at 2 every cell has unit length.
 
         Raises:
             MemoryFullError: the device's memory is full.
         """
         try:
             with torch.inference_mode():
-                pixels = self._pixels(torch.from_numpy(image))
-                with self._autocast():
-                    features = self._model.features(pixels).float()
-                return (unit_upsample(features) if stride == 2 else features).cpu().numpy()
+                features = self._features(torch.from_numpy(image))
+                half = unit_upsample(features.float()).half() if stride == 2 else compact(features)
+                return half.cpu().numpy()
         except torch.OutOfMemoryError as error:
             raise MemoryFullError(
                 f"The memory of {self.device} is full at {image.shape[1]}x{image.shape[2]} pixels; take a smaller "
@@ -133,19 +137,20 @@ class TorchEngine:
         parameters = [each.detach().flatten().tolist() for each in self._model.regularizer.parameters()]
         return tuple(number for numbers in parameters for number in numbers)
 
-    def _pixels(self, image: Tensor) -> Tensor:
-        """(B, H, W, 3) of 0 to 255 -> (B, 3, H, W) normalised, on the device."""
-        return (image.to(self._device).permute(0, 3, 1, 2).float() - self._mean) / self._std
-
     def _autocast(self) -> torch.autocast:
         dtype = _DTYPES[self.precision]
         return torch.autocast(self._device.type, dtype=dtype, enabled=dtype != torch.float32)
 
-    def _scores(self, image: Tensor, text: Tensor) -> Tensor:
-        """(B, H, W, 3), (N, C) -> (B, N, H / 2, W / 2) float32 on the device: what `LSeg.forward` upsamples."""
-        pixels = self._pixels(image)
+    def _features(self, image: Tensor) -> Tensor:
+        """(B, H, W, 3) of 0 to 255 -> (B, C, H / 4, W / 4) in the run's precision, on the device."""
+        pixels = (image.to(self._device).permute(0, 3, 1, 2).float() - self._mean) / self._std
         with self._autocast():
-            scores = self._model.score(self._model.features(pixels), text.to(self._device))
+            return self._model.features(pixels)
+
+    def _scores(self, features: Tensor, text: Tensor) -> Tensor:
+        """(B, C, H / 4, W / 4), (N, C) -> (B, N, H / 2, W / 2) float32: what `LSeg.forward` upsamples."""
+        with self._autocast():
+            scores = self._model.score(features, text.to(self._device))
         return scores.float()
 
 

@@ -50,7 +50,8 @@ Save = Annotated[
     typer.Option(
         metavar="KINDS",
         show_envvar=False,
-        help="Beside the masks: overlay (to look at), conf (confidence), probs (of all, at half the network's size).",
+        help="Beside the masks: overlay (to look at), conf (confidence), probs (of all, at half the network's size), "
+        "embeddings (for relabel, at a quarter of it).",
     ),
 ]
 Template = Annotated[

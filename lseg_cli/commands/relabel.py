@@ -9,7 +9,10 @@ from lseg_cli.console.embedding import show_embedding
 from lseg_cli.console.terminal import Console
 from lseg_cli.inference.embedding_job import RelabelJob  # noqa: TID253  imports nothing
 
-Inputs = Annotated[list[str], typer.Argument(metavar="FEATS", help="What lseg embed wrote: folders or files.")]
+Inputs = Annotated[
+    list[str],
+    typer.Argument(metavar="FEATS", help="What lseg embed, or segment --save embeddings, wrote: folders or files."),
+]
 Model = Annotated[
     str | None,
     typer.Option(
@@ -20,6 +23,10 @@ Model = Annotated[
         help="The model that made the embeddings, if its file has moved since: it brings the text encoder.",
     ),
 ]
+Save = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KINDS", show_envvar=False, help="Beside the masks: overlay (to look at), conf (confidence)."),
+]
 
 
 def relabel(  # noqa: PLR0913  an option is a parameter
@@ -28,7 +35,7 @@ def relabel(  # noqa: PLR0913  an option is a parameter
     labels: options.Labels,
     model: Model = RelabelJob.model,
     out: options.Out = RelabelJob.out,
-    save: options.Save = None,
+    save: Save = None,
     template: options.Template = None,
     min_confidence: options.MinConfidence = RelabelJob.min_confidence,
     threads: options.Threads = RelabelJob.threads,

@@ -11,7 +11,7 @@ from lseg_cli.errors import DataError, LsegError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif")
 JOURNAL = "results.jsonl"  # lies in every output folder, beside:
-RESULT_FOLDERS = ("masks", "overlays", "conf", "probs", "topk", "npy", "coco-rle", "coco-panoptic")
+RESULT_FOLDERS = ("masks", "overlays", "conf", "probs", "embeddings", "topk", "npy", "coco-rle", "coco-panoptic")
 
 _MAGIC = re.compile(r"[*?\[]")
 

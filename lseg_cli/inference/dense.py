@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 
 from lseg_cli import __version__
 from lseg_cli.config import Frozen, ModelConfig
-from lseg_cli.contract import METADATA_PREFIX, GraphSpec
+from lseg_cli.contract import METADATA_PREFIX, Engine
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.files import atomic
 
@@ -65,13 +65,11 @@ class Embedding:
     info: EmbeddingInfo
 
 
-class Encoder(Protocol):
+class Encoder(Engine, Protocol):
     """What an engine can that gives features, not masks alone."""
 
-    spec: GraphSpec
-
-    def features(self, image: NDArray[np.uint8], stride: int) -> NDArray[np.float32]:
-        """(B, H, W, 3) -> (B, C, H / stride, W / stride): raw at stride 4, of unit length at 2."""
+    def features(self, image: NDArray[np.uint8], stride: int) -> Half:
+        """(B, H, W, 3) -> (B, C, H / stride, W / stride): the largest number 1 at stride 4, of unit length at 2."""
         ...
 
     def kernel(self) -> tuple[float, ...]:
@@ -96,7 +94,7 @@ def check_format(name: str) -> str:
 
 
 def encode(
-    engine: object, image: NDArray[np.uint8], picture_px: tuple[int, int], stride: int = 4, source: str = ""
+    engine: Engine, image: NDArray[np.uint8], picture_px: tuple[int, int], stride: int = 4, source: str = ""
 ) -> Embedding:
     """The embedding of a picture.
 
@@ -114,33 +112,47 @@ def encode(
     """
     kind = check_stride(stride)
     encoder = as_encoder(engine)
-    features = encoder.features(image, kind)[0]
-    largest = float(np.abs(features).max())
-    if not np.isfinite(largest):
+    return as_embedding(encoder, encoder.features(image, kind)[0], picture_px, kind, source)
+
+
+def as_embedding(
+    encoder: Encoder, features: Half, picture_px: tuple[int, int], stride: Literal[2, 4] = 4, source: str = ""
+) -> Embedding:
+    """Features with all that travels with them.
+
+    Args:
+        encoder: that gave them.
+        features: (C, h, w) of a picture.
+        picture_px: as in `encode`.
+        stride: of the features.
+        source: as in `encode`.
+
+    Raises:
+        DataError: they are not numbers.
+    """
+    if not np.isfinite(features).all():
         raise DataError("The network's answer is not a number; try --precision fp32.")
-    if kind == 4:
-        features = features / max(largest, 1e-20)  # float16 ends at 65504; only directions and ratios count
     info = EmbeddingInfo(
         source=source,
         picture_px=picture_px,
-        network_px=(image.shape[1], image.shape[2]),
-        stride=kind,
-        unit_length=kind == 2,
+        network_px=(features.shape[1] * stride, features.shape[2] * stride),
+        stride=stride,
+        unit_length=stride == 2,
         model=encoder.spec.model,
         model_sha256=encoder.spec.model_sha256,
         model_file=encoder.spec.model.text.weights,
         kernel=encoder.kernel(),
     )
-    return Embedding(np.ascontiguousarray(features, np.float16), info)
+    return Embedding(np.ascontiguousarray(features), info)
 
 
-def as_encoder(engine: object) -> Encoder:
+def as_encoder(engine: Engine) -> Encoder:
     """The engine, if it gives features.
 
     Raises:
         MismatchError: it does not.
     """
-    if not hasattr(engine, "features"):
+    if "features" not in engine.spec.outputs:
         raise MismatchError("An exported model gives masks only; embeddings need the .safetensors model.")
     return cast(Encoder, engine)
 
@@ -152,16 +164,21 @@ def write_embedding(embedding: Embedding, path: Path) -> None:
         DataError: it cannot be written.
         LsegError: the disk is full or read-only.
     """
-    array = np.ascontiguousarray(embedding.array)  # safetensors takes memory as it lies
-    info = embedding.info.model_dump_json(indent=None if path.suffix == ".safetensors" else 2)
     if path.suffix == ".safetensors":
         with atomic(path) as draft:
-            draft.write_bytes(safetensors.numpy.save({TENSOR: array}, {"format": "np", INFO_KEY: info}))
+            write_tensor(draft, embedding)
         return
     with atomic(path.with_suffix(".json")) as draft:
-        draft.write_text(info, encoding="utf-8")
+        draft.write_text(embedding.info.model_dump_json(indent=2), encoding="utf-8")
     with atomic(path) as draft, draft.open("wb") as file:
-        np.save(file, array)
+        np.save(file, np.ascontiguousarray(embedding.array))
+
+
+def write_tensor(path: Path, embedding: Embedding) -> None:
+    """A `.safetensors` file, whatever it is called."""
+    array = np.ascontiguousarray(embedding.array)  # safetensors takes memory as it lies
+    info = {INFO_KEY: embedding.info.model_dump_json()}  # alone: several keys come in any order, the same never twice
+    path.write_bytes(safetensors.numpy.save({TENSOR: array}, info))
 
 
 def read_embedding(path: Path) -> Embedding:
@@ -201,7 +218,7 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, KeyError, EOFError, SafetensorError) as error:
-        raise DataError(f"{path} is no whole embedding that lseg embed wrote.") from error
+        raise DataError(f"{path} is no whole embedding that lseg wrote.") from error
 
 
 def find_embeddings(inputs: tuple[str, ...]) -> list[tuple[Path, str]]:
@@ -225,5 +242,7 @@ def find_embeddings(inputs: tuple[str, ...]) -> list[tuple[Path, str]]:
                 raise LsegError(f"{found[name]} and {file} would have one name in the output; give one of them.")
             found[name] = file
     if not found:
-        raise DataError(f"There is no embedding in {', '.join(inputs)}; lseg embed writes them.")
+        raise DataError(
+            f"There is no embedding in {', '.join(inputs)}; lseg embed writes them, and segment --save embeddings."
+        )
     return [(path, name) for name, path in found.items()]

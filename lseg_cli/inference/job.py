@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from lseg_cli.errors import LsegError
 
 FORMATS = ("png", "npy", "coco-rle", "coco-panoptic", "csv")  # of masks; png is always written
-EXTRAS = ("overlay", "conf", "probs")  # what `--save` knows
+EXTRAS = ("overlay", "conf", "probs", "embeddings")  # what `--save` knows
 _UNITS = {"k": 1e3, "m": 1e6, "g": 1e9}
 _MOST_WORKERS = 16
 _MOST_STREAMS = 4  # each needs the memory of a picture in the network

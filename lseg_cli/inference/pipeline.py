@@ -20,10 +20,9 @@ from dataclasses import dataclass
 import cv2
 
 from lseg_cli.errors import DataError, MemoryFullError
-from lseg_cli.inference.cells import Floats
 from lseg_cli.inference.gate import Gate
 from lseg_cli.inference.segmenter import Segmentation
-from lseg_cli.inference.steps import FULL_MEMORY, Item, Loaded, Steps
+from lseg_cli.inference.steps import FULL_MEMORY, Inferred, Item, Loaded, Steps
 from lseg_cli.inference.writers import Done, Failed
 
 MOST_PIXELS = 64_000_000  # in flight; a larger picture goes alone
@@ -190,7 +189,7 @@ class Pipeline:
             return _failed(flight, error)
         return self._finish(flight.turn, loaded, answer)
 
-    def _finish(self, turn: int, loaded: Loaded, answer: Floats | Segmentation) -> Done | Failed:
+    def _finish(self, turn: int, loaded: Loaded, answer: Inferred | Segmentation) -> Done | Failed:
         try:
             return self._steps.finish(loaded, answer)
         finally:

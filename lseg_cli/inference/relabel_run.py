@@ -44,6 +44,9 @@ class RelabelRun:
         """
         self._start = time.perf_counter()
         self._job = job
+        other = [kind for kind in ("probs", "embeddings") if kind in job.save]
+        if other:
+            raise LsegError(f"--save {other[0]} is of lseg segment; relabel saves overlay and conf.")
         self.labels, self.notices = open_labels(job.labels)
         self.folder = OutputFolder(Path(job.out), self.labels, job.save)
         self.folder.check(job.overwrite)

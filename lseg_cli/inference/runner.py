@@ -19,6 +19,7 @@ from lseg_cli.data.finding import Source, find_images
 from lseg_cli.data.vocabulary import open_labels
 from lseg_cli.errors import LsegError, TooManyFailuresError
 from lseg_cli.files import atomic
+from lseg_cli.inference.dense import as_encoder
 from lseg_cli.inference.formats import write_coco, write_table
 from lseg_cli.inference.job import (
     SegmentJob,
@@ -117,6 +118,7 @@ class Run:
 
         Raises:
             LsegError: labels, paths, sizes or folder cannot be used; or as `open_engine`.
+            MismatchError: embeddings are to be saved, and the model is an exported graph, which gives masks only.
         """
         self._start = time.perf_counter()
         self.job = job
@@ -139,6 +141,8 @@ class Run:
         else:
             require_ray(job.ray, job.device)
             self.engine = RemoteEngine(read_spec(job.model), job.precision)
+        if self.folder.needs_features:
+            as_encoder(self.engine)  # else it is told before the labels' text encoder takes its time
         embedded = embed_label_set(self.labels, self.engine.spec.model.text, job.templates, EmbeddingCache())
         self.notices += embedded.notices
         self._text, self._vectors = embedded.encoder, embedded.vectors

@@ -14,7 +14,7 @@ from lseg_cli.contract import SCORES, Engine
 from lseg_cli.data.images import resized
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.inference.cells import Floats, Index
-from lseg_cli.inference.dense import Embedding, encode
+from lseg_cli.inference.dense import Embedding, Half, as_encoder, encode
 from lseg_cli.inference.upsampling import mean_confidence, upsample_best
 
 Size = int | tuple[int, int] | None
@@ -119,6 +119,16 @@ class Segmenter:
         """
         scores: Floats = self.engine.run(images, self.text, SCORES)["scores"].astype(np.float32, copy=False)
         return scores
+
+    def infer_features(self, images: NDArray[np.uint8]) -> tuple[Floats, Half]:
+        """As `infer`, and of the same pass the features, (B, C, h / 4, w / 4): see `GraphSpec`.
+
+        Raises:
+            MismatchError: the engine is an exported graph, which gives masks only.
+            MemoryFullError: the device's memory is full.
+        """
+        answer = as_encoder(self.engine).run(images, self.text, (*SCORES, "features"))
+        return answer["scores"].astype(np.float32, copy=False), answer["features"].astype(np.float16, copy=False)
 
     def postprocess(self, scores: Floats, size: tuple[int, int], ms: dict[str, float]) -> Segmentation:
         """The scores (N, h, w) of a picture at its size (H, W); `ms`: what the steps before took.

@@ -14,6 +14,7 @@ from lseg_cli.data.finding import Source
 from lseg_cli.data.images import MAX_MEGAPIXELS, PictureError, open_image
 from lseg_cli.errors import DataError
 from lseg_cli.inference.cells import Floats
+from lseg_cli.inference.dense import Embedding, Half, as_embedding, as_encoder
 from lseg_cli.inference.segmenter import Segmentation, Segmenter, stopwatch
 from lseg_cli.inference.tiling import Tiling, segment_in_tiles
 from lseg_cli.inference.writers import Done, Failed, OutputFolder, Stamp
@@ -49,6 +50,19 @@ class Loaded:
     image: NDArray[np.uint8]
     picture: Image.Image | None
     ms: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """What the network says of a picture.
+
+    Attributes:
+        scores: (N, h, w).
+        features: (C, h / 2, w / 2), where embeddings are saved.
+    """
+
+    scores: Floats
+    features: Half | None = None
 
 
 class Steps:
@@ -106,8 +120,8 @@ class Steps:
         kept = picture if in_tiles or self._folder.needs_picture else None
         return Loaded(item, stamp, (height, width), image, kept, ms)
 
-    def infer(self, batch: Sequence[Loaded]) -> Sequence[Floats | Segmentation]:
-        """Scores (N, h, w) of pictures of one shape; a picture that is cut into tiles comes back segmented.
+    def infer(self, batch: Sequence[Loaded]) -> Sequence[Inferred | Segmentation]:
+        """What the network says of pictures of one shape; a picture that is cut into tiles comes back segmented.
 
         Raises:
             MemoryFullError: that many do not fit into the device's memory.
@@ -118,12 +132,16 @@ class Steps:
             return [segment_in_tiles(self._segmenter, self._tiling, picture, each.ms) for each, picture in cut]
         ms: dict[str, float] = {}
         with stopwatch(ms, "infer"):
-            scores = self._segmenter.infer(np.concatenate([each.image for each in batch]))
+            images = np.concatenate([each.image for each in batch])
+            if self._folder.needs_features:
+                answers = [Inferred(*each) for each in zip(*self._segmenter.infer_features(images), strict=True)]
+            else:
+                answers = [Inferred(scores) for scores in self._segmenter.infer(images)]
         for each in batch:
             each.ms["infer"] = round(ms["infer"] / len(batch), 3)
-        return list(scores)
+        return answers
 
-    def finish(self, loaded: Loaded, answer: Floats | Segmentation) -> Done | Failed:
+    def finish(self, loaded: Loaded, answer: Inferred | Segmentation) -> Done | Failed:
         """Postprocesses and writes.
 
         Raises:
@@ -132,14 +150,15 @@ class Steps:
         path, ms, stage = str(loaded.item.source.path), loaded.ms, "infer"
         try:
             if isinstance(answer, Segmentation):
-                scores, result = None, answer
+                scores, embedding, result = None, None, answer
             else:
-                scores, result = answer, self._segmenter.postprocess(answer, loaded.size, ms)
+                scores, result = answer.scores, self._segmenter.postprocess(answer.scores, loaded.size, ms)
+                embedding = self._embedding(loaded, answer.features)
             stage = "write"
             with stopwatch(ms, "write"):
                 ids = self._folder.ids(result.index, self._unsure(result))
                 mask = self._folder.write_picture(loaded.item.name, loaded.picture, ids, result.confidence)
-                self._folder.write_more(loaded.item.name, ids, result, scores)
+                self._folder.write_more(loaded.item.name, ids, result, scores, embedding)
             share, ignored = self._folder.shares(ids)
         except DataError as error:
             return Failed(path, stage, str(error))
@@ -150,6 +169,13 @@ class Steps:
         return Done(
             path, mask, height, width, share, ignored, mean, ms, loaded.stamp, self._folder.beside(loaded.item.name)
         )
+
+    def _embedding(self, loaded: Loaded, features: Half | None) -> Embedding | None:
+        if features is None:
+            return None
+        encoder, source = as_encoder(self._segmenter.engine), str(loaded.item.source.path)
+        with stopwatch(loaded.ms, "postprocess", adds=True):
+            return as_embedding(encoder, features, loaded.size, source=source)
 
     def _unsure(self, result: Segmentation) -> NDArray[np.bool_] | None:
         if result.probability is None or not (self._min_confidence or self._min_margin):

@@ -36,8 +36,9 @@ class Work:
             LsegError: options that cannot be used, or do not go together.
         """
         parse_size(self.job.imgsz)
-        if self._tiling and "probs" in self.job.save:
-            raise LsegError("--save probs is of a whole picture, at half the network's size; it goes without --tile.")
+        whole = [kind for kind in ("probs", "embeddings") if kind in self.job.save]
+        if self._tiling and whole:
+            raise LsegError(f"--save {whole[0]} is of a whole picture as the network sees it; it goes without --tile.")
         parse_pixels(self.job.max_pixels)
         parse_batch(self.job.batch, is_on_cpu=True, most=None)
 

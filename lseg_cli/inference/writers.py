@@ -18,6 +18,7 @@ from lseg_cli.data.labels import IGNORE_8_BIT, LabelSet
 from lseg_cli.errors import LsegError
 from lseg_cli.files import atomic, told
 from lseg_cli.inference.cells import Floats, Index
+from lseg_cli.inference.dense import Embedding, write_tensor
 from lseg_cli.inference.formats import (
     check_formats,
     probabilities,
@@ -39,6 +40,7 @@ _PLACES = {  # of what lies beside the masks: folder and extension
     "overlay": ("overlays", "jpg"),
     "conf": ("conf", "png"),
     "probs": ("probs", "npy"),
+    "embeddings": ("embeddings", "safetensors"),
     "top-k": ("topk", "npz"),
     "npy": ("npy", "npy"),
     "coco-rle": ("coco-rle", "json"),
@@ -127,6 +129,7 @@ class OutputFolder:
         self.folder = folder
         self.shard = shard
         self.needs_picture = "overlay" in save
+        self.needs_features = "embeddings" in save
         self._labels = labels
         self._colors = colors(labels)
         self._kinds = frozenset(save) | (set(formats) & set(_PLACES))
@@ -253,7 +256,9 @@ class OutputFolder:
                 overlay.save(path, "JPEG", quality=90)
         return mask
 
-    def write_more(self, name: str, ids: Ids, result: Segmentation, scores: Floats | None) -> None:
+    def write_more(
+        self, name: str, ids: Ids, result: Segmentation, scores: Floats | None, embedding: Embedding | None
+    ) -> None:
         """Writes the other formats that were asked for; raises as `write_picture`.
 
         Args:
@@ -261,6 +266,7 @@ class OutputFolder:
             ids: (H, W).
             result: of which the best labels and their probabilities are taken.
             scores: of the network, which the probabilities of all labels are made of.
+            embedding: of the picture, where 'embeddings' was asked for.
         """
         places = self.beside(name)
         writers: dict[str, Callable[[Path], None]] = {
@@ -272,6 +278,8 @@ class OutputFolder:
         }
         if scores is not None:
             writers["probs"] = lambda path: write_npy(path, probabilities(scores))
+        if embedding is not None:
+            writers["embeddings"] = lambda path: write_tensor(path, embedding)
         for kind in writers.keys() & places.keys():
             with atomic(self.folder / places[kind], self.shard) as path:
                 writers[kind](path)

@@ -58,6 +58,15 @@ def unit_upsample(features: Tensor) -> Tensor:
     return unit
 
 
+def compact(features: Tensor) -> Tensor:
+    """The features as they are kept: (B, C, h, w), any length -> float16, the largest number of each picture 1.
+
+    float16 ends at 65504; only directions and ratios count, so one positive factor changes nothing.
+    """
+    largest = features.abs().amax((1, 2, 3), keepdim=True).float()
+    return (features.float() / largest.clamp_min(_TINY)).half()
+
+
 def _square(x: Tensor) -> Tensor:
     return (x * x).sum(1, keepdim=True)
 

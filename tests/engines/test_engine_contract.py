@@ -161,6 +161,15 @@ class TestTorch:
         logits = TorchEngine(model, "").run(picture(), words(3), {"logits"})["logits"].astype(np.float64)
         assert np.abs(logits - expected).max() < 1e-3
 
+    def test_features_come_with_the_scores_and_change_none(self, pyramid_config: ModelConfig) -> None:
+        engine = open_torch(pyramid_config)
+        both = engine.run(picture(2), words(3), ("scores", "features"))
+        assert np.array_equal(both["scores"], engine.run(picture(2), words(3), SCORES)["scores"])
+        assert both["features"].dtype == np.float16
+        assert both["features"].shape == (2, WIDTH, 16, 24)
+        assert np.array_equal(both["features"], engine.features(picture(2), 4))
+        assert not np.array_equal(both["features"][0], both["features"][1])
+
     @pytest.mark.parametrize("device", ["cuda:77", "cuda:x", "tpu", "", "mps:3"])
     def test_a_device_that_is_not_there_is_told(self, device: str) -> None:
         with pytest.raises(MissingError, match=rf"The device '{device}' is not here; here are cpu"):

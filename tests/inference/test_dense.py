@@ -1,7 +1,7 @@
 """Embeddings: what they hold, where their cells lie, and that new labels give what the model itself would."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from lseg_cli.config import ModelConfig, RegularizerConfig
-from lseg_cli.contract import GraphSpec
+from lseg_cli.contract import GraphSpec, Output
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.inference.dense import (
     Embedding,
@@ -128,11 +128,18 @@ def test_other_strides_and_widths_are_told(engine: TorchEngine) -> None:
 class Broken:
     """An engine whose answer is not a number."""
 
+    device, precision = "cpu", "fp32"
+
     def __init__(self, spec: GraphSpec) -> None:
         self.spec = spec
 
-    def features(self, image: NDArray[np.uint8], stride: int) -> NDArray[np.float32]:
-        return np.full((1, 16, image.shape[1] // stride, image.shape[2] // stride), np.nan, np.float32)
+    def run(
+        self, image: NDArray[np.uint8], text: NDArray[np.float32], outputs: Collection[Output]
+    ) -> dict[str, NDArray[np.generic]]:
+        raise NotImplementedError
+
+    def features(self, image: NDArray[np.uint8], stride: int) -> NDArray[np.float16]:
+        return np.full((1, 16, image.shape[1] // stride, image.shape[2] // stride), np.nan, np.float16)
 
     def kernel(self) -> tuple[float, ...]:
         return ()

@@ -10,11 +10,10 @@ import pytest
 
 from lseg_cli.data.finding import Source
 from lseg_cli.errors import DataError, LsegError, MemoryFullError
-from lseg_cli.inference.cells import Floats
 from lseg_cli.inference.gate import Gate
 from lseg_cli.inference.pipeline import Pipeline
 from lseg_cli.inference.segmenter import Segmentation
-from lseg_cli.inference.steps import Item, Loaded, Steps
+from lseg_cli.inference.steps import Inferred, Item, Loaded, Steps
 from lseg_cli.inference.writers import Done, Failed, Stamp
 
 
@@ -48,14 +47,14 @@ class FakeSteps(Steps):
         image = np.zeros((1, 32, 64 if number % 3 else 32, 3), np.uint8)
         return Loaded(item, Stamp(""), (1, 1), image, None, {})
 
-    def infer(self, batch: Sequence[Loaded]) -> list[Floats]:
+    def infer(self, batch: Sequence[Loaded]) -> list[Inferred]:
         if len(batch) > self.most_batch:
             raise MemoryFullError("The memory of cuda:0 is full.")
         assert len({each.image.shape for each in batch}) == 1
         self.batches.append([each.item.name for each in batch])
-        return [np.zeros((1, 1, 1), np.float32) for _ in batch]
+        return [Inferred(np.zeros((1, 1, 1), np.float32)) for _ in batch]
 
-    def finish(self, loaded: Loaded, answer: Floats | Segmentation) -> Done | Failed:
+    def finish(self, loaded: Loaded, answer: Inferred | Segmentation) -> Done | Failed:
         time.sleep(0.001)
         self.count(-1)
         return Done(f"{loaded.item.name}.png", "", 1, 1, {}, 0.0, 0.5, {})
@@ -105,7 +104,7 @@ def test_streams_are_inferred_at_the_same_time() -> None:
 
         barrier = threading.Barrier(3, timeout=30)
 
-        def infer(self, batch: Sequence[Loaded]) -> list[Floats]:
+        def infer(self, batch: Sequence[Loaded]) -> list[Inferred]:
             self.barrier.wait()
             return super().infer(batch)
 
@@ -118,7 +117,7 @@ def test_streams_are_inferred_at_the_same_time() -> None:
 @pytest.mark.parametrize("streams", [1, 2])
 def test_a_picture_that_does_not_fit_alone_fails_alone(streams: int) -> None:
     class Tight(FakeSteps):
-        def infer(self, batch: Sequence[Loaded]) -> list[Floats]:
+        def infer(self, batch: Sequence[Loaded]) -> list[Inferred]:
             if batch[0].item.name == "2":
                 raise MemoryFullError("The memory of cuda:0 is full at 2x2 pixels.")
             if batch[0].item.name == "4":
@@ -146,7 +145,7 @@ def test_a_stop_finishes_what_is_in_flight(streams: int) -> None:
 @pytest.mark.parametrize("streams", [1, 2])
 def test_what_stops_every_picture_stops_the_run(streams: int) -> None:
     class Full(FakeSteps):
-        def finish(self, loaded: Loaded, answer: Floats | Segmentation) -> Done | Failed:
+        def finish(self, loaded: Loaded, answer: Inferred | Segmentation) -> Done | Failed:
             if loaded.item.name == "8":
                 raise LsegError("The disk is full.")
             return super().finish(loaded, answer)

@@ -1,6 +1,7 @@
 """A worker of a cluster, called as Ray calls it."""
 
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from lseg_cli.contract import Engine
 from lseg_cli.data.finding import Source
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.errors import MissingError
+from lseg_cli.inference.dense import read_embedding
 from lseg_cli.inference.job import SegmentJob
 from lseg_cli.inference.ray_worker import Answer, Plan, RayWorker, dump_items
 from lseg_cli.inference.steps import Item
@@ -74,6 +76,12 @@ class TestWorker:
         assert [type(record) for record in answer.records] == [Done, Failed, Done]
         assert sorted(path.name for path in Path("out/masks").iterdir()) == ["a.png.png", "b.png.png"]
         assert (answer.device, answer.left) == ("cpu", 0)
+
+    def test_it_writes_embeddings(self, plan: Plan) -> None:
+        work = replace(plan.work, job=replace(plan.work.job, save=("embeddings",)))
+        answer = Answer.load(RayWorker(replace(plan, work=work))(handful("a.png", "b.png"))["answer"])
+        assert [type(record) for record in answer.records] == [Done, Done]
+        assert read_embedding(Path("out/embeddings/b.png.safetensors")).info.source == "in/b.png"
 
     def test_it_begins_nothing_when_the_run_is_to_stop(self, plan: Plan) -> None:
         worker = RayWorker(plan)

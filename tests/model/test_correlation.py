@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lseg_cli.model.correlation import correlate, unit_upsample
+from lseg_cli.model.correlation import compact, correlate, unit_upsample
 
 SHAPES = [(8, 8), (8, 24), (13, 8), (15, 15), (9, 57)]  # 8 is the least: a quarter of 32 pixels
 
@@ -39,6 +39,21 @@ def test_gradients_equal_the_plain_formulations(height: int, width: int) -> None
         gradients.append(torch.autograd.grad((formulation(features, text) * upstream).sum(), (features, text)))
     for ours, theirs in zip(*gradients, strict=True):
         torch.testing.assert_close(ours / theirs.abs().max(), theirs / theirs.abs().max(), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("length", [1e-6, 1.0, 1e6])
+def test_kept_features_give_the_same_cosines(length: float) -> None:
+    features, text = tensors(8, 24)
+    features[1] *= 100
+    kept = compact(features * length)
+    assert kept.dtype == torch.float16
+    assert kept.abs().amax((1, 2, 3)).tolist() == [1, 1]
+    cosines = correlate(kept.float(), text) * 0.07
+    torch.testing.assert_close(cosines, correlate(features, text) * 0.07, atol=1e-3, rtol=0)
+
+
+def test_features_of_nothing_are_kept_as_nothing() -> None:
+    assert not compact(torch.zeros(1, 4, 8, 8)).any()
 
 
 def test_lengths_do_not_count() -> None:
