@@ -142,7 +142,7 @@ class Bucket:
 
     def _send(self, method: str, path: str, data: bytes = b"") -> None:
         url = f"http://{self._server}/{self.name}{path}"
-        headers = {"Content-Type": "application/octet-stream"}  # else it is taken for a form
+        headers = {"Content-Type": "application/octet-stream", "Authorization": "AWS any:any"}
         urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method)).close()
 
 
