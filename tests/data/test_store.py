@@ -11,7 +11,7 @@ from PIL import Image
 
 from lseg_cli.data.finding import Source, find_images
 from lseg_cli.data.images import PictureError, read_image
-from lseg_cli.data.store import Address, locate, locate_output
+from lseg_cli.data.store import Address, State, _state, locate, locate_output
 from lseg_cli.errors import LsegError, MissingError
 from lseg_cli.inference.names import output_names
 from lseg_cli.inference.writers import Stamp
@@ -80,6 +80,11 @@ class TestFinding:
         assert Stamp.of(source.path) == Stamp.of(locate(str(source.path)))
         assert Stamp.of(source.path).size_bytes == len(picture())
         assert Stamp.of(locate(bucket.address("gone.png"))) == Stamp(bucket.address("gone.png"))
+
+    def test_a_time_is_told_in_whole_seconds_for_some_stores_tell_less_of_a_lone_object(self) -> None:
+        fs = pytest.importorskip("pyarrow.fs", reason="needs the pyarrow package (the extra ray)")
+        listed = fs.FileInfo("a.png", type=fs.FileType.File, size=3, mtime_ns=7_654_000_000)
+        assert _state(listed) == State(3, 7_000_000_000)
 
     def test_roots_are_mirrored_below_what_holds_them_all(self) -> None:
         roots = ("s3://one/in", "s3://two/in", "s3://two/in?endpoint_override=other:1", "/data/in")
