@@ -1,10 +1,14 @@
 """What many tests need: tiny models, and a folder of pictures with masks."""
 
 import json
+import logging
+import secrets
+import urllib.request
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -111,6 +115,56 @@ def mini(tmp_path: Path) -> Path:
         f"classes: [{', '.join(CLASSES)}]\n"
     )
     return root / "dataset.yaml"
+
+
+class Bucket:
+    """A bucket of an S3 server on this machine."""
+
+    def __init__(self, server: str, name: str) -> None:
+        self._server = server
+        self.name = name
+        self._send("PUT", "")
+
+    def address(self, path: str = "") -> str:
+        return f"s3://{self.name}{path and '/'}{path}?endpoint_override={self._server}&scheme=http"
+
+    def put(self, key: str, data: bytes) -> None:
+        self._send("PUT", f"/{quote(key)}", data)
+
+    def delete(self, key: str) -> None:
+        self._send("DELETE", f"/{quote(key)}")
+
+    def fill(self, folder: Path) -> None:
+        """With the files of a folder, below its name."""
+        for path in folder.rglob("*"):
+            if path.is_file():
+                self.put(path.relative_to(folder.parent).as_posix(), path.read_bytes())
+
+    def _send(self, method: str, path: str, data: bytes = b"") -> None:
+        url = f"http://{self._server}/{self.name}{path}"
+        headers = {"Content-Type": "application/octet-stream", "Authorization": "AWS any:any"}
+        urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method)).close()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """Host and port."""
+    pytest.importorskip("pyarrow", reason="needs the pyarrow package (the extra ray)")
+    moto = pytest.importorskip("moto.server", reason="needs the moto package")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = moto.ThreadedMotoServer("127.0.0.1", 0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """An empty one."""
+    for name, value in {"ACCESS_KEY_ID": "any", "SECRET_ACCESS_KEY": "any", "EC2_METADATA_DISABLED": "true"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    return Bucket(s3_server, f"pictures-{secrets.token_hex(4)}")
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,8 @@ import typer
 Inputs = Annotated[
     list[str],
     typer.Argument(
-        metavar="PATHS", help="Pictures, folders, patterns such as 'in/**/*.jpg', @list.txt, or - for stdin."
+        metavar="PATHS",
+        help="Pictures, folders, patterns such as 'in/**/*.jpg', s3://bucket/in, @list.txt, or - for stdin.",
     ),
 ]
 Labels = Annotated[

@@ -1,12 +1,13 @@
-"""Pictures as they come: found among files, folders, patterns and lists."""
+"""Pictures as they come: found among files, folders, patterns, addresses and lists."""
 
 import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from lseg_cli.data.store import Address, Place, locate
 from lseg_cli.errors import DataError, LsegError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif")
@@ -20,13 +21,15 @@ _MAGIC = re.compile(r"[*?\[]")
 class Source:
     """A file to read: `path` as the user wrote it, and its `name` (with '/') below `root`, which the output mirrors."""
 
-    path: Path
-    root: Path
+    path: Place
+    root: Place
     name: str
 
 
 def find_images(inputs: Sequence[str]) -> list[Source]:
     """Pictures among files, folders (recursive, sorted), patterns with `**`, `@list.txt` and `-` (names on stdin).
+
+    An object store's address is a folder or a file like any other, but for patterns.
 
     A file named by itself, or in a list, is taken whatever it is called; inside folders only `EXTENSIONS` count, and
     hidden files and the results of earlier runs are passed over. The same file is taken once. A file of a list that
@@ -34,16 +37,17 @@ def find_images(inputs: Sequence[str]) -> list[Source]:
     failures and never lost in silence.
 
     Raises:
-        LsegError: a path or list that is not there.
+        LsegError: a path, store or list that is not there.
+        MissingError: an address, without PyArrow.
         DataError: no picture at all.
     """
     found: dict[tuple[str, str], Source] = {}
-    real_folders: dict[Path, str] = {}
+    real_folders: dict[Place, str] = {}
     for text in inputs:
         for source in _expand(text):
             folder = source.path.parent
             if folder not in real_folders:
-                real_folders[folder] = os.path.realpath(folder)
+                real_folders[folder] = str(folder) if isinstance(folder, Address) else os.path.realpath(folder)
             # A linked folder is the same folder; a linked file is another name that the user may want.
             found.setdefault((real_folders[folder], source.path.name), source)
     if not found:
@@ -63,13 +67,13 @@ def _expand(text: str) -> Iterator[Source]:
             return _listed(_names(Path(text[1:]).expanduser().read_bytes()))
         except OSError as error:
             raise LsegError(f"The list of pictures {text[1:]} cannot be read ({error.strerror}).") from error
+    if text.startswith("file://"):
+        return _expand(str(locate(text)))
+    place = locate(text)
+    if isinstance(place, Address):
+        return iter(_stored(place))
     if _MAGIC.search(text):
         return _matches(text)
-    if "://" in text:
-        raise LsegError(
-            f"{text!r} is an address, and files are read; mount the store (rclone, gcsfuse, Mountpoint for S3), and "
-            "give the folder."
-        )
     raise LsegError(f"There is no file or folder {text!r}; give files, folders, patterns, @list.txt or - for stdin.")
 
 
@@ -82,11 +86,42 @@ def _names(data: bytes) -> list[str]:
 
 def _listed(names: Iterable[str]) -> Iterator[Source]:
     for name in names:
-        path = Path(name)
-        if path.is_dir():
+        path = locate(name)
+        if isinstance(path, Address):
+            yield from _stored(path, is_listed=True)
+        elif path.is_dir():
             yield from _walk(path, path)
         else:
             yield Source(path, path.parent, path.name)
+
+
+def _stored(address: Address, is_listed: bool = False) -> list[Source]:
+    """What an address names: an object, or a folder with all that is in it."""
+    if is_listed and _is_picture(address.name):  # not asked for: a list of a million would take hours
+        address.check()
+        kind = None
+    else:
+        kind = address.kind()
+    if kind == "folder":
+        return _walk_store(address)
+    if kind is None and not is_listed:
+        advice = "patterns are of files; give the folder" if _MAGIC.search(address.path) else "check bucket and name"
+        raise LsegError(f"There is no object or folder {address}; {advice}.")
+    return [Source(address, address.parent, address.name)]
+
+
+def _walk_store(root: Address) -> list[Source]:
+    """Pictures below an address, sorted by name; what is passed over in folders is passed over here."""
+    found = [(address, address.path[len(root.path) + 1 :]) for address in root.walk()]
+    with_journal = {PurePosixPath(name).parent for address, name in found if address.name == JOURNAL}
+    sources = []
+    for address, name in found:
+        folders = PurePosixPath(name).parents
+        is_result = any(folder.name in RESULT_FOLDERS and folder.parent in with_journal for folder in folders)
+        is_hidden = any(part.startswith(".") for part in name.split("/"))  # '..' as well
+        if _is_picture(name) and not is_result and not is_hidden:
+            sources.append(Source(address, root, name.lstrip("/")))
+    return sorted(sources, key=lambda source: source.name)
 
 
 def _matches(pattern: str) -> Iterator[Source]:

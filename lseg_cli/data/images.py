@@ -7,13 +7,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cache
-from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from lseg_cli.data.store import Place
 from lseg_cli.errors import DataError
 
 MAX_MEGAPIXELS = 512
@@ -44,7 +44,7 @@ class PictureError(DataError):
 
 
 def open_image(
-    path: Path, max_megapixels: float = MAX_MEGAPIXELS, admit: Callable[[int], None] | None = None
+    path: Place, max_megapixels: float = MAX_MEGAPIXELS, admit: Callable[[int], None] | None = None
 ) -> Image.Image:
     """A picture as it is displayed, in mode RGB: EXIF's orientation applied, the first frame of several.
 
@@ -95,7 +95,7 @@ def resized(picture: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
     return np.array(small)  # a copy: PyTorch warns of what is read-only
 
 
-def _decode(path: Path, stream: BinaryIO, max_megapixels: float, admit: Callable[[int], None] | None) -> Image.Image:
+def _decode(path: Place, stream: BinaryIO, max_megapixels: float, admit: Callable[[int], None] | None) -> Image.Image:
     """The first frame, upright, in the file's own mode."""
     if not stream.read(1):
         raise PictureError(f"{path} is empty (0 bytes).", "decode")

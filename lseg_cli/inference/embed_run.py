@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from lseg_cli import __version__
 from lseg_cli.contract import Engine
 from lseg_cli.data.finding import JOURNAL, Source, find_images
 from lseg_cli.data.images import PictureError, open_image
+from lseg_cli.data.store import locate_output
 from lseg_cli.errors import DataError, LsegError
 from lseg_cli.files import atomic
 from lseg_cli.inference.dense import as_encoder, check_format, check_stride, encode, write_embedding
@@ -48,7 +48,7 @@ class EmbedRun:
         """
         self._start = time.perf_counter()
         self._job = job
-        self.folder = Path(job.out)
+        self.folder = locate_output(job.out)
         check_stride(job.stride)
         self._suffix = check_format(job.format)
         size = parse_size(job.imgsz)

@@ -34,6 +34,12 @@ class Gate:
                 self._inside[turn] = pixels
             self._changed.notify_all()
 
+    def shrink(self, turn: int, pixels: int) -> None:
+        """Of its room it needs only so many pixels from now on."""
+        with self._changed:
+            self._inside[turn] = pixels
+            self._changed.notify_all()
+
     def leave(self, turn: int) -> None:
         """Makes room."""
         with self._changed:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lseg_cli.data.finding import JOURNAL, RESULT_FOLDERS
+from lseg_cli.data.store import Place, absolute
 from lseg_cli.errors import LsegError
 from lseg_cli.files import atomic
 from lseg_cli.inference.report_job import REPORT
@@ -42,7 +43,7 @@ class Journal:
     """The lines of an output folder.
 
     Attributes:
-        done: by absolute path of the picture.
+        done: by absolute path or address of the picture.
     """
 
     def __init__(self, output: OutputFolder) -> None:
@@ -115,13 +116,13 @@ class Journal:
         for path in self._journals():
             self.done.update(_entries(path))
 
-    def has(self, path: str, mask: str) -> bool:
+    def has(self, path: Place, mask: str) -> bool:
         """Whether a picture is done, as it is now and under this name."""
-        entry = self.done.get(path)
+        entry = self.done.get(absolute(path))
         return (
             entry is not None
             and entry.mask == mask
-            and entry.stamp == Stamp.of(Path(path))
+            and entry.stamp == Stamp.of(path)
             and all((self._folder / name).exists() for name in entry.files)
         )
 
@@ -231,14 +232,14 @@ def remaining(items: Sequence[Item], journal: Journal) -> list[Item]:
             raise LsegError(
                 f"{mask} is the mask of {owners[mask]}, and {path} would replace it; take another -o, or --no-resume."
             )
-        if not journal.has(path, mask):
+        if not journal.has(item.source.path, mask):
             left.append(item)
     journal.forget([path for path in map(_path, left) if path in journal.done], masks)
     return left
 
 
 def _path(item: Item) -> str:
-    return os.path.abspath(item.source.path)  # noqa: PTH100  resolve() follows links
+    return absolute(item.source.path)
 
 
 def _share_of(path: Path) -> str:

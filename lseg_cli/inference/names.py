@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from lseg_cli.data.finding import Source
+from lseg_cli.data.store import Address, Place
 
 
 def output_names(sources: Sequence[Source]) -> list[str]:
@@ -29,7 +30,7 @@ def output_names(sources: Sequence[Source]) -> list[str]:
 
 def _prefixes(sources: Sequence[Source]) -> list[PurePosixPath]:
     """Where each source's root lies below the folder that holds all roots."""
-    roots = {source.root: Path(os.path.abspath(source.root)) for source in sources}  # noqa: PTH100  resolve() follows links
+    roots = {root: _absolute(root) for root in {source.root for source in sources}}
     if len(set(roots.values())) == 1:
         return [PurePosixPath()] * len(sources)
     try:
@@ -38,6 +39,10 @@ def _prefixes(sources: Sequence[Source]) -> list[PurePosixPath]:
     except ValueError:  # drives of Windows have nothing in common
         below = {root: PurePosixPath(path.drive.strip(":\\/"), *path.parts[1:]) for root, path in roots.items()}
     return [below[source.root] for source in sources]
+
+
+def _absolute(root: Place) -> Path:
+    return root.as_path if isinstance(root, Address) else Path(os.path.abspath(root))  # noqa: PTH100  resolve() follows links
 
 
 def _fold(path: PurePosixPath) -> str:

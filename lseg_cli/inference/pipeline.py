@@ -13,7 +13,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -28,6 +28,7 @@ from lseg_cli.inference.writers import Done, Failed
 MOST_PIXELS = 64_000_000  # in flight; a larger picture goes alone
 _NICENESS = 10  # of threads beside an engine on the CPU: they get a tenth of a core when both want it
 _POLL_S = 0.01
+_DECODED_BYTES = 4  # of a pixel
 
 
 @dataclass
@@ -119,7 +120,8 @@ class Pipeline:
             self._flights.pop()
 
     def _fill(self, numbered: "Iterator[tuple[int, Item]]", readers: ThreadPoolExecutor) -> None:
-        while len(self._flights) < 2 * (self._workers + max(self.batch, self._streams)):
+        # A batch that is loaded, one in the engine and one that is finished; and what threads have in hand.
+        while len(self._flights) < 3 * max(self.batch, self._streams) + 2 * self._workers:
             turn, item = next(numbered, (0, None))
             if item is None:
                 return
@@ -129,9 +131,12 @@ class Pipeline:
 
     def _load(self, turn: int, item: Item) -> Loaded | Failed:
         try:
-            return self._steps.load(item, lambda pixels: self._gate.enter(turn, pixels))
+            loaded = self._steps.load(item, lambda pixels: self._gate.enter(turn, pixels))
         finally:
             self._gate.enter(turn, 0)  # what is no picture has not asked
+        if isinstance(loaded, Loaded) and loaded.picture is None:
+            self._gate.shrink(turn, loaded.size[0] * loaded.size[1] // _DECODED_BYTES)  # a label a pixel is to come
+        return loaded
 
     def _receive(self, writers: ThreadPoolExecutor) -> None:
         """Takes the next loaded picture; runs a batch when it is full, or when memory waits for it."""
@@ -164,6 +169,7 @@ class Pipeline:
             flight.loaded = None
             flight.finishing = writers.submit(self._infer_and_finish, flight, one)
             return None
+        self._await_writers()
         try:
             answers = self._steps.infer(loaded)
         except (MemoryFullError, MemoryError) as error:
@@ -171,8 +177,9 @@ class Pipeline:
                 return self._give_up(batch, error)
             self.batch = (len(batch) + 1) // 2
             self._note(f"The memory is full with {len(batch)} pictures at once; going on with {self.batch}.")
-            for first in range(0, len(batch), self.batch):
-                self._infer(batch[first : first + self.batch], writers)
+            while batch:
+                some, batch = batch[: self.batch], batch[self.batch :]
+                self._infer(some, writers)  # may halve it again
             return None
         except DataError as error:
             return self._give_up(batch, error)
@@ -180,6 +187,12 @@ class Pipeline:
             flight.loaded = None  # the picture goes when it is finished, not when its turn comes
             flight.finishing = writers.submit(self._finish, flight.turn, one, answer)
         return None
+
+    def _await_writers(self) -> None:
+        """Until no more than a batch waits to be finished: with a thousand labels an answer takes a quarter of a GB."""
+        finishing = [each.finishing for each in self._flights if each.finishing is not None]
+        while len(finishing := [each for each in finishing if not each.done()]) > self.batch:
+            wait(finishing, return_when=FIRST_COMPLETED)
 
     def _infer_and_finish(self, flight: _Flight, loaded: Loaded) -> Done | Failed:
         try:

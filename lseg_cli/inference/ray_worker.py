@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from lseg_cli.contract import Engine
 from lseg_cli.data.finding import Source
+from lseg_cli.data.store import locate
 from lseg_cli.errors import LsegError
 from lseg_cli.inference.job import parse_batch
 from lseg_cli.inference.pipeline import Pipeline
@@ -156,7 +157,7 @@ def dump_items(items: Sequence[Item]) -> str:
 
 
 def _load_items(text: str) -> list[Item]:
-    return [Item(Source(Path(path), Path(root), below), name) for path, root, below, name in json.loads(text)]
+    return [Item(Source(locate(path), locate(root), below), name) for path, root, below, name in json.loads(text)]
 
 
 def _record(data: dict[str, Any]) -> Done | Failed:

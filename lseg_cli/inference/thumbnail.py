@@ -84,7 +84,7 @@ def _open(folder: Path, name: str, *modes: str) -> Image.Image | None:
 
 
 def _source(picture: Picture, size: tuple[int, int]) -> NDArray[np.uint8] | None:
-    """(h, w, 3); None where it is gone or not what was segmented."""
+    """(h, w, 3); None where it is gone, not what was segmented, or in a store: a report is made without network."""
     path = Path(picture.file.path or picture.source)
     if Stamp.of(path) != picture.file:
         return None

@@ -2,13 +2,13 @@
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.contract import Engine
 from lseg_cli.data.labels import LabelSet
+from lseg_cli.data.store import locate_output
 from lseg_cli.errors import LsegError
 from lseg_cli.inference.job import SegmentJob, count_streams, default_workers, parse_batch, parse_pixels, parse_shard
 from lseg_cli.inference.segmenter import Segmenter, Wish
@@ -43,10 +43,10 @@ class Work:
         parse_batch(self.job.batch, is_on_cpu=True, most=None)
 
     def folder(self) -> OutputFolder:
-        """Where the results go; raises as `OutputFolder`."""
+        """Where the results go; raises as `locate_output` and `OutputFolder`."""
         shard = parse_shard(self.job.shard)
         return OutputFolder(
-            Path(self.job.out),
+            locate_output(self.job.out),
             self.labels,
             (*self.job.save, "top-k") if self.job.top_k > 1 else self.job.save,
             f"{shard[0]}-of-{shard[1]}" if shard else "",

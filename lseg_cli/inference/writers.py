@@ -15,6 +15,7 @@ from PIL import Image
 from lseg_cli.data.finding import JOURNAL
 from lseg_cli.data.images import pixels_of
 from lseg_cli.data.labels import IGNORE_8_BIT, LabelSet
+from lseg_cli.data.store import Place, absolute
 from lseg_cli.errors import LsegError
 from lseg_cli.files import atomic, told
 from lseg_cli.inference.cells import Floats, Index
@@ -55,19 +56,18 @@ Ids = NDArray[np.uint8] | NDArray[np.uint16]
 class Stamp:
     """The state of a picture's file: with another size or time it is another picture."""
 
-    path: str  # absolute
+    path: str  # absolute, or an address
     size_bytes: int = 0
     mtime_ns: int = 0
 
     @classmethod
-    def of(cls, path: Path) -> "Stamp":
-        """Of a file as it is now; zeros where there is none."""
-        absolute = os.path.abspath(path)  # noqa: PTH100  resolve() follows links
+    def of(cls, path: Place) -> "Stamp":
+        """Of a file as it is now, or as a store's listing told; zeros where there is none."""
         try:
             state = path.stat()
         except (OSError, ValueError):
-            return cls(absolute)
-        return cls(absolute, state.st_size, state.st_mtime_ns)
+            return cls(absolute(path))
+        return cls(absolute(path), state.st_size, state.st_mtime_ns)
 
 
 @dataclass(frozen=True)

@@ -19,15 +19,17 @@ from lseg_cli import main
 from lseg_cli.config import ModelConfig
 from lseg_cli.inference import ray_cluster
 from lseg_export.options import ExportOptions
+from tests.conftest import Bucket
 
 ROOT = Path(__file__).parents[2]
 PICTURES = 80
 
 
-def start(model: Path, out: str, *more: str) -> "subprocess.Popen[bytes]":
-    arguments = ["in", "-l", "sky,road,other", "-m", str(model), "-o", out, "--save", "overlay", "--imgsz", "64", "-q"]
+def start(model: Path, out: str, *more: str, pictures: str = "in") -> "subprocess.Popen[bytes]":
+    names = [pictures, "-l", "sky,road,other", "-m", str(model), "-o", out]
+    options = ["--save", "overlay", "--imgsz", "64", "-q", "--threads", "1"]
     paths = {"PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in (".", "engines", "export"))}
-    command = [sys.executable, "-m", "lseg_cli", "segment", *arguments, "--threads", "1", *more]
+    command = [sys.executable, "-m", "lseg_cli", "segment", *names, *options, *more]
     return subprocess.Popen(command, env=os.environ | paths)
 
 
@@ -38,7 +40,7 @@ def lines(out: str) -> list[dict[str, Any]]:
 
 
 def files(out: str) -> dict[str, bytes]:
-    paths = [path for folder in ("masks", "overlays") for path in Path(out, folder).rglob("*")]
+    paths = [path for folder in ("masks", "overlays") for path in Path(out, folder).rglob("*.*")]
     return {str(path.relative_to(out)): path.read_bytes() for path in paths}
 
 
@@ -90,6 +92,36 @@ def test_two_workers_one_of_which_is_killed_make_what_a_local_run_makes(
     report = json.loads(Path("out/run.json").read_text())
     assert report["device"] == "2 workers of Ray, on cpu"
     assert not list(Path("out").glob(".ray-*"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the ray package (the extra ray)")
+def test_two_workers_read_a_bucket_as_a_local_run_reads_a_folder_and_go_on_where_they_were_stopped(
+    model: Path, bucket: Bucket
+) -> None:
+    for number in range(PICTURES):
+        pixels = np.random.default_rng(number).integers(0, 256, (48, 64, 3), np.uint8)
+        path = Path(f"in/{number % 3}/{number:03} ä.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    Path("in/damaged.png").write_bytes(Path("in/0/000 ä.png").read_bytes()[:500])
+    bucket.fill(Path("in").resolve())
+    assert start(model, "local").wait() == 3
+    options = ("--ray", "local", "--ray-workers", "2")
+    process = start(model, "out", *options, pictures=bucket.address("in"))
+    while process.poll() is None and not lines("out"):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    before = {line["mask"]: Path("out", line["mask"]).stat().st_mtime_ns for line in lines("out")}
+    assert 0 < len(before) < PICTURES
+    assert start(model, "out", *options, pictures=bucket.address("in")).wait() == 3
+    assert {name: Path("out", name).stat().st_mtime_ns for name in before} == before
+    assert len(lines("out")) == len(lines("local")) == PICTURES
+    assert files("out") == files("local")
+    (failure,) = map(json.loads, Path("out/failures.jsonl").read_text().splitlines())
+    assert failure["source"] == bucket.address("in/damaged.png")
+    assert failure["stage"] == "decode"
 
 
 class TestRefusals:

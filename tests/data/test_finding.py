@@ -127,9 +127,14 @@ class TestFinding:
         with pytest.raises(PictureError, match="locked cannot be read"):
             open_image(tmp_path / "locked")
 
-    def test_an_address_is_told_from_a_file_that_is_missing(self) -> None:
-        with pytest.raises(LsegError, match=r"is an address, .* mount the store"):
-            find_images(["s3://bucket/pictures"])
+    def test_an_address_of_files_is_a_path(self, tmp_path: Path) -> None:
+        draw(tmp_path / "my in" / "ä.png")
+        draw(tmp_path / "my in" / "b.png")
+        address = (tmp_path / "my in").as_uri()
+        assert names(address) == ["b.png", "ä.png"]
+        assert names(f"{address}/b*.png", tmp_path / "my in" / "b.png") == ["b.png"]
+        (tmp_path / "list.txt").write_text(f"{address}/%C3%A4.png\n")
+        assert names(f"@{tmp_path / 'list.txt'}") == ["ä.png"]
 
     @pytest.mark.parametrize("missing", ["gone.png", "gone/", ""])
     def test_a_missing_path_is_a_usage_error(self, missing: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lseg_cli.data.finding import Source
 from lseg_cli.errors import DataError, LsegError, MemoryFullError
@@ -24,9 +25,10 @@ def item(number: int) -> Item:
 class FakeSteps(Steps):
     """Every third picture has another shape, every seventh is broken; notes what happens."""
 
-    def __init__(self, most_batch: int = 99) -> None:
+    def __init__(self, most_batch: int = 99, keeps_picture: bool = True) -> None:
         self.is_on_cpu = True
         self.most_batch = most_batch
+        self.picture = Image.new("RGB", (1, 1)) if keeps_picture else None
         self.batches: list[list[str]] = []
         self.in_flight = self.most_in_flight = 0
         self.lock = threading.Lock()
@@ -42,10 +44,11 @@ class FakeSteps(Steps):
         if number % 7 == 6:
             return Failed(f"{number}.png", "decode", "broken")
         assert admit is not None
-        admit(10_000_000 if number % 5 else 100_000_000)
+        height = 10_000 if number % 5 or self.picture is None else 100_000
+        admit(height * 1000)
         self.count(1)
         image = np.zeros((1, 32, 64 if number % 3 else 32, 3), np.uint8)
-        return Loaded(item, Stamp(""), (1, 1), image, None, {})
+        return Loaded(item, Stamp(""), (height, 1000), image, self.picture, {})
 
     def infer(self, batch: Sequence[Loaded]) -> list[Inferred]:
         if len(batch) > self.most_batch:
@@ -89,8 +92,39 @@ def test_what_is_in_flight_is_bounded(streams: int) -> None:
     assert steps.most_in_flight <= 6  # 64 of 10 megapixels
 
 
+def test_pictures_that_are_not_kept_leave_room_for_full_batches() -> None:
+    steps = FakeSteps(keeps_picture=False)
+    run(steps, 200, batch=8)
+    assert max(map(len, steps.batches)) == 8
+    assert 8 < steps.most_in_flight <= 25  # a quarter of 10 megapixels each
+
+
+def test_a_device_waits_for_those_who_write() -> None:
+    class Slow(FakeSteps):
+        """Notes how many answers there are when the next batch is inferred."""
+
+        waiting = 0
+        most_waiting = 0
+
+        def infer(self, batch: Sequence[Loaded]) -> list[Inferred]:
+            self.most_waiting = max(self.most_waiting, self.waiting)
+            with self.lock:
+                self.waiting += len(batch)
+            return super().infer(batch)
+
+        def finish(self, loaded: Loaded, answer: Inferred | Segmentation) -> Done | Failed:
+            time.sleep(0.02)
+            with self.lock:
+                self.waiting -= 1
+            return super().finish(loaded, answer)
+
+    steps = Slow(keeps_picture=False)
+    run(steps, 100, batch=4, workers=2)
+    assert 1 < steps.most_waiting <= 4
+
+
 def test_a_full_device_halves_the_batch_and_goes_on() -> None:
-    steps = FakeSteps(most_batch=2)
+    steps = FakeSteps(most_batch=2, keeps_picture=False)
     sources, notices = run(steps, 40, batch=8)
     assert len(sources) == 40
     assert max(map(len, steps.batches)) == 2
@@ -179,6 +213,20 @@ class TestGate:
         gate.leave(1)
         small.join()
         assert order == ["large", "small"]
+
+    def test_a_picture_that_shrinks_lets_others_in(self) -> None:
+        gate = Gate(100)
+        gate.open()
+        gate.enter(0, 90)
+        gate.shrink(0, 20)
+        gate.enter(1, 80)
+        waiting = threading.Thread(target=gate.enter, args=(2, 1))
+        waiting.start()
+        while not gate.is_full:
+            time.sleep(0.001)
+        gate.shrink(1, 79)
+        waiting.join(10)
+        assert not waiting.is_alive()
 
     def test_nobody_waits_at_a_closed_one(self) -> None:
         gate = Gate(1)
