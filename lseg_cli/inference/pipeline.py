@@ -157,9 +157,10 @@ class Pipeline:
         return None
 
     def _mates(self, flight: _Flight) -> list[_Flight]:
-        """Those that wait and have its shape, itself too."""
+        """Those that wait and have its shape, at most a batch of them."""
         shape = flight.loaded and flight.loaded.image.shape
-        return [each for each in self._waiting if each.loaded and each.loaded.image.shape == shape]
+        mates = [each for each in self._waiting if each.loaded and each.loaded.image.shape == shape]
+        return mates[: self.batch]
 
     def _infer(self, batch: list[_Flight], writers: ThreadPoolExecutor) -> None:
         self._waiting = [each for each in self._waiting if each not in batch]
