@@ -37,6 +37,7 @@ class ImageConfig(Frozen):
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     long_side_px: int = Field(480, ge=SIZE_MULTIPLE)
+    resize: Literal["bilinear, antialiased"] = "bilinear, antialiased"  # as Pillow does it, and torchvision
 
 
 class EncoderConfig(Frozen):
