@@ -72,7 +72,7 @@ def upsample_best(
     probability = np.empty((count, *size), np.float32) if with_probability else None
     grid = Grid.of((scores.shape[1], scores.shape[2]), size)
     fills = count == 1 and probability is None
-    step = band_px or (_rows_to_fill(scores, size[0]) if fills else BAND_PX)
+    step = band_px or (_rows_to_fill(scores, size[0], threads) if fills else BAND_PX)
 
     def fill(top: int) -> None:
         band = slice(top, min(top + step, size[0]))
@@ -98,9 +98,9 @@ def empty_index(labels: int, shape: tuple[int, ...]) -> Index:
     return np.empty(shape, np.uint8) if labels <= 2**8 else np.empty(shape, np.uint16)
 
 
-def _rows_to_fill(scores: Floats, height: int) -> int:
+def _rows_to_fill(scores: Floats, height: int, threads: int) -> int:
     """Rows of a picture of that height whose scores (N, h, w) fit into a core's cache at the network's size."""
-    return max(BAND_PX, _BAND_FLOATS * height // (4 * scores.size))
+    return max(BAND_PX, min(_BAND_FLOATS * height // (4 * scores.size), -(-height // threads)))
 
 
 def mean_confidence(scores: Floats) -> float:
@@ -284,7 +284,7 @@ def _aligned(count: int) -> Floats:
 def _double(x: Floats, fraction: Floats, doubled: Floats) -> None:
     """Interpolates along the first axis, (n, m) -> (2 n, m); the first and the last are copied. As exact as `_between`.
 
-    Two of three new points lie between the same two, so steps are computed once, and nothing is gathered.
+    Two new points lie between every two, so steps are computed once, and nothing is gathered.
     """
     start, step = x[:-1], np.diff(x, axis=0)
     for first in (1, 2):
