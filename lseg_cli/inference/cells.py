@@ -8,9 +8,9 @@ compared, all cells at once. Element by element the arithmetic is that of `lseg_
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from lseg_cli.inference.interpolation import Floats, Places
+
 Index = NDArray[np.uint8] | NDArray[np.uint16]  # positions in a label set
-Places = tuple[NDArray[np.intp], Floats]  # of points on a line: behind which one, and how far behind it (0 to 1)
 
 _ROUNDING = 1e-5  # relative: what interpolation may be off
 _CELLS = 1024  # at a time: their arrays stay in a core's cache, and are too small to be given back to the system

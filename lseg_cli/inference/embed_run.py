@@ -18,7 +18,8 @@ from lseg_cli.files import atomic
 from lseg_cli.inference.dense import as_encoder, check_format, check_stride, encode, write_embedding
 from lseg_cli.inference.embedding_job import EmbedJob
 from lseg_cli.inference.names import output_names
-from lseg_cli.inference.segmenter import Segmenter, stopwatch
+from lseg_cli.inference.segmentation import stopwatch
+from lseg_cli.inference.segmenter import Segmenter
 from lseg_cli.inference.work import parse_size
 from lseg_cli.inference.writers import FAILURES, Failed
 

@@ -21,7 +21,7 @@ import cv2
 
 from lseg_cli.errors import DataError, MemoryFullError
 from lseg_cli.inference.gate import Gate
-from lseg_cli.inference.segmenter import Segmentation
+from lseg_cli.inference.segmentation import Segmentation
 from lseg_cli.inference.steps import FULL_MEMORY, Inferred, Item, Loaded, Steps
 from lseg_cli.inference.writers import Done, Failed
 

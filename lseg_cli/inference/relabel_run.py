@@ -22,7 +22,7 @@ from lseg_cli.inference.dense import Embedding, EmbeddingInfo, find_embeddings, 
 from lseg_cli.inference.embedding_job import RelabelJob
 from lseg_cli.inference.label_embedding import embed_label_set
 from lseg_cli.inference.relabel import relabel
-from lseg_cli.inference.segmenter import stopwatch
+from lseg_cli.inference.segmentation import stopwatch
 from lseg_cli.inference.writers import Done, Failed, OutputFolder
 from lseg_cli.model.checkpoint import read_model_config
 from lseg_cli.model.embedding_cache import EmbeddingCache

@@ -1,8 +1,5 @@
 """A picture and embedded labels -> the label of every pixel: preprocess -> engine -> postprocess."""
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +10,9 @@ from lseg_cli.config import SIZE_MULTIPLE
 from lseg_cli.contract import SCORES, Engine
 from lseg_cli.data.images import resized
 from lseg_cli.errors import DataError, LsegError, MismatchError
-from lseg_cli.inference.cells import Floats, Index
 from lseg_cli.inference.dense import Embedding, Half, as_encoder, encode
+from lseg_cli.inference.interpolation import Floats
+from lseg_cli.inference.segmentation import Segmentation, stopwatch
 from lseg_cli.inference.upsampling import mean_confidence, upsample_best
 
 Size = int | tuple[int, int] | None
@@ -31,35 +29,6 @@ class Wish:
 
     best: int = 1
     probability: bool = False
-
-
-@dataclass(frozen=True)
-class Segmentation:
-    """What is known of a picture of H x W pixels.
-
-    Attributes:
-        best: (K, H, W) positions in the label set, the best first.
-        probability: (K, H, W) float32, their softmax; None if it was not asked for.
-        mean_confidence: over the network's own scores, so it is the same whatever is asked for.
-        ms: milliseconds of preprocess, infer and postprocess.
-    """
-
-    best: Index
-    probability: Floats | None
-    mean_confidence: float
-    ms: dict[str, float]
-
-    @property
-    def index(self) -> Index:
-        """(H, W), the winner."""
-        winner: Index = self.best[0]
-        return winner
-
-    @property
-    def confidence(self) -> Floats | None:
-        """(H, W), the softmax of the winner; None if it was not asked for."""
-        confidence: Floats | None = None if self.probability is None else self.probability[0]
-        return confidence
 
 
 class Segmenter:
@@ -183,14 +152,6 @@ def check_number(confidence: float) -> float:
     if not np.isfinite(confidence):
         raise DataError("The network's answer is not a number; try --precision fp32.")
     return confidence
-
-
-@contextmanager
-def stopwatch(ms: dict[str, float], stage: str, adds: bool = False) -> Iterator[None]:
-    """Notes under `stage` how many milliseconds its block took, or adds them."""
-    start = time.perf_counter()
-    yield
-    ms[stage] = round((time.perf_counter() - start) * 1000 + (ms[stage] if adds else 0.0), 3)
 
 
 def _check_size(size: Size, fixed: tuple[int | None, int | None]) -> None:

@@ -13,9 +13,10 @@ from PIL import Image
 from lseg_cli.data.finding import Source
 from lseg_cli.data.images import MAX_MEGAPIXELS, PictureError, open_image
 from lseg_cli.errors import DataError
-from lseg_cli.inference.cells import Floats
 from lseg_cli.inference.dense import Embedding, Half, as_embedding, as_encoder
-from lseg_cli.inference.segmenter import Segmentation, Segmenter, stopwatch
+from lseg_cli.inference.interpolation import Floats
+from lseg_cli.inference.segmentation import Segmentation, stopwatch
+from lseg_cli.inference.segmenter import Segmenter
 from lseg_cli.inference.tiling import Tiling, segment_in_tiles
 from lseg_cli.inference.writers import Done, Failed, OutputFolder, Stamp
 

@@ -15,8 +15,9 @@ import numpy as np
 from PIL import Image
 
 from lseg_cli.errors import LsegError
-from lseg_cli.inference.cells import Floats
-from lseg_cli.inference.segmenter import Segmentation, Segmenter, check_number, stopwatch
+from lseg_cli.inference.interpolation import Floats
+from lseg_cli.inference.segmentation import Segmentation, stopwatch
+from lseg_cli.inference.segmenter import Segmenter, check_number
 from lseg_cli.inference.upsampling import BAND_PX, Band, Grid, Rows, empty_index, mean_confidence, possible
 
 _LEAST_PX = 64

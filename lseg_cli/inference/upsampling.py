@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from lseg_cli.inference.cells import Floats, Index, Places, fill_winner, update_winner
+from lseg_cli.inference.cells import Index, fill_winner, update_winner
+from lseg_cli.inference.interpolation import Floats, Places, aligned, between, cut, double, halved, places_of
 
 BAND_PX, BLOCK_PX = 128, 512  # rows and columns at a time: they stay in a core's cache, and few labels win there
 _BAND_FLOATS = 2**20  # of the network's scores, at its size, that are looked at together where cells are filled
@@ -39,7 +39,7 @@ class Grid:
     def of(cls, scores: tuple[int, int], size: tuple[int, int]) -> "Grid":
         """For scores of (h, w), half the network's size, and a picture of (H, W)."""
         height, width = scores
-        return cls(_places(2 * height, size[0]), _places(2 * width, size[1]), _aligned(height), _aligned(width))
+        return cls(places_of(2 * height, size[0]), places_of(2 * width, size[1]), aligned(height), aligned(width))
 
 
 def upsample_best(
@@ -155,10 +155,10 @@ class Band(Rows):
 
     def __init__(self, scores: Floats, grid: Grid, rows: slice, columns: slice = ALL) -> None:
         """`scores` (N, h, w) of the whole picture, of which those `rows` and `columns` are wanted."""
-        self._rows, near_rows = _cut(grid.rows, rows)
-        self._columns, near_columns = _cut(grid.columns, columns)
-        half_rows, self._half_rows, self._in_rows = _halved(grid.half_rows, near_rows)
-        half_columns, self._half_columns, self._in_columns = _halved(grid.half_columns, near_columns)
+        self._rows, near_rows = cut(grid.rows, rows)
+        self._columns, near_columns = cut(grid.columns, columns)
+        half_rows, self._half_rows, self._in_rows = halved(grid.half_rows, near_rows)
+        half_columns, self._half_columns, self._in_columns = halved(grid.half_columns, near_columns)
         self._near = scores[:, half_rows, half_columns]
         self.labels = len(scores)
         _, height, width = self._near.shape
@@ -174,8 +174,8 @@ class Band(Rows):
 
     def upsampled(self, label: int) -> Floats:
         """(b, W), until the next call: fresh memory for every label would cost ten times the arithmetic."""
-        wide = _between(self._at_network_size(label), self._columns, 1, self._wide)
-        return _between(wide, self._rows, 0, self._full)
+        wide = between(self._at_network_size(label), self._columns, 1, self._wide)
+        return between(wide, self._rows, 0, self._full)
 
     def _at_network_size(self, label: int) -> Floats:
         """(h, w), until the next call."""
@@ -184,8 +184,8 @@ class Band(Rows):
 
     def _double(self, label: int, doubled: Floats) -> None:
         """Twice the scores that are near, of which the rows and columns at the sides may be wrong."""
-        _double(self._near[label].T, self._half_columns, self._half_wide.T)
-        _double(self._half_wide, self._half_rows, doubled)
+        double(self._near[label].T, self._half_columns, self._half_wide.T)
+        double(self._half_wide, self._half_rows, doubled)
 
     def bounds(self) -> tuple[Floats, Floats]:
         """The least and the greatest score of every label, (N,)."""
@@ -246,71 +246,5 @@ def insert(best: Floats, index: Index, logit: Floats, label: int) -> None:
         logit, number = loser, out
 
 
-def _cut(places: Places, wanted: slice) -> tuple[Places, slice]:
-    """Some of the places, counted from the first point they need, and the points they need."""
-    before, fraction = places[0][wanted], places[1][wanted]
-    return (before - before[0], fraction), slice(int(before[0]), int(before[-1]) + 2)
-
-
-def _halved(fractions: Floats, wanted: slice) -> tuple[slice, Floats, slice]:
-    """Points between which some of twice as many lie, the fractions of all between those, and where the wanted are."""
-    stop = min(wanted.stop, len(fractions))
-    first, last = max(0, (wanted.start - 1) // 2), min(stop // 2, len(fractions) // 2 - 1)
-    where = slice(wanted.start - 2 * first, stop - 2 * first)
-    return slice(first, last + 1), fractions[2 * first : 2 * last + 2], where
-
-
 def _pair(height: int, width: int) -> tuple[Floats, Floats]:
     return np.empty((height, width), np.float32), np.empty((height, width), np.float32)
-
-
-def _places(count: int, wanted: int) -> Places:
-    """Where `wanted` points lie on a line of `count`: behind which one (wanted,), and how far behind it (0 to 1)."""
-    position = ((np.arange(wanted) + 0.5) * (count / wanted) - 0.5).clip(0, count - 1)
-    before = position.astype(np.intp)
-    return before, (position - before).astype(np.float32)
-
-
-def _aligned(count: int) -> Floats:
-    """(2 count,) how far behind one of `count` points lie twice as many, the first on the first, the last on the last.
-
-    Every other one lies before the point of half its number, the others behind it.
-    """
-    position = np.arange(2 * count) * ((count - 1) / (2 * count - 1))
-    fractions: Floats = (position - position.astype(np.intp)).astype(np.float32)
-    return fractions
-
-
-def _double(x: Floats, fraction: Floats, doubled: Floats) -> None:
-    """Interpolates along the first axis, (n, m) -> (2 n, m); the first and the last are copied. As exact as `_between`.
-
-    Two new points lie between every two, so steps are computed once, and nothing is gathered.
-    """
-    start, step = x[:-1], np.diff(x, axis=0)
-    for first in (1, 2):
-        values = doubled[first : 2 * len(start) + first : 2]
-        np.multiply(step, fraction[first : 2 * len(start) + first : 2, None], out=values)
-        values += start
-    doubled[0], doubled[-1] = x[0], x[-1]
-
-
-def _between(x: Floats, places: Places, axis: Literal[0, 1], memory: tuple[Floats, Floats]) -> Floats:
-    """Interpolates a matrix along an axis; only sums and products of single elements, so exact in any cutting.
-
-    Args:
-        x: (r, w).
-        places: along the axis.
-        axis: of `x`.
-        memory: twice (r', w'), the size of the result; overwritten.
-
-    Returns:
-        (r', w'), the first part of `memory`.
-    """
-    before, fraction = places
-    values, start = memory
-    step = np.diff(x, axis=axis, append=x.take([-1], axis=axis))
-    np.take(step, before, axis, out=values, mode="clip")  # with the default mode numpy would copy
-    np.take(x, before, axis, out=start, mode="clip")
-    values *= fraction if axis == 1 else fraction[:, None]
-    values += start
-    return values

@@ -18,7 +18,7 @@ from lseg_cli.data.labels import IGNORE_8_BIT, LabelSet
 from lseg_cli.data.store import Place, absolute
 from lseg_cli.errors import LsegError
 from lseg_cli.files import atomic, told
-from lseg_cli.inference.cells import Floats, Index
+from lseg_cli.inference.cells import Index
 from lseg_cli.inference.dense import Embedding, write_tensor
 from lseg_cli.inference.formats import (
     check_formats,
@@ -29,11 +29,12 @@ from lseg_cli.inference.formats import (
     write_rle,
     write_segments,
 )
+from lseg_cli.inference.interpolation import Floats
 from lseg_cli.inference.job import EXTRAS, FORMATS
 from lseg_cli.inference.overlay import draw_overlay
 from lseg_cli.inference.palette import colors, png_palette
 from lseg_cli.inference.png import write_png
-from lseg_cli.inference.segmenter import Segmentation
+from lseg_cli.inference.segmentation import Segmentation
 
 FAILURES = "failures.jsonl"
 LABELS = "labels.json"

@@ -11,7 +11,8 @@ from lseg_cli.data.datasets import Dataset, open_dataset
 from lseg_cli.errors import DataError
 from lseg_cli.evaluation.labelling import Labelling
 from lseg_cli.evaluation.runner import Tally, WholePicture, evaluate
-from lseg_cli.inference.segmenter import Segmentation, Segmenter
+from lseg_cli.inference.segmentation import Segmentation
+from lseg_cli.inference.segmenter import Segmenter
 
 COLOURS = np.array([[97, 167, 247], [117, 117, 117], [207, 37, 37]], np.float32)  # of sky, road and car, on average
 

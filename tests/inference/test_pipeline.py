@@ -13,7 +13,7 @@ from lseg_cli.data.finding import Source
 from lseg_cli.errors import DataError, LsegError, MemoryFullError
 from lseg_cli.inference.gate import Gate
 from lseg_cli.inference.pipeline import Pipeline
-from lseg_cli.inference.segmenter import Segmentation
+from lseg_cli.inference.segmentation import Segmentation
 from lseg_cli.inference.steps import Inferred, Item, Loaded, Steps
 from lseg_cli.inference.writers import Done, Failed, Stamp
 
