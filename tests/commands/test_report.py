@@ -218,6 +218,8 @@ class TestOddFolders:
     @pytest.mark.usefixtures("folder")
     def test_a_run_that_was_stopped_is_told(self, capsys: pytest.CaptureFixture[str]) -> None:
         Path("in/worse.jpg").write_text("no picture")
+        for number in range(9):
+            Image.new("RGB", (8, 8)).save(f"in/z{number}.png")
         assert lseg("segment", "in", "-l", LABELS, "-q", "-o", "out4", "--fail-fast", "-j", "1", "--threads", "1") == 8
         capsys.readouterr()
         assert lseg("report", "out4") == 0
