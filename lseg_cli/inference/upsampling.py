@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lseg_cli.inference.cells import Index, fill_winner, update_winner
+from lseg_cli.inference.confidence import BLOCK_FLOATS, LARGEST_RANGE, winner_confidence
 from lseg_cli.inference.interpolation import Floats, Places, aligned, between, cut, double, halved, places_of
 
 BAND_PX, BLOCK_PX = 128, 512  # rows and columns at a time: they stay in a core's cache, and few labels win there
@@ -54,8 +55,8 @@ def upsample_best(
 
     Scores are doubled as the model does it (`align_corners=True`), then brought to the picture's size, bilinear with
     half-pixel centres (`align_corners=False`). Bands of rows give exactly what the whole would give, which `cv2.resize`
-    does not: its last bit depends on the number of rows. Per band, one pass over the labels that can win there finds
-    the best, and one over all labels sums exp(logit - winner's logit), which cannot overflow.
+    does not: its last bit depends on the number of rows; in a softmax it may. Per band, one pass over the labels that
+    can win there finds the best, and one over all labels sums exp(logit - winner's logit), which cannot overflow.
 
     Args:
         scores: (N, h, w) logits at half the network's size.
@@ -71,13 +72,15 @@ def upsample_best(
     index = empty_index(len(scores), (count, *size))
     probability = np.empty((count, *size), np.float32) if with_probability else None
     grid = Grid.of((scores.shape[1], scores.shape[2]), size)
-    fills = count == 1 and probability is None
-    step = band_px or (_rows_to_fill(scores, size[0], threads) if fills else BAND_PX)
+    step = band_px or (_rows_to_fill(scores, size[0], threads) if count == 1 and probability is None else BAND_PX)
 
     def fill(top: int) -> None:
         band = slice(top, min(top + step, size[0]))
-        if fills:
-            Band(scores, grid, band).find_winner(index[0, band])
+        if count == 1:
+            rows = Band(scores, grid, band)
+            rows.find_winner(index[0, band])
+            if probability is not None:
+                probability[0, band] = rows.confidence()
             return
         for left in range(0, size[1], BLOCK_PX):
             block = slice(left, min(left + BLOCK_PX, size[1]))
@@ -207,12 +210,30 @@ class Band(Rows):
     def find_winner(self, index: Index) -> None:
         """Fills `index` (b, W), which must be contiguous, with the best label of every pixel."""
         labels = self.contenders(1)
+        columns = self._columns[0] + self._in_columns.start, self._columns[1]
+        fill_winner(index, self._all_doubled(labels), np.array(labels, np.intp), self._in_doubled(), columns)
+
+    def confidence(self) -> Floats:
+        """The softmax of the winner, (b, W), of rows that are as wide as the picture."""
+        greatest = self._near.max()
+        if greatest - self._near.min() > LARGEST_RANGE:
+            best = self.find_best(empty_index(self.labels, self._full[0][None].shape), self.contenders(1))[0]
+            return np.reciprocal(self.sum_of_exp(best))
+        step = max(1, BLOCK_FLOATS // len(self._columns[0]))
+        some = (range(first, min(first + step, self.labels)) for first in range(0, self.labels, step))
+        return winner_confidence(
+            (self._all_doubled(labels) - greatest for labels in some), self._in_doubled(), len(self._columns[0])
+        )
+
+    def _all_doubled(self, labels: Sequence[int]) -> Floats:
+        """(K, h, w) of some labels, in which `_in_doubled` says where the rows lie."""
         logits = np.empty((len(labels), *self._doubled.shape), np.float32)
         for logit, label in zip(logits, labels, strict=True):
             self._double(label, logit)
-        rows = self._rows[0] + self._in_rows.start, self._rows[1]
-        columns = self._columns[0] + self._in_columns.start, self._columns[1]
-        fill_winner(index, logits, np.array(labels, np.intp), rows, columns)
+        return logits
+
+    def _in_doubled(self) -> Places:
+        return self._rows[0] + self._in_rows.start, self._rows[1]
 
 
 def possible(least: Floats, most: Floats, count: int) -> list[int]:

@@ -88,7 +88,7 @@ def test_bands_give_exactly_what_the_whole_gives(
     assert np.array_equal(whole, bands)
     assert (confidence is None) == (confidences is None) == (not with_probability)
     if confidence is not None and confidences is not None:
-        assert np.array_equal(confidence, confidences)
+        assert np.abs(confidence - confidences).max() < 2e-6
 
 
 @settings(max_examples=60, deadline=None)
@@ -105,10 +105,28 @@ def test_filling_cells_gives_what_comparing_every_pixel_gives(
     """Few digits make many labels equal."""
     scores = np.random.default_rng(seed).standard_normal((labels, *grid)).round(digits).astype(np.float32)
     filled, _ = upsample_best(scores, size, 1, with_probability=False)
-    compared, _ = upsample_best(scores, size, 1, with_probability=True)
+    compared = upsample_best(scores, size, min(2, labels), with_probability=False)[0][:1]
     logits = np.sort(at_once(scores, size).numpy(), axis=0)
     are_equal = np.zeros(size, np.bool_) if labels == 1 else logits[-1] - logits[-2] < 1e-5
     assert ((filled == compared) | are_equal).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    labels=st.integers(1, 40),
+    grid=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    size=st.tuples(st.integers(1, 200), st.integers(1, 90)),
+    scale=st.sampled_from([0.1, 4.0, 9.0, 40.0]),
+    seed=st.integers(0, 9),
+)
+def test_the_confidence_is_the_softmax_of_the_winner(
+    labels: int, grid: tuple[int, int], size: tuple[int, int], scale: float, seed: int
+) -> None:
+    scores = np.random.default_rng(seed).standard_normal((labels, *grid)).astype(np.float32) * np.float32(scale)
+    confidence = upsample_best(scores, size, 1, with_probability=True)[1]
+    assert confidence is not None
+    expected = at_once(scores, size).softmax(0).amax(0).numpy()
+    assert np.abs(confidence[0] - expected).max() < 2e-6 * max(1.0, scale)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
