@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lseg_cli.inference.cells import Index, fill_winner, update_winner
-from lseg_cli.inference.confidence import BLOCK_FLOATS, LARGEST_RANGE, winner_confidence
+from lseg_cli.inference.confidence import BLOCK_FLOATS, LARGEST_RANGE, even_series, in_bands, winner_confidence
 from lseg_cli.inference.interpolation import Floats, Places, aligned, between, cut, double, halved, places_of
 
 BAND_PX, BLOCK_PX = 128, 512  # rows and columns at a time: they stay in a core's cache, and few labels win there
@@ -55,8 +55,8 @@ def upsample_best(
 
     Scores are doubled as the model does it (`align_corners=True`), then brought to the picture's size, bilinear with
     half-pixel centres (`align_corners=False`). Bands of rows give exactly what the whole would give, which `cv2.resize`
-    does not: its last bit depends on the number of rows; in a softmax it may. Per band, one pass over the labels that
-    can win there finds the best, and one over all labels sums exp(logit - winner's logit), which cannot overflow.
+    does not: its last bit depends on the number of rows. Per band, one pass over the labels that can win there finds
+    the best, and one over all labels sums exp(logit - winner's logit), which cannot overflow.
 
     Args:
         scores: (N, h, w) logits at half the network's size.
@@ -73,14 +73,17 @@ def upsample_best(
     probability = np.empty((count, *size), np.float32) if with_probability else None
     grid = Grid.of((scores.shape[1], scores.shape[2]), size)
     step = band_px or (_rows_to_fill(scores, size[0], threads) if count == 1 and probability is None else BAND_PX)
+    bands = [(slice(top, min(top + step, size[0])), list[slice]()) for top in range(0, size[0], step)]
+    greatest = float(scores.max())
+    if count == 1 and probability is not None and greatest - scores.min() <= LARGEST_RANGE:
+        bands = in_bands(even_series(grid.rows), step)
 
-    def fill(top: int) -> None:
-        band = slice(top, min(top + step, size[0]))
+    def fill(band: slice, series: list[slice]) -> None:
         if count == 1:
             rows = Band(scores, grid, band)
             rows.find_winner(index[0, band])
             if probability is not None:
-                probability[0, band] = rows.confidence()
+                probability[0, band] = rows.confidence(greatest, series)
             return
         for left in range(0, size[1], BLOCK_PX):
             block = slice(left, min(left + BLOCK_PX, size[1]))
@@ -89,9 +92,8 @@ def upsample_best(
             if probability is not None:
                 probability[:, band, block] = np.exp(best - best[0]) / rows.sum_of_exp(best[0])
 
-    tops = range(0, size[0], step)
     with ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as pool:
-        for _ in (pool.map if pool else map)(fill, tops):
+        for _ in (pool.map if pool else map)(fill, *zip(*bands, strict=True)):
             pass
     return index, probability
 
@@ -213,17 +215,20 @@ class Band(Rows):
         columns = self._columns[0] + self._in_columns.start, self._columns[1]
         fill_winner(index, self._all_doubled(labels), np.array(labels, np.intp), self._in_doubled(), columns)
 
-    def confidence(self) -> Floats:
-        """The softmax of the winner, (b, W), of rows that are as wide as the picture."""
-        greatest = self._near.max()
-        if greatest - self._near.min() > LARGEST_RANGE:
+    def confidence(self, greatest: float, series: Sequence[slice]) -> Floats:
+        """The softmax of the winner, (b, W), of rows that are as wide as the picture.
+
+        Args:
+            greatest: of all scores.
+            series: of the rows; none where the scores are too far apart for `winner_confidence`.
+        """
+        if not series:
             best = self.find_best(empty_index(self.labels, self._full[0][None].shape), self.contenders(1))[0]
             return np.reciprocal(self.sum_of_exp(best))
         step = max(1, BLOCK_FLOATS // len(self._columns[0]))
         some = (range(first, min(first + step, self.labels)) for first in range(0, self.labels, step))
-        return winner_confidence(
-            (self._all_doubled(labels) - greatest for labels in some), self._in_doubled(), len(self._columns[0])
-        )
+        logits = (self._all_doubled(labels) - greatest for labels in some)
+        return winner_confidence(logits, self._in_doubled(), series, len(self._columns[0]))
 
     def _all_doubled(self, labels: Sequence[int]) -> Floats:
         """(K, h, w) of some labels, in which `_in_doubled` says where the rows lie."""

@@ -1,7 +1,7 @@
 """Embeddings: what they hold, where their cells lie, and that new labels give what the model itself would."""
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 
 from lseg_cli.config import ModelConfig, RegularizerConfig
-from lseg_cli.contract import GraphSpec, Output
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.inference.dense import (
     Embedding,
@@ -125,29 +124,11 @@ def test_other_strides_and_widths_are_told(engine: TorchEngine) -> None:
         segmenter.relabel(segmenter.encode(PICTURE), np.ones((2, 8), np.float32))
 
 
-class Broken:
-    """An engine whose answer is not a number."""
-
-    device, precision = "cpu", "fp32"
-
-    def __init__(self, spec: GraphSpec) -> None:
-        self.spec = spec
-
-    def run(
-        self, image: NDArray[np.uint8], text: NDArray[np.float32], outputs: Collection[Output]
-    ) -> dict[str, NDArray[np.generic]]:
-        raise NotImplementedError
-
-    def features(self, image: NDArray[np.uint8], stride: int) -> NDArray[np.float16]:
-        return np.full((1, 16, image.shape[1] // stride, image.shape[2] // stride), np.nan, np.float16)
-
-    def kernel(self) -> tuple[float, ...]:
-        return ()
-
-
-def test_what_is_not_a_number_is_told(engine: TorchEngine) -> None:
-    with pytest.raises(DataError, match="not a number; try --precision fp32"):
-        encode(Broken(engine.spec), np.zeros((1, 64, 64, 3), np.uint8), (64, 64))
+def test_what_is_not_a_number_is_told(engine: TorchEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(engine, "features", lambda _image, _stride: np.full((1, 16, 16, 16), np.nan, np.float16))
+        with pytest.raises(DataError, match="not a number; try --precision fp32"):
+            encode(engine, np.zeros((1, 64, 64, 3), np.uint8), (64, 64))
     embedding = Segmenter(engine, TEXT, 96).encode(PICTURE)
     spoiled = Embedding(np.full_like(embedding.array, np.nan), embedding.info)
     with pytest.raises(DataError, match="embed the picture again"):

@@ -88,7 +88,7 @@ def test_bands_give_exactly_what_the_whole_gives(
     assert np.array_equal(whole, bands)
     assert (confidence is None) == (confidences is None) == (not with_probability)
     if confidence is not None and confidences is not None:
-        assert np.abs(confidence - confidences).max() < 2e-6
+        assert np.array_equal(confidence, confidences)
 
 
 @settings(max_examples=60, deadline=None)
