@@ -16,10 +16,10 @@ import torch
 from PIL import Image
 
 from lseg_cli.config import EncoderConfig, ImageConfig, ModelConfig, RegularizerConfig, TextConfig
-from lseg_cli.model import conversion
 from lseg_cli.model.checkpoint import save_model
 from lseg_cli.model.lseg import build
-from lseg_cli.model.official import original_name
+from lseg_cli.model.published import conversion
+from lseg_cli.model.published.names import original_name
 from lseg_export.onnx_file import export_onnx
 from lseg_export.options import ExportOptions
 

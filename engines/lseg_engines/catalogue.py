@@ -4,7 +4,7 @@ from typing import Any
 
 from lseg_cli.config import PRESETS, ModelConfig
 from lseg_cli.errors import LsegError
-from lseg_cli.model.published import LICENCE, PUBLISHED, Published
+from lseg_cli.model.published.zoo import LICENCE, PUBLISHED, Published
 from lseg_engines.description import describe
 from lseg_engines.opener import BUNDLED, find_model
 

@@ -13,8 +13,8 @@ from lseg_cli.contract import CONFIG_KEY, METADATA_PREFIX, MODEL_OUTPUTS, PRECIS
 from lseg_cli.data.vocabulary import VOCABULARY_KEY, read_vocabulary
 from lseg_cli.errors import MismatchError
 from lseg_cli.files import file_sha256
-from lseg_engines.engine_sidecar import check_is_of, read_sidecar
 from lseg_engines.opener import BUNDLED, find_model, kind_of
+from lseg_engines.tensorrt.sidecar import check_is_of, read_sidecar
 
 Facts = dict[str, Any]
 
@@ -58,7 +58,7 @@ def read_spec(model: str) -> GraphSpec:
     path = find_model(model)
     kind = kind_of(path)
     if kind == "onnx":
-        from lseg_engines.onnx_header import read_onnx  # noqa: PLC0415  not needed for the other kinds
+        from lseg_engines.ort.header import read_onnx  # noqa: PLC0415  not needed for the other kinds
 
         return read_onnx(path)[1]
     if kind == "engine":
@@ -79,7 +79,7 @@ def text_encoder_of(model: str) -> TextConfig:
         return PRESETS[model].text
     path = find_model(model)
     if kind_of(path) == "onnx":
-        from lseg_engines.onnx_header import read_onnx  # noqa: PLC0415  not needed for the other kinds
+        from lseg_engines.ort.header import read_onnx  # noqa: PLC0415  not needed for the other kinds
 
         return read_onnx(path)[1].model.text
     if kind_of(path) == "engine":
@@ -157,7 +157,7 @@ def _of_vocabulary(path: Path) -> Facts:
 
 
 def _of_onnx(path: Path) -> Facts:
-    from lseg_engines.onnx_header import read_onnx  # noqa: PLC0415  not needed for the other kinds
+    from lseg_engines.ort.header import read_onnx  # noqa: PLC0415  not needed for the other kinds
 
     graph, spec, metadata = read_onnx(path)
     values = {

@@ -6,9 +6,9 @@ from typing import Literal
 
 from lseg_cli.contract import Engine, Output
 from lseg_cli.errors import LsegError, MismatchError, MissingError
-from lseg_cli.model.published import PUBLISHED
+from lseg_cli.model.published.zoo import PUBLISHED
 from lseg_cli.weights import WEIGHTS_DIR
-from lseg_engines.engine_sidecar import IncompatibleEngineError, sidecar_path
+from lseg_engines.tensorrt.sidecar import IncompatibleEngineError, sidecar_path
 
 BUNDLED = "lseg-tiny"
 ModelKind = Literal["safetensors", "onnx", "engine"]
@@ -124,20 +124,20 @@ def open_engine(
 
 
 def _open_onnx(path: Path, device: str, threads: int | None, outputs: Collection[Output] | None) -> Engine:
-    from lseg_engines.onnx_engine import OnnxEngine  # noqa: PLC0415
+    from lseg_engines.ort.engine import OnnxEngine  # noqa: PLC0415
 
     return OnnxEngine.open(path, device, threads, outputs)
 
 
 def _open_tensorrt(path: Path, device: str, rebuild: bool) -> Engine:
-    from lseg_engines.tensorrt_engine import TensorrtEngine  # noqa: PLC0415
+    from lseg_engines.tensorrt.engine import TensorrtEngine  # noqa: PLC0415
 
     try:
         return TensorrtEngine.open(path, device)
     except IncompatibleEngineError:
         if not rebuild:
             raise
-    from lseg_engines.tensorrt_builder import rebuild_engine  # noqa: PLC0415
+    from lseg_engines.tensorrt.builder import rebuild_engine  # noqa: PLC0415
 
     rebuild_engine(path)
     return TensorrtEngine.open(path, device)

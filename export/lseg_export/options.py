@@ -10,7 +10,7 @@ class ExportOptions:
     Attributes:
         size: (height, width) of the pictures in px; None: as the model was trained, square.
         is_dynamic_size: any height and width that are multiples of 32, instead.
-        precision: fp32, fp16 or bf16, of encoder and decoder; int8 begins as fp32 (`lseg_engines.onnx_quantizer`).
+        precision: fp32, fp16 or bf16, of encoder and decoder; int8 begins as fp32 (`lseg_engines.ort.quantizer`).
         opset: of the ONNX standard; bf16 takes 22 at least.
         is_slim: simplified by onnxslim.
     """

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lseg_cli.config import TextConfig
 from lseg_cli.contract import METADATA_PREFIX
 from lseg_cli.errors import LsegError
-from lseg_cli.model.clip_text import ClipTextEncoder
+from lseg_cli.model.text.clip import ClipTextEncoder
 from lseg_export.lint import Dims, check_graph, free_primes
 from lseg_export.onnx_file import run_exporter, save_graph, tidy
 

@@ -67,9 +67,9 @@ def bench(  # noqa: PLR0913  an option is a parameter
 
     Example: lseg bench lseg-tiny tiny.onnx --peer openvino --threads 2 --sweep-labels 1,8,150
     """
-    from lseg_cli.evaluation.bench import Bench
-    from lseg_cli.evaluation.latency import Workload
-    from lseg_cli.inference.work import parse_size
+    from lseg_cli.bench.benchmark import Bench
+    from lseg_cli.bench.latency import Workload
+    from lseg_cli.inference.parsing import parse_size
 
     size = parse_size(imgsz)
     height, width = size if isinstance(size, tuple) else (size or 0, size or 0)
@@ -98,7 +98,7 @@ def find_openers(
         LsegError: a model that is none or that is named twice, or a peer that is none or has nothing to run.
     """
     from lseg_engines.opener import find_model, kind_of, open_engine
-    from lseg_engines.openvino_peer import OpenVinoPeer
+    from lseg_engines.openvino.peer import OpenVinoPeer
 
     if peer not in (None, "openvino"):
         raise LsegError(f"There is no peer {peer!r}; there is openvino.")

@@ -13,13 +13,13 @@ from lseg_cli.console.building import show_building, show_engine
 from lseg_cli.console.terminal import Console
 from lseg_cli.errors import LsegError, MismatchError, MissingError
 from lseg_cli.files import staged
-from lseg_engines.build_options import BuildOptions  # noqa: TID253  imports nothing
+from lseg_engines.tensorrt.options import BuildOptions  # noqa: TID253  imports nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lseg_cli.contract import Engine
-    from lseg_engines.engine_sidecar import Check, Sidecar
+    from lseg_engines.tensorrt.sidecar import Check, Sidecar
 
 Source = Annotated[str, typer.Argument(metavar="FILE", help="An .onnx file of lseg export.")]
 Target = Annotated[
@@ -83,7 +83,7 @@ def build(  # noqa: PLR0913, PLR0917  an option is a parameter
     with staged(target) as draft:
         sidecar = build_file(source, draft, job, relative_name(source, target), None, console)
         if verify:
-            from lseg_engines.onnx_engine import OnnxEngine
+            from lseg_engines.ort.engine import OnnxEngine
 
             sidecar = verify_engine(draft, sidecar, lambda: OnnxEngine.open(source, "cpu"), "ONNX Runtime", console)
     show_engine(target, sidecar, console)
@@ -140,7 +140,7 @@ def build_file(
     Raises:
         LsegError: as `build_engine`.
     """
-    from lseg_engines.tensorrt_builder import Cancelled, build_engine
+    from lseg_engines.tensorrt.builder import Cancelled, build_engine
 
     # A signal must not raise: it would do so inside TensorRT, which cannot be unwound.
     with interruptible() as interrupt, show_building(console) as show:
@@ -171,11 +171,11 @@ def verify_engine(
     Raises:
         VerificationError: it answers otherwise, or computes in another precision than its graph.
     """
-    from lseg_cli.evaluation.parity import check, compare, count_corners, summarize
-    from lseg_engines.engine_precision import check_precisions
-    from lseg_engines.engine_sidecar import Check, IncompatibleEngineError, write_sidecar
-    from lseg_engines.nvidia_driver import find_gpus
-    from lseg_engines.tensorrt_engine import TensorrtEngine
+    from lseg_cli.exporting.parity import check, compare, count_corners, summarize
+    from lseg_engines.doctor.nvidia_driver import find_gpus
+    from lseg_engines.tensorrt.engine import TensorrtEngine
+    from lseg_engines.tensorrt.precision import check_precisions
+    from lseg_engines.tensorrt.sidecar import Check, IncompatibleEngineError, write_sidecar
 
     try:
         engine = TensorrtEngine.open(draft)

@@ -73,7 +73,7 @@ def convert(  # noqa: PLR0913  an option is a parameter
 
     Example: lseg convert demo_e200.ckpt -o demo.safetensors
     """
-    from lseg_cli.model import conversion, lightning, reversion
+    from lseg_cli.model.published import conversion, lightning, reversion
 
     console = Console(quiet, verbose, json)
     target = out or Path(source.with_suffix(".ckpt" if to_original else ".safetensors").name)

@@ -13,7 +13,7 @@ from lseg_cli.errors import DataError
 
 if TYPE_CHECKING:
     from lseg_cli.data.inspection import SplitReport
-    from lseg_cli.inference.contact_sheet import Sample
+    from lseg_cli.drawing.contact_sheet import Sample
 
 SHEET_PICTURES = 6  # about so many, from all splits
 
@@ -60,7 +60,7 @@ def check(  # noqa: PLR0913  an option is a parameter
     Example: lseg data check ade20k /data --sheet ade20k.jpg
     """
     from lseg_cli.data.inspection import inspect_split, splits_of  # noqa: PLC0415  numpy
-    from lseg_cli.inference.contact_sheet import sheet_format, write_sheet
+    from lseg_cli.drawing.contact_sheet import sheet_format, write_sheet
 
     if sheet:
         sheet_format(sheet)
@@ -79,7 +79,7 @@ def check(  # noqa: PLR0913  an option is a parameter
 
 def _samples(reports: "Sequence[SplitReport]") -> "list[Sample]":
     """Pictures without a problem, spread over each split."""
-    from lseg_cli.inference.contact_sheet import Sample
+    from lseg_cli.drawing.contact_sheet import Sample
 
     samples = []
     wanted = max(1, SHEET_PICTURES // len(reports))

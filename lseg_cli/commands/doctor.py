@@ -14,7 +14,7 @@ def doctor(json: options.Json = False) -> None:
 
     Example: lseg doctor
     """
-    from lseg_engines.availability import check_machine, works
+    from lseg_engines.doctor.availability import check_machine, works
 
     checks = show_checks(check_machine(), works, json)
     if not works(checks):

@@ -7,7 +7,7 @@ import typer
 from lseg_cli.commands import options
 from lseg_cli.console.embedding import show_embedding
 from lseg_cli.console.terminal import Console
-from lseg_cli.inference.embedding_job import EmbedJob  # noqa: TID253  imports nothing
+from lseg_cli.runs.embedding_options import EmbedJob  # noqa: TID253  imports nothing
 
 Stride = Annotated[
     int,
@@ -38,7 +38,7 @@ def embed(  # noqa: PLR0913  an option is a parameter
 
     Example: lseg embed photos/ -o feats/
     """
-    from lseg_cli.inference.embed_run import EmbedRun
+    from lseg_cli.runs.embed import EmbedRun
     from lseg_engines.opener import open_engine
 
     job = EmbedJob(tuple(inputs), model, out, imgsz, stride, kind, device, precision, threads, overwrite)

@@ -9,7 +9,7 @@ import typer
 from lseg_cli.commands import options
 from lseg_cli.console.evaluation import show_evaluation
 from lseg_cli.console.terminal import Console
-from lseg_cli.evaluation.job import PROTOCOLS, EvalJob  # noqa: TID253  imports nothing
+from lseg_cli.evaluation.options import PROTOCOLS, EvalJob  # noqa: TID253  imports nothing
 
 Data = Annotated[
     str,

@@ -9,17 +9,16 @@ import typer
 
 from lseg_cli.commands import engine_options, options
 from lseg_cli.commands.build import build_file, check_target, verify_engine
-from lseg_cli.commands.verification import quantize_file, verify_export, write_text_encoder
 from lseg_cli.console.building import show_engine
 from lseg_cli.console.exporting import show_export
 from lseg_cli.console.terminal import Console
 from lseg_cli.errors import LsegError
 from lseg_cli.files import staged
-from lseg_engines.build_options import BuildOptions  # noqa: TID253  imports nothing
+from lseg_engines.tensorrt.options import BuildOptions  # noqa: TID253  imports nothing
 from lseg_export.options import ExportOptions  # noqa: TID253  imports nothing
 
 if TYPE_CHECKING:
-    from lseg_cli.evaluation.parity import Corner
+    from lseg_cli.exporting.parity import Corner
 
 Source = Annotated[str, typer.Argument(metavar="MODEL", help="The bundled model's name, or a .safetensors file.")]
 Target = Annotated[
@@ -116,7 +115,8 @@ def export(  # noqa: PLR0913, PLR0917  an option is a parameter
 
     Example: lseg export lseg-tiny -o tiny.onnx
     """
-    from lseg_cli.inference.work import parse_size
+    from lseg_cli.exporting.verification import quantize_file, verify_export, write_text_encoder
+    from lseg_cli.inference.parsing import parse_size
     from lseg_engines.opener import find_model
     from lseg_export.onnx_file import export_onnx
     from lseg_export.triton import add_to_repository
@@ -176,11 +176,11 @@ def export_engine(
     Raises:
         LsegError: as `export_onnx`, `verify_export` and `build_engine`.
     """
-    from lseg_engines.tensorrt_builder import open_session
+    from lseg_engines.tensorrt.builder import open_session
 
     check_target(target)
     open_session(engine_job)  # what is missing is told before the export, which takes minutes
-    from lseg_engines.engine_sidecar import Check
+    from lseg_engines.tensorrt.sidecar import Check
     from lseg_engines.torch_engine import TorchEngine
     from lseg_export.onnx_file import export_onnx
 
@@ -189,7 +189,7 @@ def export_engine(
         export_onnx(source, onnx, job)
         onnx_check = None
         if check:
-            from lseg_cli.evaluation.parity import summarize
+            from lseg_cli.exporting.parity import summarize
 
             onnx_check = Check(against="PyTorch", **summarize(check(onnx)))
         sidecar = build_file(onnx, draft, engine_job, onnx.name if keep_onnx else None, onnx_check, console)

@@ -9,7 +9,7 @@ from lseg_cli.commands import options
 from lseg_cli.console.facts import show_table
 from lseg_cli.console.labels import show_check, show_vocabulary
 from lseg_cli.console.terminal import Console
-from lseg_cli.inference.job import SegmentJob  # noqa: TID253  imports nothing
+from lseg_cli.runs.options import SegmentJob  # noqa: TID253  imports nothing
 
 if TYPE_CHECKING:
     from lseg_cli.config import TextConfig
@@ -51,7 +51,7 @@ def compile_labels(
     """
     from lseg_cli.data.vocabulary import open_labels  # noqa: PLC0415  numpy
     from lseg_cli.inference.label_embedding import compile_vocabulary, write_vocabulary
-    from lseg_cli.model.embedding_cache import EmbeddingCache
+    from lseg_cli.model.text.cache import EmbeddingCache
 
     chosen, notices = open_labels(_as_labels(labels))
     vocabulary, more = compile_vocabulary(chosen, _encoder(model, text_encoder, template), EmbeddingCache())
@@ -73,7 +73,7 @@ def check(
     Example: lseg labels check "sky,road,street,other"
     """
     from lseg_cli.inference.label_embedding import check_labels
-    from lseg_cli.model.embedding_cache import EmbeddingCache
+    from lseg_cli.model.text.cache import EmbeddingCache
 
     encoder = _encoder(model, text_encoder, template)
     show_check(*check_labels(_as_labels(labels), encoder, EmbeddingCache()), json)
@@ -86,7 +86,7 @@ def list_labels(labels: Spec, json: options.Json = False) -> None:
     Example: lseg labels list street.yaml
     """
     from lseg_cli.data.vocabulary import open_labels  # noqa: PLC0415  numpy
-    from lseg_cli.inference.palette import colors
+    from lseg_cli.drawing.palette import colors
 
     chosen, _ = open_labels(_as_labels(labels))
     rows = [
@@ -108,7 +108,7 @@ def _as_labels(text: str) -> str:
 
 
 def _encoder(model: str, text_encoder: str | None, template: list[str] | None) -> "TextConfig":
-    from lseg_cli.model.text import named_encoder
+    from lseg_cli.model.text.labels import named_encoder
     from lseg_engines.description import text_encoder_of
 
     config = named_encoder(text_encoder) if text_encoder else text_encoder_of(model)

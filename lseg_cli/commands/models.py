@@ -46,8 +46,8 @@ def pull(
 
     Example: lseg models pull demo
     """
-    from lseg_cli.model import download
-    from lseg_cli.model.conversion import ConvertOptions
+    from lseg_cli.model.published import download
+    from lseg_cli.model.published.conversion import ConvertOptions
 
     published = download.find_published(name)
     console = Console(quiet, verbose, json)

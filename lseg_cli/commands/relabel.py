@@ -7,7 +7,7 @@ import typer
 from lseg_cli.commands import options
 from lseg_cli.console.embedding import show_embedding
 from lseg_cli.console.terminal import Console
-from lseg_cli.inference.embedding_job import RelabelJob  # noqa: TID253  imports nothing
+from lseg_cli.runs.embedding_options import RelabelJob  # noqa: TID253  imports nothing
 
 Inputs = Annotated[
     list[str],
@@ -49,7 +49,7 @@ def relabel(  # noqa: PLR0913  an option is a parameter
 
     Example: lseg relabel feats/ -l "sky,road,other"
     """
-    from lseg_cli.inference.relabel_run import RelabelRun
+    from lseg_cli.runs.relabel import RelabelRun
     from lseg_engines.opener import find_model
 
     job = RelabelJob(

@@ -8,7 +8,7 @@ import typer
 from lseg_cli.commands import options
 from lseg_cli.console.reporting import show_report
 from lseg_cli.console.terminal import Console
-from lseg_cli.inference.report_job import PICTURES, REPORT  # noqa: TID253  imports nothing
+from lseg_cli.results.report_options import PICTURES, REPORT  # noqa: TID253  imports nothing
 
 Folder = Annotated[Path, typer.Argument(metavar="OUT", help="What lseg segment or lseg relabel wrote.")]
 Html = Annotated[
@@ -40,8 +40,8 @@ def report(
 
     Example: lseg report out/ --csv shares.csv
     """
-    from lseg_cli.inference.report import read_report
-    from lseg_cli.inference.report_page import write_page, write_rows
+    from lseg_cli.results.report import read_report
+    from lseg_cli.results.report_page import write_page, write_rows
 
     console = Console(quiet, json_lines=json)
     found = read_report(folder, 0 if html == "none" else pictures)

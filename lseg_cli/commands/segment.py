@@ -8,7 +8,7 @@ from lseg_cli.commands import engine_options, options
 from lseg_cli.commands.interrupt import interruptible
 from lseg_cli.console.segmentation import show_segmentation
 from lseg_cli.console.terminal import Console
-from lseg_cli.inference.job import SegmentJob  # noqa: TID253  imports nothing
+from lseg_cli.runs.options import SegmentJob  # noqa: TID253  imports nothing
 
 
 def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
@@ -52,7 +52,7 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     Example: lseg segment photos/ -l "sky,road,tree,other" --save overlay
     """
     from lseg_cli.contract import SCORES  # noqa: PLC0415  pydantic takes its time
-    from lseg_cli.inference.runner import Run
+    from lseg_cli.runs.segment import Run
     from lseg_engines.description import read_spec
     from lseg_engines.opener import open_engine, require_engine
 

@@ -89,8 +89,8 @@ Resume = Annotated[
 
 def parts_of(recipe: "TrainConfig") -> "tuple[Embed, MakeEngine]":
     """What a trainer embeds text with, the model's own encoder, and what it validates on, the PyTorch engine."""
-    from lseg_cli.model.embedding_cache import EmbeddingCache
-    from lseg_cli.model.text import embed_labels
+    from lseg_cli.model.text.cache import EmbeddingCache
+    from lseg_cli.model.text.labels import embed_labels
     from lseg_engines.torch_engine import TorchEngine
 
     text, cache = recipe.model_config_of().text, EmbeddingCache()

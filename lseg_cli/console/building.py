@@ -11,7 +11,7 @@ from rich import progress
 from lseg_cli.console.terminal import LOG_EVERY_S, Console
 
 if TYPE_CHECKING:
-    from lseg_engines.engine_sidecar import Check, Sidecar
+    from lseg_engines.tensorrt.sidecar import Check, Sidecar
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lseg_cli.console.terminal import Console
 
 if TYPE_CHECKING:
-    from lseg_cli.model.conversion import Conversion
+    from lseg_cli.model.published.conversion import Conversion
 
 
 def show_conversion(path: Path, result: "Conversion", console: Console) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lseg_engines.environment import Check
+    from lseg_engines.doctor.environment import Check
 
 _NAME_WIDTH = 22
 

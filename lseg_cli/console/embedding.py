@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 from lseg_cli.console.terminal import Console
 
 if TYPE_CHECKING:
-    from lseg_cli.inference.embed_run import EmbedRun
-    from lseg_cli.inference.relabel_run import RelabelRun
+    from lseg_cli.runs.embed import EmbedRun
+    from lseg_cli.runs.relabel import RelabelRun
 
 
 def show_embedding(run: "EmbedRun | RelabelRun", place: str, console: Console) -> int:
     """Carries out a run and shows it; its exit code. `place` says what is where at the end."""
-    from lseg_cli.inference.writers import Failed
+    from lseg_cli.results.records import Failed
 
     for notice in run.notices:
         console.note(f"Note: {notice}")

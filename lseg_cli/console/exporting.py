@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lseg_cli.contract import GraphSpec
-    from lseg_cli.evaluation.parity import Corner
+    from lseg_cli.exporting.parity import Corner
 
 
 def show_export(
@@ -21,7 +21,7 @@ def show_export(
     console.note(f"{path}: any number of labels, and of pictures of {size}; {precision}, {size_mb} MB.")
     check = None
     if corners is not None:
-        from lseg_cli.evaluation.parity import summarize
+        from lseg_cli.exporting.parity import summarize
 
         check = summarize(corners)
         console.note(

@@ -7,7 +7,7 @@ from lseg_cli.console.facts import show_facts, show_table
 from lseg_cli.console.terminal import Console
 
 if TYPE_CHECKING:
-    from lseg_cli.inference.report import FolderReport
+    from lseg_cli.results.report import FolderReport
 
 
 def show_report(report: "FolderReport", console: Console) -> None:

@@ -11,7 +11,7 @@ from lseg_cli.console.terminal import Console
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lseg_cli.inference.runner import Run
+    from lseg_cli.runs.segment import Run
 
 _MAX_ROWS = 20
 
@@ -24,7 +24,7 @@ def show_segmentation(run: "Run", console: Console, should_stop: "Callable[[], b
         console: where to.
         should_stop: whether a signal has come.
     """
-    from lseg_cli.inference.writers import Failed
+    from lseg_cli.results.records import Failed
 
     noted = _note(run, console, 0)
     left = run.summary.left
@@ -56,7 +56,7 @@ def _note(run: "Run", console: Console, noted: int) -> int:
 
 def _close(run: "Run", console: Console) -> None:
     """What is said at the end, also of a run that was stopped."""
-    from lseg_cli.inference.writers import FAILURES
+    from lseg_cli.results.folder import FAILURES
 
     summary, folder = run.summary, run.folder.folder
     if summary.done and not console.quiet:

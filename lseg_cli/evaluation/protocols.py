@@ -6,9 +6,9 @@ from typing import Any, Protocol
 from lseg_cli.contract import Engine
 from lseg_cli.data.references import parse_data
 from lseg_cli.errors import LsegError
-from lseg_cli.evaluation.eval_run import EvalRun
-from lseg_cli.evaluation.job import PROTOCOLS, ZERO_SHOT, EvalJob, parse_folds
+from lseg_cli.evaluation.options import PROTOCOLS, ZERO_SHOT, EvalJob, parse_folds
 from lseg_cli.evaluation.processes import Processes
+from lseg_cli.evaluation.segmentation_run import EvalRun
 from lseg_cli.evaluation.zero_shot import EpisodeRun
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from lseg_cli.data.finding import JOURNAL
 from lseg_cli.data.labels import fold
 from lseg_cli.errors import DataError
-from lseg_cli.inference.writers import LABELS
+from lseg_cli.results.folder import LABELS
 
 _UNKNOWN = -1
 

@@ -24,13 +24,13 @@ from lseg_cli.data.labels import Label, LabelSet
 from lseg_cli.data.masks import IGNORE
 from lseg_cli.data.references import expanded
 from lseg_cli.errors import LsegError
-from lseg_cli.evaluation.job import EvalJob, parse_folds, refuse
 from lseg_cli.evaluation.metrics import Counts
+from lseg_cli.evaluation.options import EvalJob, parse_folds, refuse
 from lseg_cli.evaluation.paper import find_fact
 from lseg_cli.evaluation.processes import Processes
 from lseg_cli.evaluation.report import described
 from lseg_cli.inference.label_embedding import embed_label_set
-from lseg_cli.model.embedding_cache import EmbeddingCache
+from lseg_cli.model.text.cache import EmbeddingCache
 
 SIDE_PX = 480
 BACKGROUND = "others"  # the original's word

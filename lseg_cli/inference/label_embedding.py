@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from lseg_cli.config import TextConfig
 from lseg_cli.data.labels import LabelSet, count_empty
 from lseg_cli.data.vocabulary import SUFFIX, Vocabulary, open_labels
+from lseg_cli.drawing.palette import colors
 from lseg_cli.errors import LsegError, MismatchError
 from lseg_cli.files import atomic
-from lseg_cli.inference.palette import colors
-from lseg_cli.model.embedding_cache import EmbeddingCache
-from lseg_cli.model.text import embed_labels, encoder_sha256, spelled_out
+from lseg_cli.model.text.cache import EmbeddingCache
+from lseg_cli.model.text.labels import embed_labels, encoder_sha256, spelled_out
 
 
 @dataclass(frozen=True)

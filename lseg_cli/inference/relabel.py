@@ -5,7 +5,7 @@ import torch
 
 from lseg_cli.config import TEMPERATURE
 from lseg_cli.errors import DataError, MismatchError
-from lseg_cli.inference.dense import Embedding, EmbeddingInfo
+from lseg_cli.inference.embedding import Embedding, EmbeddingInfo
 from lseg_cli.inference.interpolation import Floats
 from lseg_cli.inference.segmentation import Segmentation, stopwatch
 from lseg_cli.inference.upsampling import mean_confidence, upsample_best

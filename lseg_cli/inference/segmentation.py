@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from lseg_cli.inference.cells import Index
 from lseg_cli.inference.interpolation import Floats
+from lseg_cli.inference.winner import Index
 
 
 @dataclass(frozen=True)

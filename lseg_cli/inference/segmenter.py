@@ -10,7 +10,7 @@ from lseg_cli.config import SIZE_MULTIPLE
 from lseg_cli.contract import SCORES, Engine
 from lseg_cli.data.images import resized
 from lseg_cli.errors import DataError, LsegError, MismatchError
-from lseg_cli.inference.dense import Embedding, Half, as_encoder, encode
+from lseg_cli.inference.embedding import Embedding, Half, as_encoder, encode
 from lseg_cli.inference.interpolation import Floats
 from lseg_cli.inference.segmentation import Segmentation, stopwatch
 from lseg_cli.inference.upsampling import mean_confidence, upsample_best
@@ -113,7 +113,7 @@ class Segmenter:
         return Segmentation(best, probability, mean, ms)
 
     def encode(self, picture: NDArray[np.uint8], stride: int = 4) -> Embedding:
-        """(H, W, 3) uint8 RGB -> its embedding, float16 at stride 4 or 2: see `lseg_cli.inference.dense`.
+        """(H, W, 3) uint8 RGB -> its embedding, float16 at stride 4 or 2: see `lseg_cli.inference.embedding`.
 
         Raises:
             MismatchError: the engine is an exported graph, which gives masks only.

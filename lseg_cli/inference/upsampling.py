@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lseg_cli.inference.cells import Index, fill_winner, update_winner
 from lseg_cli.inference.confidence import BLOCK_FLOATS, LARGEST_RANGE, even_series, in_bands, winner_confidence
 from lseg_cli.inference.interpolation import Floats, Places, aligned, between, cut, double, halved, places_of
+from lseg_cli.inference.winner import Index, fill_winner, update_winner
 
 BAND_PX, BLOCK_PX = 128, 512  # rows and columns at a time: they stay in a core's cache, and few labels win there
 _BAND_FLOATS = 2**20  # of the network's scores, at its size, that are looked at together where cells are filled

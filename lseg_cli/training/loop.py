@@ -15,8 +15,8 @@ from lseg_cli.contract import Engine
 from lseg_cli.data.datasets import check_dataset, first_epoch_steps, open_dataset
 from lseg_cli.data.mixing import Batch, MixSchedule, batches
 from lseg_cli.errors import LsegError
+from lseg_cli.evaluation.counting import evaluate
 from lseg_cli.evaluation.metrics import Scores
-from lseg_cli.evaluation.runner import evaluate
 from lseg_cli.inference.segmenter import Segmenter
 from lseg_cli.model.lseg import LSeg
 from lseg_cli.training.batchnorm import synchronise

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lseg_cli.bench.memory import host_peak_mib
 from lseg_cli.config import TrainConfig
 from lseg_cli.data.datasets import first_epoch_steps
 from lseg_cli.errors import MissingError
-from lseg_cli.evaluation.memory import host_peak_mib
-from lseg_cli.evaluation.runner import evaluate
+from lseg_cli.evaluation.counting import evaluate
 from lseg_cli.inference.segmenter import Segmenter
 from lseg_cli.training.loop import MakeEngine, StepReport, Trainer
 from lseg_cli.training.vocabulary import Embed

@@ -14,7 +14,7 @@ from lseg_cli.config import LabelConfig
 from lseg_cli.data.datasets import Dataset
 from lseg_cli.data.labels import fold
 from lseg_cli.errors import DataError
-from lseg_cli.model.word_table import WordTable
+from lseg_cli.model.text.word_table import WordTable
 from lseg_cli.training.labels import Words
 from lseg_cli.training.unseen import unseen_ids
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lseg_cli.model import load
 from lseg_cli.model.checkpoint import save_model
-from lseg_cli.model.word_table import WordTable
+from lseg_cli.model.text.word_table import WordTable
 
 LONG_SIDE_PX = 640  # mIoU 0.613 instead of 0.567 at 480, for 1.8 times the pixels
 ORIGIN = "recipes/lseg-tiny/train.yaml: CamVid train (367 pictures) and 100 pictures of COCO 2017 with panoptic labels"

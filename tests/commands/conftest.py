@@ -8,7 +8,7 @@ import torch
 from lseg_cli.config import ModelConfig
 from lseg_cli.model.checkpoint import save_model
 from lseg_cli.model.lseg import build
-from lseg_cli.model.word_table import WordTable
+from lseg_cli.model.text.word_table import WordTable
 from tests.engines.conftest import make_machine
 
 __all__ = ["make_machine"]

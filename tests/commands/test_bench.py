@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from lseg_cli.bench import latency, matmul
 from lseg_cli.config import ModelConfig
-from lseg_cli.evaluation import latency, matmul
 from lseg_cli.main import run
 from lseg_export.options import ExportOptions
 

@@ -17,7 +17,7 @@ from lseg_cli.config import ModelConfig
 from lseg_cli.main import run
 from lseg_cli.model.checkpoint import save_model
 from lseg_cli.model.lseg import build
-from lseg_engines.nvidia_driver import find_gpus
+from lseg_engines.doctor.nvidia_driver import find_gpus
 from lseg_export.options import ExportOptions
 from tests.engines.fake_tensorrt import World
 
@@ -188,6 +188,6 @@ class TestWithAGpu:
         self, make_machine: Callable[[str], World], onnx_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         make_machine("tensorrt 11.4.0.106")
-        monkeypatch.setattr("lseg_engines.tensorrt_engine.pad_labels", lambda text, _most: text[::-1].copy())
+        monkeypatch.setattr("lseg_engines.tensorrt.engine.pad_labels", lambda text, _most: text[::-1].copy())
         assert lseg("build", "model.onnx", "--trt", "-o", "x.engine", "--max-batch", 1, "--max-labels", 8) == 7
         assert "x.engine" not in names(tmp_path)

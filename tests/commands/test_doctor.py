@@ -7,7 +7,8 @@ import pytest
 
 from lseg_cli.errors import LsegError, MissingError
 from lseg_cli.main import run
-from lseg_engines import availability, onnx_engine
+from lseg_engines.doctor import availability
+from lseg_engines.ort import engine
 
 Checks = dict[str, dict[str, str]]
 
@@ -54,7 +55,7 @@ def test_a_provider_that_is_listed_and_does_not_load(
 ) -> None:
     import onnxruntime  # noqa: PLC0415
 
-    open_session = onnx_engine.open_session
+    open_session = engine.open_session
 
     def choosy(source: bytes, device: str) -> object:
         if device == "cuda":
@@ -64,7 +65,7 @@ def test_a_provider_that_is_listed_and_does_not_load(
     monkeypatch.setattr(
         onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
     )
-    monkeypatch.setattr(onnx_engine, "open_session", choosy)
+    monkeypatch.setattr(engine, "open_session", choosy)
     _, found = checks(capsys)
     assert found["ONNX Runtime CUDA"]["state"] == "not here"
     assert found["ONNX Runtime CUDA"]["found"] == "It does not load"

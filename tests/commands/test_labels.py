@@ -61,7 +61,7 @@ def test_masks_are_the_same_and_nothing_heavy_is_imported(
         script = (
             "import sys\nfrom lseg_cli.main import run\ntry:\n    run(sys.argv[1:])\nfinally:\n"
             f"    print(*[name for name in {HEAVY} if name in sys.modules], file=sys.stderr)\n"
-            "    print('lseg_cli.model.word_table' in sys.modules, file=sys.stderr)"
+            "    print('lseg_cli.model.text.word_table' in sys.modules, file=sys.stderr)"
         )
         arguments = ["segment", "photo.png", "-l", labels, "-m", str(model), "-d", "cpu", "-o", name, "-q"]
         done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)

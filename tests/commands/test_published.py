@@ -13,8 +13,8 @@ from PIL import Image
 
 from lseg_cli import main
 from lseg_cli.config import RegularizerConfig
-from lseg_cli.model import published
-from lseg_cli.model.published import PUBLISHED, Published
+from lseg_cli.model.published import zoo
+from lseg_cli.model.published.zoo import PUBLISHED, Published
 
 Official = Callable[..., dict[str, torch.Tensor]]
 LABELS = "sky,road,other"
@@ -151,7 +151,7 @@ def test_a_pulled_model_is_used_by_its_name(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mini = Published("mini", "clip_tiny", "lseg-vitb32", "nothing", None, "id")
-    monkeypatch.setitem(published.PUBLISHED, "mini", mini)
+    monkeypatch.setitem(zoo.PUBLISHED, "mini", mini)
     assert lseg("segment", "in", "-l", LABELS, "-m", "mini") == 6
     assert "run lseg models pull mini" in capsys.readouterr().err
     assert lseg("models", "pull", "mini", "--url", checkpoint) == 0

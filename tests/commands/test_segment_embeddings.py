@@ -12,9 +12,9 @@ from torch import Tensor
 
 from lseg_cli import main
 from lseg_cli.config import ModelConfig
-from lseg_cli.inference import ray_cluster
-from lseg_cli.inference.dense import Embedding, read_embedding
+from lseg_cli.inference.embedding import Embedding, read_embedding
 from lseg_cli.model.lseg import LSeg
+from lseg_cli.runs.ray import cluster
 from lseg_export.options import ExportOptions
 
 LABELS = "house, sky, other"
@@ -158,7 +158,7 @@ class TestRefusals:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        monkeypatch.setattr(ray_cluster, "PACKAGE", "json")
+        monkeypatch.setattr(cluster, "PACKAGE", "json")
         text = pyramid_config.text.model_copy(update={"width": word_width})
         path = exported(pyramid_config.model_copy(update={"text": text}), ExportOptions(is_dynamic_size=True))[1]
         assert segment("-m", str(path), "--save", "embeddings", *more) == 5

@@ -17,7 +17,7 @@ from PIL import Image
 
 from lseg_cli import main
 from lseg_cli.config import ModelConfig
-from lseg_cli.inference import ray_cluster
+from lseg_cli.runs.ray import cluster
 from lseg_export.options import ExportOptions
 from tests.conftest import Bucket
 
@@ -146,7 +146,7 @@ class TestRefusals:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        monkeypatch.setattr(ray_cluster, "PACKAGE", package)
+        monkeypatch.setattr(cluster, "PACKAGE", package)
         Image.new("RGB", (48, 32)).save("a.png")
         with pytest.raises(SystemExit) as ended:
             main.run(["segment", "a.png", "-l", "sky", "--ray", address, "-d", device])

@@ -15,7 +15,8 @@ from PIL import Image
 
 from lseg_cli import main
 from lseg_cli.data.images import open_image
-from lseg_cli.inference import steps, writers
+from lseg_cli.results import folder
+from lseg_cli.runs import steps
 
 LABELS = "person, sky, other"
 
@@ -235,12 +236,12 @@ class TestStopping:
                 raise OSError(28, "No space left on device")
             write(path, line)
 
-        write = writers.append
-        monkeypatch.setattr(writers, "append", full)
+        write = folder.append
+        monkeypatch.setattr(folder, "append", full)
         assert lseg("in") == 6
         assert "No space left on device); free some space and run it again" in capsys.readouterr().err
         assert report()["exit_code"] == 6
-        monkeypatch.setattr(writers, "append", write)
+        monkeypatch.setattr(folder, "append", write)
         assert lseg("in") == 0
         assert len(lines()) == len(masks()) == 20
         assert report()["counts"]["done_before"] == 5

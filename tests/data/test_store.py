@@ -13,8 +13,8 @@ from lseg_cli.data.finding import Source, find_images
 from lseg_cli.data.images import PictureError, open_image
 from lseg_cli.data.store import Address, State, _state, locate, locate_output
 from lseg_cli.errors import LsegError, MissingError
-from lseg_cli.inference.names import output_names
-from lseg_cli.inference.writers import Stamp
+from lseg_cli.results.names import output_names
+from lseg_cli.results.records import Stamp
 from tests.conftest import Bucket
 
 

@@ -18,7 +18,7 @@ def make_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[s
         monkeypatch.setitem(sys.modules, world.trt.__name__, world.trt)
         for module in ("tensorrt_builder", "tensorrt_flavour"):
             monkeypatch.setattr(f"lseg_engines.{module}.find_gpus", lambda: [GPU])
-        monkeypatch.setattr("lseg_engines.tensorrt_engine.CudaDevice", HostDevice)
+        monkeypatch.setattr("lseg_engines.tensorrt.engine.CudaDevice", HostDevice)
         monkeypatch.setenv("LSEG_CACHE", str(tmp_path / "cache"))
         return world
 

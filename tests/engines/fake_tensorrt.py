@@ -20,8 +20,8 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from lseg_engines.cuda_device import CudaDevice
-from lseg_engines.nvidia_driver import Gpu
+from lseg_engines.doctor.nvidia_driver import Gpu
+from lseg_engines.tensorrt.cuda_device import CudaDevice
 
 NAMES: dict[str, dict[str, list[str]]] = json.loads(
     (Path(__file__).parent / "tensorrt_api_names.json").read_text(encoding="utf-8")

@@ -19,11 +19,11 @@ from lseg_cli.model import decision
 from lseg_cli.model.checkpoint import save_model
 from lseg_cli.model.decoder import upsample2_each
 from lseg_cli.model.lseg import build
-from lseg_engines.build_options import BuildOptions
-from lseg_engines.onnx_engine import OnnxEngine
 from lseg_engines.opener import find_model, kind_of, open_engine
-from lseg_engines.tensorrt_builder import build_engine
-from lseg_engines.tensorrt_engine import TensorrtEngine
+from lseg_engines.ort.engine import OnnxEngine
+from lseg_engines.tensorrt.builder import build_engine
+from lseg_engines.tensorrt.engine import TensorrtEngine
+from lseg_engines.tensorrt.options import BuildOptions
 from lseg_engines.torch_engine import TorchEngine, find_device
 from lseg_export.options import ExportOptions
 
@@ -324,7 +324,7 @@ class TestOnnx:
     def test_auto_is_the_cpu_where_there_is_no_gpu(
         self, pyramid_config: ModelConfig, exported: Exporter, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("lseg_engines.onnx_engine.find_gpus", lambda: [])
+        monkeypatch.setattr("lseg_engines.ort.engine.find_gpus", lambda: [])
         assert OnnxEngine.open(exported(pyramid_config, ANY_SIZE)[1]).device == "cpu"
 
     def test_one_size_takes_no_other(self, pyramid_config: ModelConfig, exported: Exporter) -> None:

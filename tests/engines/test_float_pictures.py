@@ -9,7 +9,7 @@ import pytest
 from lseg_cli.config import ModelConfig
 from lseg_cli.contract import FloatEngine, Output
 from lseg_cli.errors import MismatchError
-from lseg_engines.onnx_engine import OnnxEngine
+from lseg_engines.ort.engine import OnnxEngine
 from lseg_engines.torch_engine import TorchEngine
 from lseg_export.options import ExportOptions
 

@@ -8,16 +8,16 @@ import pytest
 
 from lseg_cli.config import ModelConfig
 from lseg_cli.contract import Output
-from lseg_cli.evaluation.parity import Limits, compare, share_equal
-from lseg_engines.build_options import BuildOptions
-from lseg_engines.engine_precision import check_precisions
-from lseg_engines.engine_sidecar import Sidecar
-from lseg_engines.nvidia_driver import find_gpus
-from lseg_engines.onnx_engine import OnnxEngine
+from lseg_cli.exporting.parity import Limits, compare, share_equal
+from lseg_engines.doctor.nvidia_driver import find_gpus
 from lseg_engines.opener import open_engine
-from lseg_engines.tensorrt_builder import build_engine
-from lseg_engines.tensorrt_engine import TensorrtEngine
-from lseg_engines.tensorrt_flavour import FLAVOURS, FlavourKey, find_flavours
+from lseg_engines.ort.engine import OnnxEngine
+from lseg_engines.tensorrt.builder import build_engine
+from lseg_engines.tensorrt.engine import TensorrtEngine
+from lseg_engines.tensorrt.flavour import FLAVOURS, FlavourKey, find_flavours
+from lseg_engines.tensorrt.options import BuildOptions
+from lseg_engines.tensorrt.precision import check_precisions
+from lseg_engines.tensorrt.sidecar import Sidecar
 from lseg_export.options import ExportOptions
 
 Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]

@@ -13,10 +13,10 @@ from lseg_cli.config import DataRef, ModelConfig, TextConfig
 from lseg_cli.contract import Engine, GraphSpec, Output
 from lseg_cli.data.episodes import open_episodes
 from lseg_cli.errors import LsegError, MismatchError
-from lseg_cli.evaluation.job import EvalJob, parse_folds
+from lseg_cli.evaluation.options import EvalJob, parse_folds
 from lseg_cli.evaluation.processes import Processes
 from lseg_cli.evaluation.zero_shot import EpisodeRun, squashed, squashed_mask
-from lseg_cli.model.word_table import WordTable
+from lseg_cli.model.text.word_table import WordTable
 from tests.data.miniatures import MAKERS
 
 Floats = NDArray[np.float32]

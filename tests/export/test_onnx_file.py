@@ -12,7 +12,7 @@ from lseg_cli.config import ModelConfig
 from lseg_cli.contract import GraphSpec
 from lseg_cli.errors import DataError, LsegError, MissingError
 from lseg_cli.files import staged
-from lseg_engines.onnx_engine import OnnxEngine
+from lseg_engines.ort.engine import OnnxEngine
 from lseg_engines.torch_engine import TorchEngine
 from lseg_export import onnx_file
 from lseg_export.onnx_file import export_onnx

@@ -8,11 +8,11 @@ import pytest
 from lseg_cli.config import TextConfig
 from lseg_cli.data.labels import LabelSet, parse_labels
 from lseg_cli.data.vocabulary import read_vocabulary
+from lseg_cli.drawing.palette import colors
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.inference import label_embedding
 from lseg_cli.inference.label_embedding import check_labels, compile_vocabulary, embed_label_set, write_vocabulary
-from lseg_cli.inference.palette import colors
-from lseg_cli.model.word_table import WordTable
+from lseg_cli.model.text.word_table import WordTable
 
 WORDS = TextConfig(kind="words", name="words", width=192)
 CLIP = TextConfig(kind="open_clip", name="ViT-B-32-quickgelu", pretrained="openai", width=192)

@@ -24,14 +24,14 @@ from torch import Tensor
 from lseg_cli.config import ModelConfig
 from lseg_cli.evaluation.windows import Windowed, WindowPlan
 from lseg_cli.model.checkpoint import load_model
-from lseg_cli.model.clip_text import ClipTextEncoder
-from lseg_cli.model.conversion import ConvertOptions, convert, write_model
 from lseg_cli.model.correlation import correlate, unit_upsample
 from lseg_cli.model.decoder import upsample2
-from lseg_cli.model.lightning import read_checkpoint
 from lseg_cli.model.lseg import LSeg
-from lseg_cli.model.reversion import write_original
-from lseg_engines.onnx_engine import OnnxEngine
+from lseg_cli.model.published.conversion import ConvertOptions, convert, write_model
+from lseg_cli.model.published.lightning import read_checkpoint
+from lseg_cli.model.published.reversion import write_original
+from lseg_cli.model.text.clip import ClipTextEncoder
+from lseg_engines.ort.engine import OnnxEngine
 from lseg_engines.torch_engine import TorchEngine
 from lseg_export.onnx_file import export_onnx
 from lseg_export.options import ExportOptions

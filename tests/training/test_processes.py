@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from lseg_cli.commands.train import open_trainer
 from lseg_cli.config import AugmentConfig, DataRef, LabelConfig, ModelConfig, OptimizerConfig, TrainConfig
 from lseg_cli.errors import MissingError
-from lseg_cli.model.word_table import WordTable
+from lseg_cli.model.text.word_table import WordTable
 from lseg_cli.training.processes import open_accelerator
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lseg_cli.config import LabelConfig
 from lseg_cli.data.datasets import Dataset
 from lseg_cli.errors import DataError
-from lseg_cli.model.word_table import WordTable
+from lseg_cli.model.text.word_table import WordTable
 from lseg_cli.training.labels import Words
 from lseg_cli.training.vocabulary import build_words, neighbours, paraphrases, read_synonyms, strangers
 

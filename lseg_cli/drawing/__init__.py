@@ -1,0 +1,1 @@
+"""Masks and pictures to look at: colours, overlays, contact sheets, PNG files."""

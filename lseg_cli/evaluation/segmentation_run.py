@@ -1,0 +1,186 @@
+"""What `lseg eval` does between its options and its report, for protocols that give every pixel one of many labels."""
+
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lseg_cli.config import DataRef
+from lseg_cli.contract import Engine
+from lseg_cli.data.datasets import open_dataset
+from lseg_cli.errors import LsegError
+from lseg_cli.evaluation.counting import Predictor, Tally, WholePicture
+from lseg_cli.evaluation.labelling import find_classes
+from lseg_cli.evaluation.metrics import Confusion, mean_of
+from lseg_cli.evaluation.options import EvalJob, refuse
+from lseg_cli.evaluation.paper import find_fact
+from lseg_cli.evaluation.processes import Processes
+from lseg_cli.evaluation.queried_labels import AskedLabels
+from lseg_cli.evaluation.report import described
+from lseg_cli.evaluation.saved_masks import SavedMasks
+from lseg_cli.evaluation.windows import Windowed, WindowPlan
+from lseg_cli.inference.parsing import parse_batch, parse_size
+from lseg_cli.inference.segmenter import Segmenter
+
+OpenEngine = Callable[[str, str, str, int | None], Engine]
+
+
+class EvalRun:
+    """One evaluation, of one model or of two to be compared.
+
+    Attributes:
+        notices: what the user should know.
+    """
+
+    def __init__(self, job: EvalJob, ref: DataRef, open_engine: OpenEngine, processes: Processes) -> None:
+        """Opens the models and embeds their labels.
+
+        Args:
+            job: what to do.
+            ref: the data set and its split.
+            open_engine: as `lseg_engines.opener.open_engine`.
+            processes: of which this is one.
+
+        Raises:
+            LsegError: options, labels, data and models that do not fit each other.
+        """
+        self._split = ref.split  # which --data may name
+        self._job, self._dataset, self._processes = job, open_dataset(ref), processes
+        saved = _open_masks(job)
+        self._asked = AskedLabels(job, self._dataset, saved)
+        self.notices = self._asked.notices
+        device = processes.device(job.device)
+        models = () if saved else job.models
+        self._engines = [open_engine(model, device, job.precision, job.threads) for model in models]
+        predictors = [saved] if saved else [self._predictor(engine) for engine in self._engines]
+        self._tally = Tally(predictors, self._asked.labelling)
+
+    def _predictor(self, engine: Engine) -> Predictor:
+        job, text = self._job, self._asked.embedded(engine.spec.model.text)
+        if job.protocol == "whole":
+            with_confidence, threads = job.min_confidence > 0, job.threads or os.cpu_count() or 1
+            segmenter = Segmenter(engine, text, parse_size(job.imgsz), with_confidence, threads)
+            return WholePicture(segmenter, job.min_confidence)
+        batch = parse_batch(job.batch, engine.device == "cpu", engine.spec.max_batch)
+        return Windowed(engine, text, plan_of(job), batch, job.min_confidence)
+
+    def __len__(self) -> int:
+        """How many pictures this process looks at."""
+        return len(self._processes.turns(len(self._dataset)))
+
+    def run(self) -> Iterator[int]:
+        """Looks at them, and yields each when it is done; then adds up what all processes have counted.
+
+        Raises:
+            DataError: as `Tally.run`.
+        """
+        yield from self._tally.run(self._dataset, self._processes.turns(len(self._dataset)))
+        self._tally.take(self._processes.summed(self._tally.numbers()))
+
+    def report(self) -> dict[str, Any]:
+        """All that was found, fit for JSON."""
+        job, tally = self._job, self._tally
+        plan = {"imgsz": job.imgsz} if job.protocol == "whole" else asdict(plan_of(job))
+        if job.masks:
+            results = [{"model": job.masks} | self._figures(tally.confusions[0])]
+        else:
+            results = [
+                described(model, engine) | self._figures(confusion, self._paper(engine))
+                for model, engine, confusion in zip(job.models, self._engines, tally.confusions, strict=True)
+            ]
+        report: dict[str, Any] = {
+            "data": self._dataset.name,
+            "split": self._split,
+            "protocol": {"name": job.protocol, **plan},
+            "pictures": tally.confusions[0].pictures,
+            "labels": list(self._asked.names),
+            "extra_labels": list(self._asked.labelling.extra),
+            "left_out": list(self._asked.labelling.left_out),
+            "min_confidence": job.min_confidence,
+            "results": results,
+        }
+        if len(results) == 2:
+            report["comparison"] = {
+                "equal_labels": tally.equal / max(tally.pixels, 1),
+                "mean_iou": results[1]["mean_iou"] - results[0]["mean_iou"],
+                "class_iou": _differences(*(result["class_iou"] for result in results)),
+            }
+        return report
+
+    def _paper(self, engine: Engine) -> dict[str, Any] | None:
+        if any(self._job.changes().values()):
+            return None
+        fact = find_fact(engine.spec.model, self._dataset.name, self._job.protocol)
+        return asdict(fact) if fact else None
+
+    def _figures(self, confusion: Confusion, paper: dict[str, Any] | None = None) -> dict[str, Any]:
+        scores = confusion.scores()
+        figures = asdict(scores)
+        del figures["pictures"]
+        if self._job.unseen:
+            numbers = find_classes(self._job.unseen, confusion.classes, "--unseen")
+            unseen = {confusion.classes[number] for number in numbers}
+            figures["unseen_iou"] = mean_of(scores.class_iou, unseen)
+            figures["seen_iou"] = mean_of(scores.class_iou, set(confusion.classes) - unseen)
+        if left_out := self._asked.labelling.left_out:
+            figures["asked_iou"] = mean_of(scores.class_iou, set(confusion.classes) - set(left_out))
+            figures["rejected"] = _rejected(confusion, left_out)
+        figures["paper"] = paper
+        figures["confusion"] = {
+            "classes": list(confusion.classes),
+            "predicted": list(confusion.labels),
+            "pixels": confusion.matrix.tolist(),
+        }
+        return figures
+
+
+def _open_masks(job: EvalJob) -> SavedMasks | None:
+    """The masks to measure, if it is masks.
+
+    Raises:
+        LsegError: options that would change them.
+        DataError: it is no folder of masks.
+    """
+    if job.masks is None:
+        return None
+    given = job.changes() | {
+        "--label-map": None,  # is applied to what is found
+        "--compare": len(job.models) > 1,
+        f"--protocol {job.protocol}": job.protocol != "whole",
+    }
+    refuse(given, "--masks, which are as they are")
+    return SavedMasks(Path(job.masks))
+
+
+def plan_of(job: EvalJob) -> WindowPlan:
+    """The windows of a protocol that has some.
+
+    Raises:
+        LsegError: `--imgsz` with the protocol that fixes it, or of two sides.
+    """
+    if job.protocol == "lseg-paper":
+        if job.imgsz is not None:
+            raise LsegError("The protocol lseg-paper has sizes of its own; leave --imgsz away, or take slide.")
+        return WindowPlan()
+    size = parse_size(job.imgsz)
+    if isinstance(size, tuple):
+        raise LsegError(f"--imgsz {job.imgsz} cannot be used with windows; give the long side alone.")
+    stride = math.ceil(job.window * 2 / 3) if job.stride is None else job.stride
+    return WindowPlan(job.window, stride, size, (1.0,), mirror=False, shifts_last=True)
+
+
+def _rejected(confusion: Confusion, names: Sequence[str]) -> dict[str, float | None]:
+    """Of classes that the model was not asked for: the share of their pixels that got no class."""
+    count = len(confusion.classes)
+    shares: dict[str, float | None] = {}
+    for name in names:
+        row = confusion.matrix[confusion.classes.index(name)]
+        shares[name] = float(row[count:].sum() / row.sum()) if row.any() else None
+    return shares
+
+
+def _differences(first: dict[str, float | None], second: dict[str, float | None]) -> dict[str, float | None]:
+    pairs = {name: (value, second[name]) for name, value in first.items()}
+    return {name: None if a is None or b is None else b - a for name, (a, b) in pairs.items()}

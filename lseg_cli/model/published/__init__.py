@@ -1,0 +1,1 @@
+"""The checkpoints that the authors of LSeg published: where they are, and how they become models of this tool."""

@@ -1,0 +1,147 @@
+"""Where the weights of a CLIP text tower are: in a file that was named, in one put into its place, or on the hub.
+
+Neither torch nor open_clip is imported here before something has to be fetched.
+"""
+
+import difflib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lseg_cli.config import TextConfig
+from lseg_cli.errors import LsegError, MissingError
+from lseg_cli.model.text.cache import cache_root
+
+LOCAL_DIR = "local-dir:"  # open_clip's prefix of a folder with open_clip_config.json and weights
+HF_HUB = "hf-hub:"
+
+_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
+_HUB_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+_PROBE_S = 10.0
+
+
+def encoder_key(config: TextConfig) -> list[str]:
+    """What says which weights these are, without reading them: names, and size and time of local files."""
+    files = [path for path in _candidates(config) if path.is_file()]
+    states = [f"{path.absolute()} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files]
+    return [config.name, config.pretrained, *states]
+
+
+def find_weights(config: TextConfig) -> Path:
+    """The file with the weights of a CLIP model, fetched from the hub if need be.
+
+    Raises:
+        LsegError: no weights are named, or open_clip knows none of this name.
+        MissingError: the file is not there, or the hub cannot be reached.
+    """
+    for path in _candidates(config):
+        if path.is_file() and (path.suffix in _SUFFIXES or config.weights):
+            return path
+    if config.name.startswith(LOCAL_DIR) or _is_path(config.pretrained):
+        place = config.pretrained or config.name.removeprefix(LOCAL_DIR)
+        raise MissingError(
+            f"There are no weights of the text encoder {config.name} at {place}; "
+            f"give a {_SUFFIXES[0]} or {_SUFFIXES[1]} file, or a folder that holds one."
+        )
+    return _fetch(config)
+
+
+def _candidates(config: TextConfig) -> list[Path]:
+    """Files on this machine that can hold the weights, or tell what they are; not all of them need be there."""
+    if config.weights:
+        return [Path(config.weights)]
+    if config.name.startswith(LOCAL_DIR):
+        folder = Path(config.name.removeprefix(LOCAL_DIR))
+        found = [path for suffix in _SUFFIXES for path in sorted(folder.glob("*" + suffix))]
+        found.sort(key=lambda path: not path.name.startswith("open_clip"))
+        named = [Path(config.pretrained).expanduser()] if config.pretrained else []
+        return [*named, *found, folder / "open_clip_config.json"]
+    if _is_path(config.pretrained):
+        return [Path(config.pretrained).expanduser()]
+    return [_place(config, suffix) for suffix in _SUFFIXES]
+
+
+def _is_path(pretrained: str) -> bool:
+    return pretrained.endswith(_SUFFIXES) or "/" in pretrained or os.sep in pretrained
+
+
+def _place(config: TextConfig, suffix: str) -> Path:
+    """Where a user without network can put weights by hand."""
+    name = f"{config.name}-{config.pretrained}".strip("-")
+    return cache_root() / "clip" / (name.replace("/", "-").replace(":", "-") + suffix)
+
+
+def architecture(name: str) -> dict[str, Any]:
+    """open_clip's configuration of a model by name: `embed_dim`, `text_cfg` and so on.
+
+    Raises:
+        LsegError: there is no such model, or its folder holds no configuration.
+        MissingError: it is one of the hub's, and cannot be fetched.
+    """
+    import open_clip  # noqa: PLC0415  takes seconds
+
+    try:
+        facts: dict[str, Any] | None = open_clip.get_model_config(name)
+    except (OSError, ValueError) as error:
+        if name.startswith(HF_HUB):
+            raise MissingError(
+                f"The text encoder {name} cannot be fetched ({type(error).__name__}); check its name and the network, "
+                f"or give a folder that holds it, as {LOCAL_DIR}/its/path."
+            ) from error
+        raise LsegError(f"{name} holds no readable open_clip_config.json; give a folder made for open_clip.") from error
+    if facts is None:
+        near = difflib.get_close_matches(name, open_clip.list_models(), n=3, cutoff=0.3)
+        raise LsegError(f"open_clip knows no text encoder {name}; similar names are {', '.join(near) or 'none'}.")
+    return facts
+
+
+def is_offline() -> bool:
+    """Whether nothing may be fetched: `--offline`, which sets HF_HUB_OFFLINE, or that by itself."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
+def _fetch(config: TextConfig) -> Path:
+    import open_clip  # noqa: PLC0415  takes seconds
+
+    facts: dict[str, Any] = open_clip.get_pretrained_cfg(config.name, config.pretrained) or {}
+    if config.name.startswith(HF_HUB):
+        facts = {"hf_hub": config.name.removeprefix(HF_HUB) + "/"}
+    elif not facts:
+        architecture(config.name)  # a wrong name is worth a sentence of its own
+        tags = ", ".join(open_clip.list_pretrained_tags_by_model(config.name)) or "none"
+        raise LsegError(
+            f"There are no weights '{config.pretrained}' for the text encoder {config.name}; known are {tags}; "
+            "or give the path of a file."
+        )
+    repo, _, name = facts.get("hf_hub", "").rpartition("/")
+    url: str = facts.get("url", "")
+    by_openai = Path("~/.cache/clip").expanduser() / url.rpartition("/")[2]  # where OpenAI's own package keeps them
+    if url and by_openai.is_file():
+        return by_openai
+    try:
+        if is_offline() and not repo:
+            raise ConnectionError("offline")
+        return _from_hub(repo, (name,) if name else _HUB_FILES) if repo else Path(open_clip.download_pretrained(facts))
+    except Exception as error:  # the hub's client raises other errors with every version
+        file = Path(name or _HUB_FILES[0] if repo else url)
+        source = f"{file} of https://huggingface.co/{repo}" if repo else url
+        raise MissingError(
+            f"The weights {config.name}/{config.pretrained} of the text encoder are not on this machine and cannot be "
+            f"fetched ({type(error).__name__}): connect it to the network, without --offline or HF_HUB_OFFLINE, or "
+            f"download {source} elsewhere and save it as {_place(config, file.suffix)}."
+        ) from error
+
+
+def _from_hub(repo: str, names: Sequence[str]) -> Path:
+    """One of these files, the first that there is. What was fetched before is used without asking the network."""
+    import huggingface_hub  # noqa: PLC0415  only who has to fetch
+
+    for name in names:
+        cached = huggingface_hub.try_to_load_from_cache(repo, name)
+        if isinstance(cached, str):
+            return Path(cached)
+    # One question with a time limit: hf_hub_download alone retries for 46 s (2 files) where there is no network.
+    there = {file.rfilename for file in huggingface_hub.HfApi().model_info(repo, timeout=_PROBE_S).siblings or ()}
+    wanted = next((name for name in names if name in there), names[0])
+    return Path(huggingface_hub.hf_hub_download(repo, wanted))

@@ -1,0 +1,126 @@
+"""Masks in other formats than PNG: arrays, COCO's run lengths and panoptic pictures, and tables of a whole folder."""
+
+import csv
+import importlib
+import json
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lseg_cli.data.labels import LabelSet
+from lseg_cli.drawing.png import write_png
+from lseg_cli.errors import MissingError
+
+Ids = NDArray[np.uint8] | NDArray[np.uint16]
+Line = dict[str, Any]
+
+
+def check_formats(formats: Collection[str]) -> None:
+    """Whether what the formats need is installed.
+
+    Raises:
+        MissingError: pycocotools is not.
+    """
+    if "coco-rle" in formats:
+        try:
+            importlib.import_module("pycocotools.mask")
+        except ImportError as error:
+            raise MissingError("--format coco-rle needs pycocotools: pip install 'lseg-cli[coco]'.") from error
+
+
+def write_npy(path: Path, array: NDArray[np.generic]) -> None:
+    """An array as it is."""
+    with path.open("wb") as file:
+        np.save(file, array)
+
+
+def write_best(path: Path, ids: Ids, probability: NDArray[np.float32] | None) -> None:
+    """(K, H, W) ids of the best labels and their probabilities (float16), best first, as `.npz`."""
+    arrays = {"ids": ids} if probability is None else {"ids": ids, "probability": probability.astype(np.float16)}
+    with path.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def probabilities(scores: NDArray[np.float32]) -> NDArray[np.float16]:
+    """(N, h, w) logits -> their softmax, float16."""
+    half = np.empty(scores.shape, np.float16)
+    for row in range(scores.shape[1]):  # at once, a thousand labels would be in memory three times
+        part = np.exp(scores[:, row] - scores[:, row].max(0))
+        half[:, row] = part / part.sum(0)
+    return half
+
+
+def write_rle(path: Path, ids: Ids, labels: LabelSet) -> None:
+    """A list of annotations, one for each label in the picture, with COCO's compressed run lengths."""
+    coder = importlib.import_module("pycocotools.mask")
+    annotations = []
+    for segment in _segments(ids, labels):
+        code = coder.encode(np.asfortranarray(ids == segment["category_id"], np.uint8))
+        code["counts"] = code["counts"].decode("ascii")
+        annotations.append({key: segment[key] for key in ("category_id", "area", "bbox")} | {"segmentation": code})
+    path.write_text(json.dumps(annotations), "utf-8")
+
+
+def write_panoptic(path: Path, ids: Ids, labels: LabelSet) -> None:
+    """An RGB PNG of segment ids, R + 256 G + 65536 B: a label's id plus 1, for 0 means nothing."""
+    segment = np.where(ids == labels.ignore_id, 0, ids.astype(np.uint32) + 1)
+    rgb = np.stack([segment & 255, segment >> 8 & 255, segment >> 16], axis=-1).astype(np.uint8)
+    write_png(path, rgb)
+
+
+def write_segments(path: Path, ids: Ids, labels: LabelSet) -> None:
+    """The `segments_info` of a panoptic picture."""
+    path.write_text(json.dumps([segment | {"iscrowd": 0} for segment in _segments(ids, labels)]), "utf-8")
+
+
+def _segments(ids: Ids, labels: LabelSet) -> Iterator[dict[str, Any]]:
+    """For each label in the picture its id, area and bounding box [x, y, width, height] in pixels."""
+    for value in np.unique(ids).tolist():
+        if value == labels.ignore_id:
+            continue
+        is_here = ids == value
+        rows, columns = np.flatnonzero(is_here.any(1)), np.flatnonzero(is_here.any(0))
+        left, top = int(columns[0]), int(rows[0])
+        box = [left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1]
+        yield {"id": value + 1, "category_id": value, "area": int(is_here.sum()), "bbox": box}
+
+
+def write_table(path: Path, lines: Iterable[Line], labels: LabelSet) -> None:
+    """A row per picture: where it is, its size, mean confidence and the share of each label."""
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        writer = csv.writer(file)
+        facts = ("source", "mask", "height_px", "width_px", "mean_confidence", "ignored")
+        writer.writerow([*facts, *labels.names])
+        for line in lines:
+            writer.writerow([*(line[fact] for fact in facts), *(line["share"].get(name, 0.0) for name in labels.names)])
+
+
+def write_coco(path: Path, kind: str, folder: Path, lines: Iterable[Line], categories: list[dict[str, Any]]) -> None:
+    """One file for the folder as COCO's tools read it, a picture at a time.
+
+    Args:
+        path: to write to.
+        kind: 'coco-rle' or 'coco-panoptic'.
+        folder: of the output.
+        lines: of the journal, as often as they are iterated.
+        categories: as COCO has them.
+    """
+    is_panoptic, number = kind == "coco-panoptic", 0
+    with path.open("w", encoding="utf-8") as file:
+        file.write(f'{{"categories": {json.dumps(categories)},\n"images": [')
+        for image, line in enumerate(lines):
+            size = {"id": image, "file_name": line["source"], "height": line["height_px"], "width": line["width_px"]}
+            file.write(("," if image else "") + "\n" + json.dumps(size))
+        file.write('],\n"annotations": [')
+        for image, line in enumerate(lines):
+            found = json.loads((folder / line["files"]["coco-panoptic-segments" if is_panoptic else kind]).read_bytes())
+            name = line["files"][kind].removeprefix(f"{kind}/")
+            rows = [{"file_name": name, "segments_info": found}] if is_panoptic else found
+            for row in rows:
+                identity = {} if is_panoptic else {"id": number, "iscrowd": 0}
+                file.write(("," if number else "") + "\n" + json.dumps({**identity, "image_id": image, **row}))
+                number += 1
+        file.write("]}\n")

@@ -1,0 +1,57 @@
+"""What is known of each picture of a run: the lines of results.jsonl and failures.jsonl."""
+
+from dataclasses import dataclass, field
+
+from lseg_cli.data.finding import Source
+from lseg_cli.data.store import Place, absolute
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A picture to segment, and its name in the output."""
+
+    source: Source
+    name: str
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """The state of a picture's file: with another size or time it is another picture."""
+
+    path: str  # absolute, or an address
+    size_bytes: int = 0
+    mtime_ns: int = 0
+
+    @classmethod
+    def of(cls, path: Place) -> "Stamp":
+        """Of a file as it is now, or as a store's listing told; zeros where there is none."""
+        try:
+            state = path.stat()
+        except (OSError, ValueError):
+            return cls(absolute(path))
+        return cls(absolute(path), state.st_size, state.st_mtime_ns)
+
+
+@dataclass(frozen=True)
+class Done:
+    """A picture that was segmented: a line of results.jsonl."""
+
+    source: str
+    mask: str  # below the output folder
+    height_px: int
+    width_px: int
+    share: dict[str, float]  # of the picture's pixels, for every label
+    ignored: float  # share of pixels without a label
+    mean_confidence: float
+    ms: dict[str, float]  # per stage
+    file: Stamp = Stamp("")  # of the source
+    files: dict[str, str] = field(default_factory=dict)  # beside the mask, by kind
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A picture that was not: a line of failures.jsonl."""
+
+    source: str
+    stage: str  # read, decode, infer or write
+    error: str

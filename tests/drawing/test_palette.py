@@ -1,0 +1,89 @@
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lseg_cli.data.labels import Label, LabelSet, fold
+from lseg_cli.drawing.palette import colors, png_palette
+from lseg_cli.errors import LsegError
+
+KNOWN = ["road", "street", "sky", "building", "person", "pedestrian", "people", "other", "others", "background", "void"]
+WORDS = st.one_of(st.sampled_from(KNOWN), st.text("abcdefgh", min_size=1, max_size=6))
+
+
+@given(st.lists(WORDS, min_size=1, max_size=40, unique_by=fold), st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=50)
+def test_colours_are_distinct_whatever_the_order(names: list[str], shuffler: random.Random) -> None:
+    given_order = dict(zip(names, colors(LabelSet.of(names)), strict=True))
+    other_order = shuffler.sample(names, len(names))
+    assert dict(zip(other_order, colors(LabelSet.of(other_order)), strict=True)) == given_order
+    assert len(set(given_order.values())) == len(names)
+    assert (255, 255, 255) not in given_order.values()
+
+
+def test_known_names_have_their_usual_colours() -> None:
+    names = ["Road", "sky", "vegetation", "tree", "chest of drawers", "automobile"]
+    assert colors(LabelSet.of(names)) == [
+        (128, 64, 128),
+        (70, 130, 180),
+        (107, 142, 35),
+        (4, 200, 3),
+        (6, 51, 255),
+        (0, 0, 142),
+    ]
+
+
+def test_what_is_nothing_in_particular_is_colourless() -> None:
+    assert colors(LabelSet.of(["other", "others", "background"])) == [(128, 128, 128), (138, 138, 138), (0, 0, 0)]
+
+
+def test_a_made_colour_never_changes() -> None:
+    assert colors(LabelSet.of(["zebra crossing", "Wombat"])) == [(95, 226, 113), (164, 184, 65)]
+
+
+def test_made_colours_are_spread_and_visible() -> None:
+    made = colors(LabelSet.of(f"thing {number}" for number in range(1500)))
+    assert len(set(made)) == 1500
+    assert min(max(color) for color in made) >= 140
+    assert max(min(color) for color in made) <= 122
+    leading = [color.index(max(color)) for color in made]
+    assert all(400 < leading.count(channel) < 600 for channel in range(3))
+
+
+def test_the_owner_of_a_colour_keeps_it() -> None:
+    street, road = colors(LabelSet.of(["street", "road"]))
+    assert road == (128, 64, 128)
+    assert street != road
+
+
+def test_given_colours_are_kept_and_others_move_away() -> None:
+    labels = LabelSet(
+        labels=(
+            Label(name="sky", id=0),
+            Label(name="roof", id=1, color=(70, 130, 180)),
+            Label(name="wall", id=2, color=(70, 130, 180)),
+        )
+    )
+    sky, roof, wall = colors(labels)
+    assert (roof, wall) == ((70, 130, 180), (70, 130, 180))
+    assert sky != roof
+
+
+def test_labels_of_one_name_differ() -> None:
+    labels = LabelSet(labels=tuple(Label(name="door", id=number) for number in range(3)))
+    assert len(set(colors(labels))) == 3
+
+
+def test_png_palette_is_indexed_by_id() -> None:
+    labels = LabelSet(labels=(Label(name="sky", id=23), Label(name="road", id=7), Label(name="other", id=254)))
+    palette = png_palette(labels)
+    assert len(palette) == 768
+    assert [tuple(palette[3 * one : 3 * one + 3]) for one in (23, 7, 254)] == colors(labels)
+    assert tuple(palette[765:]) == (255, 255, 255)
+    assert tuple(palette[:3]) == (0, 0, 0)
+
+
+def test_a_16_bit_mask_has_no_palette() -> None:
+    with pytest.raises(LsegError, match="16-bit"):
+        png_palette(LabelSet.of(str(number) for number in range(256)))
