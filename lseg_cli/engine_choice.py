@@ -1,0 +1,26 @@
+"""Which engine is to run a model, as a command or the API chose it. Imports nothing: the command line reads its defaults."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+EngineKind = Literal["auto", "torch", "onnx", "trt"]
+Precision = Literal["fp32", "fp16", "bf16"]
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """A model and how it is to be run; travels from the options to `lseg_engines.opener.open_engine` as one value.
+
+    Attributes:
+        model: the bundled model's name, that of a published one, or a file.
+        kind: the kind of file that is required; auto: any, told apart by its content.
+        device: auto, cpu, cuda, cuda:N or mps.
+        precision: of the arithmetic, where the engine can choose.
+        threads: of the CPU; None: as the runtime chooses.
+    """
+
+    model: str = "lseg-tiny"
+    kind: EngineKind = "auto"
+    device: str = "auto"
+    precision: Precision = "fp32"
+    threads: int | None = None
