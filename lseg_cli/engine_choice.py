@@ -1,4 +1,4 @@
-"""Which engine is to run a model, as a command or the API chose it. Imports nothing: the command line reads its defaults."""
+"""Which engine is to run a model, as a command or the API chose it. Imports nothing, for the command line reads it."""
 
 from dataclasses import dataclass
 from typing import Literal
