@@ -130,6 +130,7 @@ def _run(arguments: list[str]) -> int:
 
 def _usage(message: str, context: typer.Context | None) -> int:
     """A usage error; an empty message comes with the help of a bare `lseg`."""
+    message = message.replace("Value error, ", "")  # of pydantic, with which Typer checks choices
     if message:
         path = context.command_path if context else "lseg"
         fail(f"{message.rstrip('.')}{'' if message.endswith('?') else '.'} See {path} --help.")

@@ -69,7 +69,7 @@ def test_an_export_that_answers_otherwise_leaves_no_file(
     [
         (("-o", "model.safetensors"), "its name must end with .onnx"),
         (("--imgsz", "100"), "multiples of 32"),
-        (("--precision", "int4"), "choose one of fp32, fp16, bf16, int8"),
+        (("--precision", "int4"), "is not one of 'fp32', 'fp16', 'bf16', 'int8'"),
         (("--precision", "int8"), "belong together"),
         (("--calibrate", "."), "belong together"),
         (("--dynamic-size", "--with-text-encoder", "--no-verify"), "a table of words, not a network"),

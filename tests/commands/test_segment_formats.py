@@ -146,8 +146,8 @@ def test_no_colours_at_all(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "sentence"),
     [
         (("--format", "svg"), "--format svg is not known; choose from png, npy"),
-        (("--batch", "0"), "--batch '0' is no number of pictures"),
-        (("--max-pixels", "many"), "--max-pixels 'many' is no number of pixels"),
+        (("--batch", "0"), "--batch '0' is not a valid batch size"),
+        (("--max-pixels", "many"), "--max-pixels 'many' is not a valid number of pixels"),
         (("--tile", "10"), "--tile 10 is too small"),
     ],
 )

@@ -262,7 +262,7 @@ class TestStopping:
     def test_a_limit_that_is_none(self, limit: str, capsys: pytest.CaptureFixture[str]) -> None:
         draw("a.png")
         assert lseg("a.png", "--max-failures", limit) == 2
-        assert "is no limit; write a count (5) or a share (2%)." in capsys.readouterr().err
+        assert "is not a valid limit; give a count (5) or a share (2%)." in capsys.readouterr().err
 
 
 class TestSharing:
@@ -305,4 +305,4 @@ class TestSharing:
     def test_a_share_that_is_none(self, share: str, capsys: pytest.CaptureFixture[str]) -> None:
         draw("a.png")
         assert lseg("a.png", "--shard", share) == 2
-        assert "is no share; write i/n" in capsys.readouterr().err
+        assert "is not a valid share; give i/n" in capsys.readouterr().err
