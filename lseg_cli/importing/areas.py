@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 MOST_CLASSES = 255  # ids of 8 bits, and one that is ignored
 IGNORE = 255
+_FAR_PX = 2**20  # corners further outside than this are drawn in
 Points = NDArray[np.float64]  # (P, 2) x and y in pixels; the first pixel's centre is (0.5, 0.5)
 Bits = NDArray[np.bool_]
 
@@ -33,14 +34,17 @@ class Area:
 
     def cover(self, height_px: int, width_px: int) -> Bits:
         """Return the (H, W) pixels that it covers; what lies outside the picture is cut off."""
-        covered = np.zeros((height_px, width_px), np.uint8)
+        canvas = Image.new("1", (width_px, height_px))
+        draw = ImageDraw.Draw(canvas)  # with an outline, as LabelMe and the scripts of Cityscapes and IDD draw
+        for fill, polygons in ((1, self.outer), (0, self.holes)):
+            for corners in polygons:
+                draw.polygon(
+                    [(x, y) for x, y in corners.clip(-_FAR_PX, _FAR_PX).round(3).tolist()], fill=fill, outline=fill
+                )
+        covered = np.array(canvas)
         if self.bits is not None:
             _paste(covered, self.bits, *self.corner)
-        for polygon in self.outer:
-            cv2.fillPoly(covered, [_corners(polygon)], 1)
-        for polygon in self.holes:
-            cv2.fillPoly(covered, [_corners(polygon)], 0)
-        return covered.astype(bool)
+        return covered
 
 
 @dataclass(frozen=True)
@@ -114,14 +118,9 @@ def unpack_runs(runs: Sequence[int], height_px: int, width_px: int) -> Bits:
     return np.pad(values, (0, total - len(values))).reshape(height_px, width_px)
 
 
-def _corners(points: Points) -> NDArray[np.int32]:
-    """Pixel indices as OpenCV wants them; far outside they are drawn in to where they still fit 32 bits."""
-    return np.floor(points).clip(-(2**20), 2**20).astype(np.int32)
-
-
-def _paste(target: NDArray[np.uint8], bits: Bits, x: int, y: int) -> None:
+def _paste(target: Bits, bits: Bits, x: int, y: int) -> None:
     height, width = target.shape
     top, left = max(y, 0), max(x, 0)
     bottom, right = min(y + bits.shape[0], height), min(x + bits.shape[1], width)
     if top < bottom and left < right:
-        target[top:bottom, left:right] |= bits[top - y : bottom - y, left - x : right - x].astype(np.uint8)
+        target[top:bottom, left:right] |= bits[top - y : bottom - y, left - x : right - x]

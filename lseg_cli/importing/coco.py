@@ -1,6 +1,7 @@
 """COCO's JSON of instances or stuff: polygons, run lengths, crowds. Read by pycocotools, as COCO's own tools do."""
 
 import importlib
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +12,11 @@ from pydantic import BaseModel, Field
 
 from lseg_cli.errors import DataError, MissingError
 from lseg_cli.importing.areas import Area
-from lseg_cli.importing.labelled import Labelled, Source
+from lseg_cli.importing.labelled import Labelled, Source, split_name
 from lseg_cli.importing.options import ImportOptions
 from lseg_cli.importing.reading import Pictures, in_file, read_json
 
 _MOST_PX = 2**15
-_SPLITS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
 
 
 class _Image(BaseModel):
@@ -79,7 +79,7 @@ def _labelled(path: Path, data: _File, pictures: Pictures, source: Source, coder
         if annotation.category_id not in names:
             raise DataError(f"{path} has an annotation of category {annotation.category_id}, which it does not name.")
         by_image[annotation.image_id].append(annotation)
-    split = next((value for key, value in _SPLITS.items() if key in path.stem.lower() or key == path.parent.name), "")
+    split = split_name(path.stem) or split_name(path.parent.name)
     for image in data.images:
         # Large areas first, so that what lies on them stays to be seen: COCO has no order of its own.
         found = sorted(by_image[image.id], key=lambda each: -each.area)
@@ -88,7 +88,7 @@ def _labelled(path: Path, data: _File, pictures: Pictures, source: Source, coder
             with in_file(path):
                 area = _area(annotation, names[annotation.category_id], image, coder)
             if area is None:
-                source.notes["annotations without a segmentation were passed over"] += 1
+                source.notes["Annotations without a segmentation, passed over"] += 1
             else:
                 areas.append(area)
         yield Labelled(pictures.find(image.file_name), tuple(areas), (image.height, image.width), split=split)
@@ -109,7 +109,9 @@ def _area(annotation: _Annotation, name: str, image: _Image, coder: Any) -> Area
         if not polygons:
             return None
         runs = coder.merge(coder.frPyObjects(polygons, image.height, image.width))
-    return Area(name, bits=np.asarray(coder.decode(runs), bool))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # pycocotools 2.0.11 with NumPy 2
+        return Area(name, bits=np.asarray(coder.decode(runs), bool))
 
 
 def _coder() -> Any:

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from lseg_cli.errors import DataError
 from lseg_cli.importing.areas import Area, ellipse, polygon, rectangle, unpack_runs
-from lseg_cli.importing.labelled import Labelled, Source
+from lseg_cli.importing.labelled import Labelled, Source, split_name
 from lseg_cli.importing.options import ImportOptions
 from lseg_cli.importing.reading import Pictures, in_file, read_bytes
 
@@ -42,14 +42,13 @@ def _labelled(path: Path, root: ElementTree.Element, pictures: Pictures, source:
         with in_file(path):
             size = int(image.attrib["height"]), int(image.attrib["width"])
             for shape in shapes:
-                if "label" not in shape.attrib:
-                    continue
-                area = _area(shape)
+                area = _area(shape) if shape.get("label") else None
                 if area is None:
-                    source.notes[f"<{shape.tag}> shapes have no area and were passed over"] += 1
+                    source.notes[f"Shapes <{shape.tag}>, which have no area, passed over"] += 1
                 else:
                     areas.append(area)
-        yield Labelled(pictures.find(image.get("name", "")), tuple(areas), size, split=image.get("subset", ""))
+        split = split_name(image.get("subset", ""))
+        yield Labelled(pictures.find(image.get("name", "")), tuple(areas), size, split=split)
 
 
 def _area(shape: ElementTree.Element) -> Area | None:

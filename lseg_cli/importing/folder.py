@@ -3,7 +3,7 @@
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +42,7 @@ class Imported:
     classes: tuple[str, ...]
     pictures: dict[str, int]
     areas: int
-    notes: tuple[str, ...] = field(default_factory=tuple)
+    notes: tuple[str, ...] = ()
 
 
 def import_labelled(options: ImportOptions, track: Track) -> Imported:
@@ -59,15 +59,15 @@ def import_labelled(options: ImportOptions, track: Track) -> Imported:
     """
     if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
         raise LsegError(f"{options.out} is not empty; choose another folder with -o.")
-    kind = options.kind or find_kind(options.source)
+    kind = options.kind or find_kind(options.source, options.classes is not None)
     source = read_source(options)
     pictures = list(source.pictures)
     if not pictures:
         raise DataError(f"{options.source} holds no labelled picture.")
-    classes, ground = _classes(source, pictures, options)
+    classes, ids, ground = _classes(source, pictures, options)
     splits = split_pictures(pictures, options)
     with staged_folder(options.out) as draft:
-        writer = _Writer(draft, classes, ground, source)
+        writer = _Writer(draft, ids, ground, source.notes)
         todo = {name: (split, each) for split, found in splits.items() for name, each in _named(found)}
         for key in track(todo, len(todo)):
             writer.write(*todo[key], key.partition("/")[2])
@@ -78,19 +78,21 @@ def import_labelled(options: ImportOptions, track: Track) -> Imported:
         (draft / "dataset.yaml").write_text(text, encoding="utf-8")
     left = len(pictures) - sum(counts.values())
     if left:
-        source.notes["pictures are in none of the lists and were left out"] += left
-    notes = tuple(f"{count} {sentence}." for sentence, count in source.notes.items() if count)
+        source.notes["Pictures in none of the lists, left out"] += left
+    notes = tuple(f"{sentence}: {count}." for sentence, count in source.notes.items() if count)
     areas = sum(len(each.areas) for found in splits.values() for each in found)
     return Imported(options.out / "dataset.yaml", kind, classes, counts, areas, notes)
 
 
-def _classes(source: Source, pictures: Sequence[Labelled], options: ImportOptions) -> tuple[tuple[str, ...], int]:
-    """The classes, and the id of pixels that no area covers."""
+def _classes(
+    source: Source, pictures: Sequence[Labelled], options: ImportOptions
+) -> tuple[tuple[str, ...], dict[str, int], int]:
+    """The classes, the id of each label that is drawn, and that of pixels without an area."""
     drawn = {area.label for picture in pictures for area in picture.areas} - set(source.ignored)
     names = [name.strip() for name in (*source.classes, *sorted(drawn - set(source.classes)))]
     for name, count in Counter(names).items():
-        if count > 1 or not name:
-            raise DataError(f"{options.source} has {count} classes called {name!r}; names must differ and not be empty.")
+        if count > 1:
+            raise DataError(f"{options.source} has {count} classes called {name!r}; their names must differ.")
     unlabelled = source.unlabelled if options.unlabelled is None else options.unlabelled
     ground = IGNORE
     if unlabelled and unlabelled != IGNORED and any(each.mask is None for each in pictures):
@@ -99,7 +101,8 @@ def _classes(source: Source, pictures: Sequence[Labelled], options: ImportOption
         ground = names.index(unlabelled)
     if len(names) > MOST_CLASSES:
         raise DataError(f"{options.source} has {len(names)} classes; masks of 8 bits hold at most {MOST_CLASSES}.")
-    return tuple(names), ground
+    ids = {label: names.index(label.strip()) for label in drawn} | dict.fromkeys(source.ignored, IGNORE)
+    return tuple(names), ids, ground
 
 
 def _named(pictures: Sequence[Labelled]) -> Iterator[tuple[str, Labelled]]:
@@ -113,11 +116,11 @@ def _named(pictures: Sequence[Labelled]) -> Iterator[tuple[str, Labelled]]:
 class _Writer:
     """Writes pictures and masks of one folder."""
 
-    def __init__(self, folder: Path, classes: Sequence[str], ground: int, source: Source) -> None:
+    def __init__(self, folder: Path, ids: dict[str, int], ground: int, notes: Counter[str]) -> None:
         self._folder = folder
-        self._ids = {name: index for index, name in enumerate(classes)} | dict.fromkeys(source.ignored, IGNORE)
+        self._ids = ids
         self._ground = ground
-        self._source = source
+        self._notes = notes
 
     def write(self, split: str, picture: Labelled, name: str) -> None:
         """Write one picture and its mask."""
@@ -142,17 +145,10 @@ class _Writer:
     def _mask(self, picture: Labelled, stored: tuple[int, int]) -> NDArray[np.uint8]:
         if picture.mask is not None:
             return picture.mask()
-        painted = paint(picture.areas, picture.size or stored, {each: self._ids[each] for each in self._labels(picture)},
-                        self._ground)  # fmt: skip
-        notes = self._source.notes
-        notes["pixels of an area lie below an area of another class: a mask has one class a pixel"] += painted.hidden
-        notes["areas cover no pixel of their picture"] += painted.lost
+        painted = paint(picture.areas, picture.size or stored, self._ids, self._ground)
+        self._notes["Pixels that another class's area covers, for a mask has one class a pixel"] += painted.hidden
+        self._notes["Areas that cover no pixel of their picture"] += painted.lost
         return painted.ids
-
-    def _labels(self, picture: Labelled) -> set[str]:
-        found = {area.label for area in picture.areas}
-        self._ids.update({label: self._ids[label.strip()] for label in found if label not in self._ids})
-        return found
 
 
 def _size(path: Path) -> tuple[int, int, int | None]:

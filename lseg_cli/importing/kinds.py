@@ -22,10 +22,24 @@ READERS: dict[Kind, Callable[[ImportOptions], Source]] = {
     "binary": masks.read_binary,
 }
 _HEAD_BYTES = 65536
+_MARKS: tuple[tuple[str, Kind], ...] = (
+    ("annotations.xml", "cvat"),
+    ("meta.json", "supervisely"),
+    ("**/_classes.csv", "roboflow"),
+    ("**/labelmap.txt", "voc"),
+    ("**/*_polygons.json", "cityscapes"),
+    ("*.yaml", "yolo"),
+    ("*.yml", "yolo"),
+    ("*class*.csv", "colours"),
+)
 
 
-def find_kind(source: Path) -> Kind:
+def find_kind(source: Path, has_table: bool = False) -> Kind:
     """Tell whose format a file or folder is.
+
+    Args:
+        source: to be read.
+        has_table: a table of colours was named, so that unknown masks are in colours.
 
     Raises:
         DataError: it is not there, or nothing in it is known.
@@ -33,6 +47,8 @@ def find_kind(source: Path) -> Kind:
     if not source.exists():
         raise DataError(f"{source} is not there.")
     kind = _kind_of_file(source) if source.is_file() else _kind_of_folder(source)
+    if kind is None and has_table:
+        return "colours"
     if kind is None:
         raise DataError(f"{source} is not in a known format; say which with --from: {', '.join(KINDS)}.")
     return kind
@@ -46,7 +62,7 @@ def read_source(options: ImportOptions) -> Source:
         LsegError: the kind is not known.
         MissingError: a package that reads it is not installed.
     """
-    kind = options.kind or find_kind(options.source)
+    kind = options.kind or find_kind(options.source, options.classes is not None)
     if kind not in READERS:
         raise LsegError(f"--from {kind} is not known; choose from {', '.join(KINDS)}.")
     if not options.source.exists():
@@ -57,39 +73,24 @@ def read_source(options: ImportOptions) -> Source:
 def _kind_of_file(path: Path) -> Kind | None:
     suffix = path.suffix.lower()
     with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
+        head = file.read(_HEAD_BYTES).lstrip()
     if suffix in {".yaml", ".yml"}:
         return "yolo"
-    if suffix == ".xml" or head.lstrip().startswith(b"<"):
+    if suffix == ".xml" or head.startswith(b"<"):
         return "cvat"
     if suffix != ".json":
         return None
-    if head.lstrip().startswith(b"["):
+    marks: dict[bytes, Kind] = {b'"shapes"': "labelme", b'"imageData"': "labelme", b'"imgHeight"': "cityscapes"}
+    if head.startswith(b"["):
         return "label-studio"
-    if b'"shapes"' in head or b'"imageData"' in head:
-        return "labelme"
-    if b'"imgHeight"' in head:
-        return "cityscapes"
-    return "coco"
+    return next((kind for mark, kind in marks.items() if mark in head), "coco")
 
 
 def _kind_of_folder(root: Path) -> Kind | None:
-    if (root / "annotations.xml").is_file():
-        return "cvat"
-    if (root / "meta.json").is_file():
-        return "supervisely"
-    if next(root.rglob("_classes.csv"), None):
-        return "roboflow"
-    if next(root.rglob("labelmap.txt"), None):
-        return "voc"
-    if next(root.rglob("*_polygons.json"), None):
-        return "cityscapes"
-    if next(iter([*root.glob("*.yaml"), *root.glob("*.yml")]), None):
-        return "yolo"
-    if next(root.glob("*class*.csv"), None):
-        return "colours"
+    """By the first pattern of `_MARKS` that something in it fits; any other JSON by its content."""
+    for pattern, kind in _MARKS:
+        if next(root.glob(pattern), None):
+            return kind
     if (found := next(root.rglob("*.json"), None)) is not None:
         return _kind_of_file(found)
-    if any(path.is_dir() for name in ("masks", "labels") for path in (root / name).glob("*")):
-        return "binary"
-    return None
+    return "binary" if any(path.is_dir() for path in root.glob("masks/*")) else None

@@ -48,15 +48,15 @@ def _labelled(tasks: list[_Task], options: ImportOptions, source: Source) -> Ite
     for task in tasks:
         done = [each for each in task.annotations if not each.was_cancelled]
         if not done:
-            source.notes["tasks without an annotation were passed over"] += 1
+            source.notes["Tasks without an annotation, passed over"] += 1
             continue
-        source.notes["second and later annotations of a task were passed over"] += len(done) - 1
+        source.notes["Second and later annotations of a task, passed over"] += len(done) - 1
         areas, size = [], None
         for result in done[0].result:
             with in_file(options.source):
                 area = _area(result)
             if area is None:
-                source.notes[f"results of kind {result.type} have no area and were passed over"] += 1
+                source.notes[f"Results of kind {result.type}, which have no area, passed over"] += 1
             else:
                 areas.append(area)
                 size = result.height, result.width

@@ -1,5 +1,6 @@
 """What every reader hands over: pictures with areas or with masks that are painted already."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -11,6 +12,15 @@ from numpy.typing import NDArray
 from lseg_cli.importing.areas import Area
 
 BACKGROUND = "other"  # what pixels without an area are called, where a tool labels all that is there to label
+
+
+_SPLITS = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
+
+
+def split_name(text: str) -> str:
+    """Return train, val or test if a file or folder is called so, with whatever around it; else nothing."""
+    words = [_SPLITS.get(word, word) for word in re.findall("[a-z]+", text.lower())]
+    return next((word for word in words if word in {"train", "val", "test"}), "")
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def _labelled(files: list[Path], options: ImportOptions, source: Source) -> Iter
             with in_file(path):
                 area = _area(shape)
             if area is None:
-                source.notes[f"shapes of kind {shape.shape_type} have no area and were passed over"] += 1
+                source.notes[f"Shapes of kind {shape.shape_type}, which have no area, passed over"] += 1
             elif shape.label != BACKGROUND:
                 areas.append(area)
         size = (data.height, data.width) if data.height and data.width else None
@@ -70,7 +70,7 @@ def _area(shape: _Shape) -> Area | None:
         return Area(shape.label, (rectangle(left, top, right, bottom),))
     if kind == "circle" and len(points) == 2:
         radius = hypot(*(points[1] - points[0]))
-        return Area(shape.label, (ellipse(*points[0], radius, radius),))
+        return Area(shape.label, (ellipse(float(points[0, 0]), float(points[0, 1]), radius, radius),))
     if kind == "mask" and shape.mask and len(points):
         with Image.open(io.BytesIO(base64.b64decode(shape.mask)), formats=("PNG",)) as mask:
             bits = np.asarray(mask.convert("L")) > 0

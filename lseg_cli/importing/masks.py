@@ -1,5 +1,4 @@
-"""Masks that are painted already: colours with a table, indices with a list, black and white by class, polygons of
-Cityscapes."""
+"""Masks that are painted already, in colours, indices or black and white; and the polygons of Cityscapes."""
 
 import csv
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from pydantic import BaseModel, Field
 from lseg_cli.data.finding import EXTENSIONS
 from lseg_cli.errors import DataError
 from lseg_cli.importing.areas import IGNORE, Area, polygon
-from lseg_cli.importing.labelled import Labelled, Source
+from lseg_cli.importing.labelled import BACKGROUND, Labelled, Source
 from lseg_cli.importing.options import ImportOptions
 from lseg_cli.importing.reading import (
     Pictures,
@@ -24,7 +23,21 @@ from lseg_cli.importing.reading import (
     read_text,
 )
 
-_VOID = {"void", "ignore", "unlabeled", "unlabelled", "out of roi", "ego vehicle", "rectification border", "license plate"}
+_VOID = {
+    "void",
+    "ignore",
+    "unlabeled",
+    "unlabelled",
+    "out of roi",
+    "ego vehicle",
+    "rectification border",
+    "license plate",
+}
+Colour = tuple[int, int, int]
+VOC_CLASSES = (
+    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dining table",
+    "dog", "horse", "motorbike", "person", "potted plant", "sheep", "sofa", "train", "tv monitor",
+)  # fmt: skip
 _MASK_FOLDERS = ("SegmentationClass", "SegmentationClassAug", "masks", "labels", "annotations")
 _IMAGE_FOLDERS = ("JPEGImages", "images", "imgs", ".")
 _ROBOFLOW = {"train": "train", "valid": "val", "test": "test"}
@@ -38,20 +51,36 @@ def read_voc(options: ImportOptions) -> Source:
         DataError: the table or the masks are missing, or a mask has a colour that the table does not name.
     """
     root = options.source
-    table = options.classes or next(iter(sorted(root.rglob("labelmap.txt"))), root / "labelmap.txt")
-    return _coloured(options, table, _splits(root / "ImageSets" / "Segmentation"))
+    table = options.classes or next(iter(sorted(root.rglob("labelmap.txt"))), None)
+    rows = read_table(table) if table else _palette_rows(root)
+    return _coloured(options, table or root, rows, _splits(root / "ImageSets" / "Segmentation"))
+
+
+def _palette_rows(root: Path) -> list[tuple[str, Colour]]:
+    """The colours of VOC's palette, in the order of LabelMe's `class_names.txt` or of VOC's own classes."""
+    names = list(VOC_CLASSES)
+    if (root / "class_names.txt").is_file():
+        names = [line.strip() for line in read_text(root / "class_names.txt").splitlines() if line.strip()]
+    return [*zip(names, map(_palette_colour, range(len(names))), strict=True), ("void", _palette_colour(255))]
+
+
+def _palette_colour(index: int) -> Colour:
+    """Of an id in VOC's palette: the bits of the id are dealt to red, green and blue in turn, the highest first."""
+    bits = [[index >> (3 * place + channel) & 1 for place in range(3)] for channel in range(3)]
+    red, green, blue = (sum(bit << (7 - place) for place, bit in enumerate(each)) for each in bits)
+    return red, green, blue
 
 
 def read_coloured(options: ImportOptions) -> Source:
-    """Read colour PNGs with a table of colours (`--classes`, or a `class_dict.csv` beside them); raises as `read_voc`."""
+    """Read colour PNGs with a table of colours (`--classes`, or `class_dict.csv`); raises as `read_voc`."""
     table = options.classes or next(iter(sorted(options.source.glob("*class*.csv"))), None)
     if table is None:
-        raise DataError(f"Colour masks need a table of colours: --classes FILE with lines 'name,r,g,b'.")
-    return _coloured(options, table, {})
+        raise DataError("Colour masks need a table of colours: --classes FILE with lines 'name,r,g,b'.")
+    return _coloured(options, table, read_table(table), {})
 
 
-def _coloured(options: ImportOptions, table: Path, splits: dict[str, str]) -> Source:
-    rows = read_table(table)
+def _coloured(options: ImportOptions, table: Path, rows: list[tuple[str, Colour]], splits: dict[str, str]) -> Source:
+    rows = [(BACKGROUND if name.strip("_") == "background" else name, colour) for name, colour in rows]
     names = tuple(dict.fromkeys(name for name, _ in rows if name.lower() not in _VOID))
     ids = {name: index for index, name in enumerate(names)}
     colours = {colour: ids.get(name, IGNORE) for name, colour in rows}
@@ -59,7 +88,9 @@ def _coloured(options: ImportOptions, table: Path, splits: dict[str, str]) -> So
     source = Source(options.source.name, names, (), unlabelled="")
     finder = Pictures(options.images, *(options.source / name for name in _IMAGE_FOLDERS))
     source.pictures = [
-        Labelled(finder.find(mask.stem), mask=partial(_by_colour, mask, colours, table), split=splits.get(mask.stem, ""))
+        Labelled(
+            finder.find(mask.stem), mask=partial(_by_colour, mask, colours, table), split=splits.get(mask.stem, "")
+        )
         for mask in _masks(masks)
     ]
     return source
@@ -104,7 +135,8 @@ def read_roboflow(options: ImportOptions) -> Source:
 
 def _indices(table: Path) -> dict[int, str]:
     rows = [[cell.strip() for cell in row] for row in csv.reader(read_text(table).splitlines()) if len(row) > 1]
-    return {int(row[0]): row[1] for row in rows if row[0].isdecimal()}
+    found = {int(row[0]): row[1] for row in rows if row[0].isdecimal()}
+    return {raw: BACKGROUND if name == "background" else name for raw, name in found.items()}
 
 
 def _by_index(path: Path, ids: dict[int, int]) -> NDArray[np.uint8]:
@@ -208,7 +240,9 @@ def _splits(folder: Path) -> dict[str, str]:
     for name in ("train", "val", "test"):
         path = folder / f"{name}.txt"
         if path.is_file():
-            found.update(dict.fromkeys((line.strip().rpartition("/")[2] for line in read_text(path).splitlines()), name))
+            found.update(
+                dict.fromkeys((line.strip().rpartition("/")[2] for line in read_text(path).splitlines()), name)
+            )
     return found
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 Kind = Literal[
-    "coco", "labelme", "cvat", "voc", "roboflow", "label-studio", "supervisely", "yolo", "cityscapes", "colours", "binary"
+    "coco", "labelme", "cvat", "voc", "roboflow", "label-studio", "supervisely", "yolo", "cityscapes", "colours",
+    "binary",
 ]  # fmt: skip
 KINDS: tuple[Kind, ...] = get_args(Kind)
 IGNORED = "ignore"  # of `unlabelled`: pixels without a label are not taught

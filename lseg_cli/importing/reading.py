@@ -137,8 +137,8 @@ class Pictures:
 def read_table(path: Path) -> list[tuple[str, tuple[int, int, int]]]:
     """Return names and colours of a table.
 
-    Lines of CSV (`name,r,g,b`, with or without a header), of CVAT's and VOC's `labelmap.txt` (`name:r,g,b:parts:actions`)
-    or of words (`r g b name`). Lines that begin with # are comments.
+    Lines are of CSV (`name,r,g,b`, with or without a header), of CVAT's and VOC's `labelmap.txt`
+    (`name:r,g,b:parts:actions`) or of words (`r g b name`). Lines that begin with # are comments.
 
     Raises:
         DataError: it holds no colours, or one twice.

@@ -15,12 +15,11 @@ from pydantic import BaseModel, Field
 
 from lseg_cli.errors import DataError
 from lseg_cli.importing.areas import Area, polygon, rectangle
-from lseg_cli.importing.labelled import Labelled, Source
+from lseg_cli.importing.labelled import Labelled, Source, split_name
 from lseg_cli.importing.options import ImportOptions
 from lseg_cli.importing.reading import in_file, read_json
 
 _MOST_BITMAP = 2**28  # bytes of a PNG before zlib packed it
-_SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
 class _Class(BaseModel):
@@ -81,14 +80,14 @@ def _labelled(root: Path, source: Source) -> Iterator[Labelled]:
             with in_file(path):
                 area = _area(each)
             if area is None:
-                source.notes[f"objects of kind {each.kind} have no area and were passed over"] += 1
+                source.notes[f"Objects of kind {each.kind}, which have no area, passed over"] += 1
             else:
                 areas.append(area)
         image = path.parent.parent / "img" / path.stem  # photo.jpg.json; long ago photo.json
         found = image if image.is_file() else next(iter(sorted(image.parent.glob(f"{path.stem}.*"))), None)
         if found is None:
             raise DataError(f"{path} has no picture {image}.")
-        split = _SPLITS.get(path.parent.parent.name.lower(), "")
+        split = split_name(path.parent.parent.name)
         yield Labelled(found, tuple(areas), (data.size.height, data.size.width), split=split)
 
 

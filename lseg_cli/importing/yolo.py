@@ -41,7 +41,9 @@ def read(options: ImportOptions) -> Source:
     try:
         description = _Description.model_validate(yaml.safe_load(read_text(path)))
     except (yaml.YAMLError, ValidationError) as error:
-        raise DataError(f"{path} is not a data.yaml of YOLO: it must have names, and folders as train and val.") from error
+        raise DataError(
+            f"{path} is not a data.yaml of YOLO: it must have names, and folders as train and val."
+        ) from error
     source = Source(path.parent.name or "yolo", description.classes, ())
     source.pictures = list(_labelled(path.parent, description, source))
     if not source.pictures:
@@ -63,6 +65,9 @@ def _labelled(root: Path, description: _Description, source: Source) -> Iterator
         named = getattr(description, split)
         for each in [named] if isinstance(named, str) else named or []:
             folder = next((at for at in _places(root, description.path, each) if at.exists()), None)
+            if folder is None and split == "test":
+                source.notes["Splits called test whose folder is missing"] += 1
+                continue
             if folder is None:
                 raise DataError(f"The {split} pictures {each} are not below {root}.")
             for image in _pictures(folder, root):
@@ -93,7 +98,7 @@ def _label_file(image: Path) -> Path:
 
 def _areas(path: Path, image: Path, source: Source) -> tuple[Area, ...]:
     if not path.is_file():
-        source.notes["pictures without a label file have no area"] += 1
+        source.notes["Pictures without a label file, which have no area"] += 1
         return ()
     with in_file(image), Image.open(image) as opened:
         width, height = opened.size
@@ -107,7 +112,7 @@ def _areas(path: Path, image: Path, source: Source) -> tuple[Area, ...]:
         if not 0 <= index < len(source.classes):
             raise DataError(f"{path}, line {number}: class {index} is not named; there are {len(source.classes)}.")
         if len(points) == 4:
-            source.notes["boxes without an outline were passed over"] += 1
+            source.notes["Boxes without an outline, passed over"] += 1
         elif len(points) < 6 or len(points) % 2:
             raise DataError(f"{path}, line {number}: {len(points)} numbers are not an outline of x and y.")
         else:
