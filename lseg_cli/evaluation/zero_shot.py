@@ -73,7 +73,9 @@ class EpisodeRun:
         self._episodes = {fold: open_episodes(ref.path, expanded(ref.root), fold, lists) for fold in folds}
         self._engine = open_engine(processes.own(options.engines[0]))
         self._text = {fold: self._embedded(episodes) for fold, episodes in self._episodes.items()}
-        self._counts = {fold: np.zeros((len(each.classes), 2, 2), np.int64) for fold, each in self._episodes.items()}
+        self._counts: dict[int | None, Counts] = {
+            fold: np.zeros((len(each.classes), 2, 2), np.int64) for fold, each in self._episodes.items()
+        }
 
     def _embedded(self, episodes: Episodes) -> Floats:
         """(1 + K, C), 'others' and the classes."""
