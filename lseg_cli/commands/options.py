@@ -234,7 +234,6 @@ Offline = Annotated[
         "--offline",
         envvar="LSEG_OFFLINE",
         callback=_stay_offline,
-        rich_help_panel=MACHINE,
         help="Download nothing; the same as HF_HUB_OFFLINE=1.",
     ),
 ]

@@ -241,7 +241,11 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("arguments", "code", "sentence"),
         [
-            (("--protocol", "hole"), 2, "Invalid value for '--protocol': 'hole' is not one of 'whole', 'slide', 'lseg-paper'"),
+            (
+                ("--protocol", "hole"),
+                2,
+                "Invalid value for '--protocol': 'hole' is not one of 'whole', 'slide', 'lseg-paper'",
+            ),
             (("-l", "sky,road"), 2, "There are 2 labels for 3 classes"),
             (("--split", "test"), 4, "has no split 'test'; it has train, val"),
             (("--label-map", "nowhere.yaml"), 4, "The label map nowhere.yaml cannot be read"),

@@ -192,7 +192,11 @@ class TestARun:
             (["-l", LABELS, "--imgsz", "100x64"], 2, "sides must be multiples of 32"),
             (["-l", LABELS, "--save", "svg"], 2, "--save svg is not known"),
             (["-l", LABELS, "-m", "nowhere"], 2, "There is no model 'nowhere'"),
-            (["-l", LABELS, "--engine", "caffe"], 2, "Invalid value for '--engine': 'caffe' is not one of 'auto', 'torch', 'onnx', 'trt'."),
+            (
+                ["-l", LABELS, "--engine", "caffe"],
+                2,
+                "Invalid value for '--engine': 'caffe' is not one of 'auto', 'torch', 'onnx', 'trt'.",
+            ),
             (["-l", LABELS, "--engine", "onnx"], 5, "is a .safetensors file, and --engine onnx runs .onnx files"),
             (["-l", LABELS, "-d", "cuda:9"], 6, "The device 'cuda:9' is not here"),
             (["-l", LABELS, "--precision", "fp16", "-d", "cpu"], 6, "fp16 needs a CUDA device"),
