@@ -8,8 +8,8 @@ import pytest
 
 from lseg_cli.bench import latency, matmul
 from lseg_cli.config import ModelConfig
-from lseg_cli.main import run
 from lseg_export.options import ExportOptions
+from tests.command_line import lseg
 
 Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
 
@@ -21,12 +21,6 @@ def models(pyramid_config: ModelConfig, exported: Exporter, monkeypatch: pytest.
     monkeypatch.setattr(matmul, "_SIZES", {"cpu": (64,)})
     monkeypatch.setattr(matmul, "_LEAST_S", 0.001)
     return exported(pyramid_config, ExportOptions(is_dynamic_size=True))
-
-
-def lseg(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as end:
-        run([str(each) for each in arguments])
-    return int(end.value.code or 0)
 
 
 def test_a_sweep_as_json(models: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:

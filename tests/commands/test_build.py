@@ -14,11 +14,11 @@ import torch
 from PIL import Image
 
 from lseg_cli.config import ModelConfig
-from lseg_cli.main import run
 from lseg_cli.model.checkpoint import save_model
 from lseg_cli.model.lseg import build
 from lseg_engines.doctor.nvidia_driver import find_gpus
 from lseg_export.options import ExportOptions
+from tests.command_line import lseg
 from tests.engines.fake_tensorrt import World
 
 Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
@@ -32,12 +32,6 @@ def onnx_path(pyramid_config: ModelConfig, exported: Exporter, tmp_path: Path, m
     pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX has no package for this platform")
     monkeypatch.chdir(tmp_path)
     return Path(shutil.copy(exported(pyramid_config, FIXED)[1], tmp_path / "model.onnx"))
-
-
-def lseg(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as end:
-        run([str(each) for each in arguments])
-    return int(end.value.code or 0)
 
 
 def names(folder: Path) -> list[str]:

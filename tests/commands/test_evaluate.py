@@ -14,20 +14,14 @@ import pytest
 from PIL import Image
 
 from lseg_cli.config import ModelConfig
-from lseg_cli.main import run
 from lseg_cli.model.checkpoint import save_model
 from lseg_cli.model.lseg import build
 from lseg_export.options import ExportOptions
+from tests.command_line import lseg
 from tests.conftest import CLASSES, HEIGHT_PX, WIDTH_PX
 from tests.data.miniatures import MAKERS
 
 Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
-
-
-def lseg(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as end:
-        run([str(each) for each in arguments])
-    return int(end.value.code or 0)
 
 
 Report = dict[str, Any]

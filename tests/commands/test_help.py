@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import typer
 
-from lseg_cli.main import app, run
+from lseg_cli.main import app
+from tests.command_line import lseg
 
 WIDTH = 80
 
@@ -23,9 +24,7 @@ COMMANDS = dict(all_commands(typer.main.get_command(app)))
 
 def shown(path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
     monkeypatch.setenv("COLUMNS", str(WIDTH))
-    with pytest.raises(SystemExit) as end:
-        run([*path, "--help"])
-    assert not end.value.code
+    assert lseg(*path, "--help") == 0
     return capsys.readouterr().out
 
 
@@ -61,8 +60,6 @@ def test_options_and_commands_stand_in_panels(
 
 
 def test_a_kind_that_is_unknown_is_told_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        run(["segment", "photo.png", "-l", "sky", "--precision", "fp8"])
-    assert end.value.code == 2
+    assert lseg("segment", "photo.png", "-l", "sky", "--precision", "fp8") == 2
     told = "lseg: Invalid value for '--precision': 'fp8' is not one of 'fp32', 'fp16', 'bf16'."
     assert capsys.readouterr().err == f"{told} See lseg segment --help.\n"
