@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from lseg_cli.commands import options
+from lseg_cli.commands.label_words import joined, whole_variable
 from lseg_cli.console.evaluation import show_evaluation
 from lseg_cli.console.terminal import Console
 from lseg_cli.evaluation.options import PROTOCOLS, EvalJob  # noqa: TID253  imports nothing
@@ -37,19 +38,23 @@ Lists = Annotated[
     typer.Option(metavar="FOLDER", show_envvar=False, help="HSNet's split lists, if they are not in ROOT/splits."),
 ]
 Labels = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "-l",
         "--labels",
         metavar="WORDS",
         show_envvar=False,
+        callback=whole_variable,
         help="Other words for the classes, one for each and in their order, as of lseg segment; or a vocabulary.",
     ),
 ]
 Extra = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
-        metavar="WORDS", show_envvar=False, help="Labels beside the classes: a labelled pixel that gets one is wrong."
+        metavar="WORDS",
+        show_envvar=False,
+        callback=whole_variable,
+        help="Labels beside the classes: a labelled pixel that gets one is wrong.",
     ),
 ]
 Without = Annotated[
@@ -105,8 +110,8 @@ def evaluate(  # noqa: PLR0913  an option is a parameter
     protocol: Protocol = EvalJob.protocol,
     fold: Fold = EvalJob.fold,
     lists: Lists = EvalJob.lists,
-    labels: Labels = EvalJob.labels,
-    extra_labels: Extra = EvalJob.extra_labels,
+    labels: Labels = None,
+    extra_labels: Extra = None,
     without: Without = None,
     unseen: Unseen = None,
     label_map: LabelMap = EvalJob.label_map,
@@ -142,8 +147,8 @@ def evaluate(  # noqa: PLR0913  an option is a parameter
         split=split,
         fold=fold,
         lists=lists,
-        labels=labels,
-        extra_labels=extra_labels,
+        labels=joined(labels) if labels else None,
+        extra_labels=joined(extra_labels) if extra_labels else None,
         without=options.split(without),
         unseen=options.split(unseen),
         label_map=label_map,

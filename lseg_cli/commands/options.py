@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from lseg_cli.commands.label_words import whole_variable
+
 Inputs = Annotated[
     list[str],
     typer.Argument(
@@ -17,12 +19,13 @@ Inputs = Annotated[
     ),
 ]
 Labels = Annotated[
-    str,
+    list[str],
     typer.Option(
         "-l",
         "--labels",
         metavar="WORDS",
         show_envvar=False,
+        callback=whole_variable,
         help="What to look for: 'sky,road=road|street,other', @labels.txt, .json, .yaml, a vocabulary, ade20k, coco, …",
     ),
 ]

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from lseg_cli.commands import options
+from lseg_cli.commands.label_words import joined
 from lseg_cli.console.embedding import show_embedding
 from lseg_cli.console.terminal import Console
 from lseg_cli.runs.embedding_options import RelabelJob  # noqa: TID253  imports nothing
@@ -54,7 +55,7 @@ def relabel(  # noqa: PLR0913  an option is a parameter
 
     job = RelabelJob(
         tuple(inputs),
-        labels,
+        joined(labels, inputs),
         model,
         out,
         options.split(save),

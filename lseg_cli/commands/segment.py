@@ -6,6 +6,7 @@ import typer
 
 from lseg_cli.commands import engine_options, options
 from lseg_cli.commands.interrupt import interruptible
+from lseg_cli.commands.label_words import joined
 from lseg_cli.console.segmentation import show_segmentation
 from lseg_cli.console.terminal import Console
 from lseg_cli.runs.options import SegmentJob  # noqa: TID253  imports nothing
@@ -58,7 +59,7 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
 
     job = SegmentJob(
         inputs=tuple(inputs),
-        labels=labels,
+        labels=joined(labels, inputs),
         model=model,
         out=out,
         imgsz=imgsz,

@@ -13,6 +13,7 @@ beside a higher id, and when all of 0 to 255 are in use.
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -69,8 +70,7 @@ class LabelSet(Frozen):
             raise LsegError('No label is given; name at least one, such as --labels "sky,road,other".')
         ids = self.ids
         if len(set(ids)) < len(ids):
-            seen: set[int] = set()
-            twice = next(one for one in ids if one in seen or seen.add(one))
+            twice = next(one for one, count in Counter(ids).items() if count > 1)
             raise LsegError(f"The id {twice} is given to more than one label; ids must be unique.")
         if max(ids) == IGNORE_8_BIT and len(ids) <= IGNORE_8_BIT:
             raise LsegError(
@@ -158,7 +158,7 @@ def count_empty(text: str) -> int:
 
 
 def _lone(name: str) -> str:
-    is_several = re.search(r"\s", name) or _OTHER_COMMAS.search(name)
+    is_several = re.search(r"\s", name) and not _OTHER_COMMAS.search(name)  # of which more is said already
     advice = "if these are several, separate them with commas" if is_several else "add another, such as other"
     return f"'{name}' is the only label: every pixel gets it; {advice}."
 

@@ -132,11 +132,14 @@ def test_quotes_inside_stay() -> None:
     assert parse_labels(r"baker's shop,\'sky\',6' tall")[0].names == ("baker's shop", "'sky'", "6' tall")
 
 
-@pytest.mark.parametrize(("text", "said"), [("sky person", "commas"), ("sky;person", "commas"), ("sky", "add another")])
+@pytest.mark.parametrize(
+    ("text", "said"), [("sky person", "commas"), ("sky;person", "add another"), ("sky", "add another")]
+)
 def test_one_label_that_may_be_several(text: str, said: str) -> None:
     labels, notices = parse_labels(text)
     assert labels.names == (text,)
     assert said in notices[-1]
+    assert any("commas" in notice for notice in notices) == (text != "sky")
 
 
 def test_another_separator_among_many_is_said() -> None:
