@@ -20,7 +20,7 @@ def whole_variable(
     return [text] if text else values
 
 
-def joined(values: Sequence[str], inputs: Sequence[str] = ()) -> str:
+def joined_labels(values: Sequence[str], inputs: Sequence[str] = ()) -> str:
     """One text of all `--labels`.
 
     Args:
