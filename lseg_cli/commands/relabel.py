@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from lseg_cli.commands import options
+from lseg_cli.commands.label_words import joined_labels
 from lseg_cli.commands.parsing import joined, parse_kinds
 from lseg_cli.console.embedding import show_embedding
 from lseg_cli.console.terminal import Console
@@ -58,7 +59,7 @@ def relabel(  # noqa: PLR0913  an option is a parameter
 
     job = RelabelJob(
         tuple(inputs),
-        labels,
+        joined_labels(labels, inputs),
         model,
         out,
         joined(save),

@@ -6,6 +6,7 @@ import typer
 
 from lseg_cli.commands import engine_options, options
 from lseg_cli.commands.interrupt import interruptible
+from lseg_cli.commands.label_words import joined_labels
 from lseg_cli.commands.parsing import joined
 from lseg_cli.console.segmentation import show_segmentation
 from lseg_cli.console.terminal import Console
@@ -60,7 +61,7 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
 
     job = SegmentJob(
         inputs=tuple(inputs),
-        labels=labels,
+        labels=joined_labels(labels, inputs),
         engine=EngineChoice(model, engine, device, precision, threads),
         out=out,
         imgsz=imgsz,
