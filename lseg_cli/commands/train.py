@@ -1,7 +1,7 @@
 """`lseg train`: a recipe, or flags, or both -> a model."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -9,6 +9,7 @@ from lseg_cli.commands import options
 from lseg_cli.commands.interrupt import interruptible
 from lseg_cli.console.terminal import Console
 from lseg_cli.console.training import show_training, show_trial
+from lseg_cli.errors import LsegError
 
 if TYPE_CHECKING:
     from lseg_cli.config import TrainConfig
@@ -32,7 +33,21 @@ Validation = Annotated[
     typer.Option("--val", metavar="DATA", show_envvar=False, help="What to validate on, said in the same way."),
 ]
 Model = Annotated[
-    str | None, typer.Option("-m", "--model", metavar="PRESET", show_envvar=False, help="Such as lseg-tiny.")
+    str | None,
+    typer.Option(
+        "-m",
+        "--model",
+        metavar="NAME|FILE",
+        show_envvar=False,
+        help="Where training begins: the bundled lseg-tiny, a pulled model, your own .safetensors; or a bare preset.",
+    ),
+]
+FromScratch = Annotated[
+    bool, typer.Option("--from-scratch", show_envvar=False, help="Only the preset's shape, with random weights.")
+]
+Freeze = Annotated[
+    Literal["none", "encoder"] | None,
+    typer.Option(show_envvar=False, help="What is not trained beside the text encoder, which never is."),
 ]
 EncoderWeights = Annotated[
     str | None,
@@ -42,7 +57,10 @@ EncoderWeights = Annotated[
         help="Where the encoder starts: timm (ImageNet, from the hub) or a .safetensors of timm's. Default: random.",
     ),
 ]
-Out = Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", show_envvar=False, help="Folder of the run.")]
+Out = Annotated[
+    Path | None,
+    typer.Option("-o", "--out", metavar="FOLDER", show_envvar=False, help="Folder of the run. Default: runs/train."),
+]
 Epochs = Annotated[int | None, typer.Option(metavar="N", show_envvar=False, help="Epochs.")]
 Batch = Annotated[
     int | None, typer.Option("-b", "--batch", metavar="N", show_envvar=False, help="Pictures per device and step.")
@@ -83,7 +101,12 @@ DryRun = Annotated[
     ),
 ]
 Resume = Annotated[
-    bool, typer.Option("--resume", show_envvar=False, help="Go on with the run in --out, exactly where it stopped.")
+    Path | None,
+    typer.Option(
+        metavar="RUN",
+        show_envvar=False,
+        help="Resume the run in this folder exactly where it stopped; --epochs may be more.",
+    ),
 ]
 
 
@@ -113,8 +136,10 @@ def train(  # noqa: PLR0913  an option is a parameter
     data: Data = None,
     val: Validation = None,
     model: Model = None,
+    from_scratch: FromScratch = False,
+    freeze: Freeze = None,
     encoder_weights: EncoderWeights = None,
-    out: Out = Path("runs/train"),
+    out: Out = None,
     epochs: Epochs = None,
     batch: Batch = None,
     lr: Rate = None,
@@ -125,7 +150,7 @@ def train(  # noqa: PLR0913  an option is a parameter
     precision: Precision = None,
     classifier: Classifier = None,
     settings: Settings = None,
-    resume: Resume = False,
+    resume: Resume = None,
     dry_run: DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -133,13 +158,15 @@ def train(  # noqa: PLR0913  an option is a parameter
 ) -> None:
     """Train a model on folders of pictures and masks, each data set with its own labels."""
     from lseg_cli.data.references import parse_data  # noqa: PLC0415  numpy
+    from lseg_cli.training.beginning import begin, resumed_recipe
     from lseg_cli.training.processes import is_main_process, leave_processes
     from lseg_cli.training.recipe import load_recipe, parse_settings
+    from lseg_engines.opener import find_trainable
 
     flags = {
         "data": [parse_data(text, "train") for text in data] if data else None,
         "validation": parse_data(val, "val") if val else None,
-        "model": model,
+        "freeze": freeze,
         "encoder_weights": encoder_weights,
         "epochs": epochs,
         "batch_size": batch,
@@ -152,8 +179,18 @@ def train(  # noqa: PLR0913  an option is a parameter
         "classifier": classifier,
         **parse_settings(settings or ()),
     }
-    recipe, is_main = load_recipe(config, flags), is_main_process()
+    is_main = is_main_process()
     console = Console(quiet or not is_main, verbose, json and is_main)
+    if resume is not None:
+        if config or model or (out and out != resume):
+            raise LsegError("--resume RUN takes recipe, model and folder from the run: omit --config, --model, --out.")
+        recipe = resumed_recipe(resume, flags)
+    else:
+        base, note = begin(config, model, from_scratch, find_trainable)
+        recipe = load_recipe(config, flags, base)
+        if note:
+            console.note(note)
+    folder = resume or out or Path("runs/train")
     if dry_run:
         from lseg_cli.training.trial import try_out
 
@@ -163,7 +200,7 @@ def train(  # noqa: PLR0913  an option is a parameter
             show_trial(trial, json, console)
         return
     with interruptible() as interrupt:
-        finished = show_training(open_trainer(recipe, out, resume).run(interrupt), console, out)
+        finished = show_training(open_trainer(recipe, folder, resume is not None).run(interrupt), console, folder)
     leave_processes()
     if not finished:
         raise typer.Exit(interrupt.exit_code)
