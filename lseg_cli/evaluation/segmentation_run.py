@@ -22,7 +22,7 @@ from lseg_cli.evaluation.report import described
 from lseg_cli.evaluation.saved_masks import SavedMasks
 from lseg_cli.evaluation.windows import Windowed, WindowPlan
 from lseg_cli.inference.parsing import parse_batch, parse_size
-from lseg_cli.inference.segmenter import Segmenter
+from lseg_cli.inference.segmenter import PixelOutputs, Segmenter
 
 OpenEngine = Callable[[str, str, str, int | None], Engine]
 
@@ -60,8 +60,8 @@ class EvalRun:
     def _predictor(self, engine: Engine) -> Predictor:
         job, text = self._job, self._asked.embedded(engine.spec.model.text)
         if job.protocol == "whole":
-            with_confidence, threads = job.min_confidence > 0, job.threads or os.cpu_count() or 1
-            segmenter = Segmenter(engine, text, parse_size(job.imgsz), with_confidence, threads)
+            threads = job.threads or os.cpu_count() or 1
+            segmenter = Segmenter(engine, text, parse_size(job.imgsz), PixelOutputs(probability=job.min_confidence > 0), threads)
             return WholePicture(segmenter, job.min_confidence)
         batch = parse_batch(job.batch, engine.device == "cpu", engine.spec.max_batch)
         return Windowed(engine, text, plan_of(job), batch, job.min_confidence)
