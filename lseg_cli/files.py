@@ -1,18 +1,29 @@
-"""Files that appear whole or not at all, and their digests."""
+"""Files that appear whole or not at all, files that are read without waiting or without end, and their digests."""
 
 import errno
 import hashlib
 import os
 import secrets
 import shutil
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from lseg_cli.errors import DataError, LsegError, MissingError
 
 _HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # whatever comes next would fare no better
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+# What opening needs so that a pipe does not wait for a writer and Windows does not translate line ends.
+_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 @contextmanager
@@ -71,6 +82,50 @@ def writing(path: Path) -> Iterator[None]:
                 f"{path} cannot be written ({error.strerror}); free some space and run it again, or take another -o."
             ) from error
         raise DataError(f"{path} cannot be written ({error.strerror or error}).") from error
+
+
+def open_regular(path: str | os.PathLike[str], max_bytes: int | None = None) -> BinaryIO:
+    """Open a regular file for reading bytes; links are followed.
+
+    A pipe or a terminal would wait for ever and a device such as /dev/zero never ends, so neither is even opened.
+
+    Args:
+        path: of the file.
+        max_bytes: its size is at most this; None: any size.
+
+    Raises:
+        OSError: it cannot be opened, is not a regular file (EINVAL), or is larger (EFBIG); `strerror` says so.
+    """
+    name = os.fspath(path)
+    _check_regular(name, os.stat(name), max_bytes)  # noqa: PTH116  opening a device can already act
+    handle = os.open(name, _OPEN_FLAGS)
+    try:
+        _check_regular(name, os.fstat(handle), max_bytes)  # it may be another file by now
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_regular(path: str | os.PathLike[str], max_bytes: int) -> bytes:
+    """All bytes of a regular file; raises as `open_regular`, also where more can be read than its size says."""
+    with open_regular(path, max_bytes) as file:
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:  # files of /proc say that they have 0 bytes
+        raise _too_large(os.fspath(path), len(data), max_bytes)
+    return data
+
+
+def _check_regular(name: str, facts: os.stat_result, max_bytes: int | None) -> None:
+    if not stat.S_ISREG(facts.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(facts.st_mode), "something else")
+        raise OSError(errno.EINVAL, f"it is {kind}, not a file", name)
+    if max_bytes is not None and facts.st_size > max_bytes:
+        raise _too_large(name, facts.st_size, max_bytes)
+
+
+def _too_large(name: str, size: int, max_bytes: int) -> OSError:
+    return OSError(errno.EFBIG, f"it has {size / 1e6:,.1f} MB; at most {max_bytes / 1e6:,.1f} MB are read", name)
 
 
 def file_sha256(path: Path) -> str:

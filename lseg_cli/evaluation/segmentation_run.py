@@ -61,7 +61,8 @@ class EvalRun:
         job, text = self._job, self._asked.embedded(engine.spec.model.text)
         if job.protocol == "whole":
             threads = job.threads or os.cpu_count() or 1
-            segmenter = Segmenter(engine, text, parse_size(job.imgsz), PixelOutputs(probability=job.min_confidence > 0), threads)
+            outputs = PixelOutputs(probability=job.min_confidence > 0)
+            segmenter = Segmenter(engine, text, parse_size(job.imgsz), outputs, threads)
             return WholePicture(segmenter, job.min_confidence)
         batch = parse_batch(job.batch, engine.device == "cpu", engine.spec.max_batch)
         return Windowed(engine, text, plan_of(job), batch, job.min_confidence)

@@ -10,7 +10,7 @@ from lseg_cli.errors import DataError, MismatchError
 from lseg_cli.inference.embedding import Embedding, EmbeddingInfo
 from lseg_cli.inference.interpolation import Floats
 from lseg_cli.inference.segmentation import Segmentation, Stopwatch
-from lseg_cli.inference.segmenter import PixelOutputs
+from lseg_cli.inference.segmenter import LABEL_ALONE, PixelOutputs
 from lseg_cli.inference.upsampling import mean_confidence, upsample_best
 from lseg_cli.model.correlation import correlate
 from lseg_cli.model.regularizer import build_regularizer
@@ -19,7 +19,7 @@ from lseg_cli.model.regularizer import build_regularizer
 def relabel(
     embedding: Embedding,
     text: Floats,
-    outputs: PixelOutputs = PixelOutputs(),  # noqa: B008  frozen
+    outputs: PixelOutputs = LABEL_ALONE,
     threads: int = 1,
 ) -> Segmentation:
     """The segmentation that the model would give, from its embedding of the picture.
@@ -42,7 +42,10 @@ def relabel(
 
 
 def segment_scores(
-    scores: Floats, size: tuple[int, int], outputs: PixelOutputs = PixelOutputs(), threads: int = 1  # noqa: B008
+    scores: Floats,
+    size: tuple[int, int],
+    outputs: PixelOutputs = LABEL_ALONE,
+    threads: int = 1,
 ) -> Segmentation:
     """The scores (N, h, w) of an embedding, as `score` gives them -> the picture's segmentation at its size (H, W).
 

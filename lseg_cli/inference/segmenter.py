@@ -31,6 +31,9 @@ class PixelOutputs:
     probability: bool = False
 
 
+LABEL_ALONE = PixelOutputs()
+
+
 class Segmenter:
     """Segments pictures with the same labels; its three steps may run in different threads."""
 
@@ -39,7 +42,7 @@ class Segmenter:
         engine: Engine,
         text: Floats,
         size: Size = None,
-        outputs: PixelOutputs = PixelOutputs(),  # noqa: B008  frozen
+        outputs: PixelOutputs = PixelOutputs(),
         threads: int = 1,
     ) -> None:
         """Binds labels to an engine.

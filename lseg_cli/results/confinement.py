@@ -45,7 +45,7 @@ class Confinement:
 
     def holds(self, name: str) -> bool:
         """Whether a name lies inside the folder and no folder on its way is a link."""
-        if not name or os.path.isabs(name) or ".." in Path(name).parts:
+        if not name or Path(name).is_absolute() or ".." in Path(name).parts:
             return False
         parent = Path(name).parent
         real = Path(os.path.realpath(self._folder))

@@ -45,16 +45,16 @@ class Written:
 class OutputFolder:
     """Writes whole files or none, and a line of the journals for each picture."""
 
-    def __init__(self, folder: Path, shard: tuple[int, int] | None = None, about: str = LABELS) -> None:
+    def __init__(self, folder: Path, shard: str = "", about: str = LABELS) -> None:
         """Names the folder; nothing is written yet.
 
         Args:
             folder: need not exist.
-            shard: (i, n): the share whose journals are written; None: the whole run's.
+            shard: '' or such as '2-of-4': the share whose journals are written.
             about: the file that says what the results are.
         """
         self.folder = folder
-        self.shard = f"{shard[0]}-of-{shard[1]}" if shard else ""
+        self.shard = shard
         self.about = about
         self.confinement = Confinement(folder)
 
@@ -167,7 +167,7 @@ def file_name(kind: str, name: str) -> str:
 
 
 def as_line(data: Mapping[str, Any]) -> bytes:
-    """A line of a journal. A name that is not UTF-8 holds lone surrogates; as \\udcff they read back the same."""
+    r"""A line of a journal. A name that is not UTF-8 holds lone surrogates; as \udcff they read back the same."""
     return json.dumps(data, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
 
 

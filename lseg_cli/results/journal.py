@@ -17,7 +17,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from lseg_cli.data.finding import JOURNAL, RESULT_FOLDERS
@@ -69,9 +69,7 @@ class Journal:
             names = [*_ABOUT, JOURNAL, self._output.named(JOURNAL), self._output.named("failures.jsonl")]
             for name in (*names, self._output.named(RUN), *tables):
                 if os.path.lexists(self._folder / name):
-                    raise LsegError(
-                        f"{self._folder / name} is not of an earlier run; choose another folder with -o."
-                    )
+                    raise LsegError(f"{self._folder / name} is not of an earlier run; choose another folder with -o.")
             for name in RESULT_FOLDERS:
                 with suppress(OSError):
                     if any((self._folder / name).iterdir()):
@@ -244,7 +242,7 @@ class Journal:
             if entry is None or key in ours or _key(item) in self.done or os.path.lexists(key):
                 continue
             now = Stamp.of(item.source.path)
-            if os.path.basename(key) == os.path.basename(now.path) and replace(now, path=key) == entry.stamp:
+            if PurePath(key).name == PurePath(now.path).name and replace(now, path=key) == entry.stamp:
                 del self.done[key]
                 self.done[now.path] = entry._replace(stamp=now)
                 self._adopted[key] = item
@@ -264,8 +262,8 @@ class Journal:
                 is_ours = known[file] == self._output.confinement.size_of(file) if file in known else trusted
                 if not is_ours:
                     raise LsegError(
-                        f"{self._folder / file} is not of an earlier run, or was changed since; move it away, or choose "
-                        "another folder with -o."
+                        f"{self._folder / file} is not of an earlier run, or was changed since; move it away, or "
+                        "choose another folder with -o."
                     )
         if items:
             claimed = [file_name(kind, item.name) for item in items for kind in item.kinds or kinds]
@@ -336,7 +334,7 @@ class Journal:
     def _results(self) -> list[Path]:
         """All that a run has written, but for what says whose it is."""
         found = [self._folder / name for name in RESULT_FOLDERS if os.path.lexists(self._folder / name)]
-        names = sorted(os.listdir(self._folder))
+        names = sorted(path.name for path in self._folder.iterdir())
         files = [name for name in names if _OURS.fullmatch(name) or name in self.tables()]
         if REPORT in names and _is_report(self._folder / REPORT):
             files.append(REPORT)

@@ -1,6 +1,6 @@
 """The mask of a picture, and what was asked for beside it."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from lseg_cli.errors import LsegError
 from lseg_cli.inference.embedding import Embedding, write_tensor
 from lseg_cli.inference.interpolation import Floats
 from lseg_cli.inference.segmentation import Segmentation
-from lseg_cli.inference.winner import Index
 from lseg_cli.results.folder import OutputFolder, Written, file_name
 from lseg_cli.results.formats import (
     check_formats,

@@ -104,9 +104,7 @@ class EmbedSteps:
         except (DataError, MemoryError) as error:
             return failed(item, stage, error)
         ms = {**loaded.ms, "infer": answer.ms, "write": watch.ms}
-        return Embedded(
-            source, written.files[main], *size, ms, loaded.stamp, written.beside(main), written.sizes
-        )
+        return Embedded(source, written.files[main], *size, ms, loaded.stamp, written.beside(main), written.sizes)
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,7 @@ class EmbedWork:
 
     def steps(self, engine: Engine) -> EmbedSteps:
         """What is done with a picture; raises as `EmbedSteps`."""
-        output = OutputFolder(locate_output(self.options.out), self.options.shard, EMBEDDINGS)
+        output = OutputFolder(locate_output(self.options.out), self.options.share_name, EMBEDDINGS)
         return EmbedSteps(engine, output, self.options)
 
 
@@ -148,7 +146,7 @@ def open_embedding(options: EmbedOptions, open_engine: OpenEngine, read_spec: Re
         LsegError: paths, size, stride, format or folder cannot be used; or as `open_engine`.
         MismatchError: the model gives no features.
     """
-    output = OutputFolder(locate_output(options.out), options.shard, EMBEDDINGS)
+    output = OutputFolder(locate_output(options.out), options.share_name, EMBEDDINGS)
     check_stride(options.stride)
     check_format(options.format)
     output.check()

@@ -28,6 +28,7 @@ from lseg_cli.results.names import output_names
 from lseg_cli.results.records import Failed, Item, Result
 from lseg_cli.runs.crew import Crew
 from lseg_cli.runs.options import RunOptions
+from lseg_cli.runs.shard import Shard
 from lseg_cli.runs.summary import Summary
 
 _PACKAGES = (
@@ -127,7 +128,8 @@ class FolderRun:
             if error is None and not self.summary.left:
                 self._journal.end()
             with suppress(LsegError) if error else nullcontext():  # of two errors the first is told
-                self.job.output.write_json(self.job.output.named(RUN), self._report(exit_code(error, self.summary)))
+                report = self._report(exit_code(error, self.summary.exit_code))
+                self.job.output.write_json(self.job.output.named(RUN), report)
         finally:
             self._lock.release()
 
@@ -221,23 +223,22 @@ class FolderRun:
         }
 
 
-def share_of(sources: Sequence[Source], shard: tuple[int, int] | None) -> list[Item]:
+def share_of(sources: Sequence[Source], shard: Shard | None) -> list[Item]:
     """Items with their names; of a share by name, so that shares agree whatever they found, in whatever order."""
     return shared([Item(source, name) for source, name in zip(sources, output_names(sources), strict=True)], shard)
 
 
-def shared(items: list[Item], shard: tuple[int, int] | None) -> list[Item]:
+def shared(items: list[Item], shard: Shard | None) -> list[Item]:
     """The items of a share, by their names."""
     if shard is None:
         return items
-    number, count = shard
-    return [item for item in items if zlib.crc32(os.fsencode(item.name)) % count == number - 1]
+    return [item for item in items if zlib.crc32(os.fsencode(item.name)) % shard.shares == shard.number - 1]
 
 
-def exit_code(error: BaseException | None, summary: Summary) -> int:
-    """What a process that ends with this error says to the shell."""
+def exit_code(error: BaseException | None, otherwise: int) -> int:
+    """The exit code of a process that ends with this error, or without one."""
     if error is None:
-        return summary.exit_code
+        return otherwise
     if isinstance(error, KeyboardInterrupt):
         return 130
     code = getattr(error, "exit_code", getattr(error, "code", 1))  # of LsegError, of Typer's and of SystemExit

@@ -4,11 +4,12 @@ Imports nothing heavy: the command line reads the defaults first.
 """
 
 import os
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
 
 from lseg_cli.engine_choice import EngineChoice
+from lseg_cli.results.kinds import EmbeddingFormat, MaskFormat, SaveKind, Stride
 from lseg_cli.runs.failure_limit import FailureLimit
+from lseg_cli.runs.shard import Shard
 
 _MOST_WORKERS = 16
 _MOST_STREAMS = 4  # each needs the memory of a picture in the network
@@ -22,7 +23,7 @@ class RunOptions:
         inputs: what to read, as the user wrote it.
         out: the folder to write to.
         workers: threads that read, and as many that write; None: one per core.
-        shard: (i, n): only the i-th of n shares, from 1.
+        shard: only one of several shares; None: all.
         ray: the address of a cluster, or 'auto' or 'local'; None: this process does it.
         ray_workers: processes; None: as many as the cluster has room for.
         resume: go on where an earlier run stopped; else its results are moved away.
@@ -35,7 +36,7 @@ class RunOptions:
     inputs: tuple[str, ...]
     out: str = "out"
     workers: int | None = None
-    shard: tuple[int, int] | None = None
+    shard: Shard | None = None
     ray: str | None = None
     ray_workers: int | None = None
     resume: bool = True
@@ -43,6 +44,11 @@ class RunOptions:
     max_failures: FailureLimit | None = None
     fail_fast: bool = False
     ignore_failures: bool = False
+
+    @property
+    def share_name(self) -> str:
+        """What tells the journals of a share from others: '2-of-4', or ''."""
+        return str(self.shard or "")
 
     @property
     def thread_count(self) -> int:
@@ -72,8 +78,8 @@ class MaskOptions(RunOptions):
     """
 
     labels: str
-    save: tuple[str, ...] = ()
-    formats: tuple[str, ...] = ("png",)
+    save: tuple[SaveKind, ...] = ()
+    formats: tuple[MaskFormat, ...] = ("png",)
     palette: str | None = None
     templates: tuple[str, ...] = ()
     min_confidence: float = 0.0
@@ -94,7 +100,7 @@ class SegmentOptions(MaskOptions):
         batch: pictures at a time; None: 1 on the CPU, else 8.
     """
 
-    engine: EngineChoice = EngineChoice()
+    engine: EngineChoice = field(default_factory=EngineChoice)
     imgsz: int | tuple[int, int] | None = None
     tile: int | None = None
     overlap: int | None = None
@@ -116,10 +122,10 @@ class EmbedOptions(RunOptions):
     """
 
     out: str = "feats"
-    engine: EngineChoice = EngineChoice()
+    engine: EngineChoice = field(default_factory=EngineChoice)
     imgsz: int | tuple[int, int] | None = None
-    stride: Literal[4, 2] = 4
-    format: Literal["safetensors", "npy"] = "safetensors"
+    stride: Stride = 4
+    format: EmbeddingFormat = "safetensors"
     max_megapixels: float = 512.0
     batch: int | None = None
 

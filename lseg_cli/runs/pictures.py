@@ -71,9 +71,7 @@ class OpenedPicture:
         return self.picture.height, self.picture.width
 
 
-def open_picture(
-    item: Item, max_megapixels: float, admit: Callable[[int], None]
-) -> OpenedPicture | Failed:
+def open_picture(item: Item, max_megapixels: float, admit: Callable[[int], None]) -> OpenedPicture | Failed:
     """Reads and decodes a picture.
 
     Args:

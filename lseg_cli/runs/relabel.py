@@ -86,7 +86,7 @@ class RelabelSteps:
 
     def __init__(self, work: "RelabelWork", threads: int) -> None:
         """Binds them; `threads`: for one picture."""
-        output = OutputFolder(locate_output(work.options.out), work.options.shard)
+        output = OutputFolder(locate_output(work.options.out), work.options.share_name)
         self._work = work
         self._outputs = outputs_of(work.options)
         self._writer = MaskWriter(output, work.labels, style_of(work.options))
@@ -180,7 +180,7 @@ def open_relabelling(options: RelabelOptions, model_path: Path | None) -> Folder
     if "embeddings" in options.save:
         raise LsegError("--save embeddings is of lseg segment; relabel reads them, and they stay where they are.")
     labels, notices = read_labels(options)
-    style, output = style_of(options), OutputFolder(locate_output(options.out), options.shard)
+    style, output = style_of(options), OutputFolder(locate_output(options.out), options.share_name)
     style.check()
     output.check()
     items = _find(options, output)
@@ -226,11 +226,15 @@ def _find(options: RelabelOptions, output: OutputFolder) -> list[Item]:
     """
     address = next((place for place in map(locate, options.inputs) if isinstance(place, Address)), None)
     if address is not None:
-        raise LsegError(f"Embeddings are read from a folder, and {address} is an address; mount the store, or copy them.")
+        raise LsegError(
+            f"Embeddings are read from a folder, and {address} is an address; mount the store, or copy them."
+        )
     found = find_embeddings(options.inputs)
     into = os.path.realpath(output.folder / "embeddings")
     if any(Path(os.path.realpath(path)).is_relative_to(into) for path, _ in found):
-        raise LsegError(f"The embeddings lie in {output.folder}, where the masks are to go; choose another folder with -o.")
+        raise LsegError(
+            f"The embeddings lie in {output.folder}, where the masks are to go; choose another folder with -o."
+        )
     return [Item(Source(path, path.parent, path.name), name) for path, name in found]
 
 

@@ -99,13 +99,12 @@ class SegmentSteps:
             return [segment_in_tiles(self._segmenter, self._tiling, picture) for picture in pictures]
         watch = Stopwatch()
         images = np.concatenate([each.image for each in batch])
-        features: Sequence[Half | None] = [None] * len(batch)
         if any("embeddings" in self._kinds(each.item) for each in batch):
-            scores, features = self._segmenter.infer_features(images)
+            pairs = zip(*self._segmenter.infer_features(images), strict=True)
+            answers = [Inferred(scores, features, watch.ms) for scores, features in pairs]
         else:
-            scores = self._segmenter.infer(images)
-        ms = round(watch.ms / len(batch), 3)
-        return [Inferred(*each, ms) for each in zip(scores, features, strict=True)]
+            answers = [Inferred(scores, None, watch.ms) for scores in self._segmenter.infer(images)]
+        return [replace(answer, ms=round(answer.ms / len(batch), 3)) for answer in answers]
 
     def finish(self, loaded: LoadedPicture, answer: Inferred | Segmentation) -> Done | Failed:
         """Postprocesses and writes. Raises as `Steps.finish`."""
@@ -172,7 +171,7 @@ class SegmentWork:
         options = self.options
         threads = 1 if options.tile is None and are_many else count_cores(options.engine.threads)
         segmenter = Segmenter(engine, self.vectors, options.imgsz, outputs_of(options), threads)
-        output = OutputFolder(locate_output(options.out), options.shard)
+        output = OutputFolder(locate_output(options.out), options.share_name)
         return SegmentSteps(segmenter, MaskWriter(output, self.labels, style_of(options)), options)
 
 
@@ -189,7 +188,7 @@ def open_segmentation(options: SegmentOptions, open_engine: OpenEngine, read_spe
         MismatchError: embeddings are to be saved, and the model gives none.
     """
     labels, notices = read_labels(options)
-    style, output = style_of(options), OutputFolder(locate_output(options.out), options.shard)
+    style, output = style_of(options), OutputFolder(locate_output(options.out), options.share_name)
     style.check()
     _check_tiling(options)
     output.check()
@@ -208,6 +207,7 @@ def open_segmentation(options: SegmentOptions, open_engine: OpenEngine, read_spe
         steps = work.steps(engine, are_many=len(items) >= options.thread_count)
         crew = make_pipeline(steps, options, streams, notices.append)
     decisive = {name: getattr(options, name) for name in _DECISIVE} | {"precision": options.engine.precision}
+    record = {"command": "segment", "model": spec.model_sha256, **record_of(labels, text.encoder, options, decisive)}
     return FolderRun(
         Job(
             verb="segmented",
@@ -217,7 +217,7 @@ def open_segmentation(options: SegmentOptions, open_engine: OpenEngine, read_spe
             kinds=style.kinds,
             crew=crew,
             model={"name": spec.model.name, "sha256": spec.model_sha256},
-            record={"command": "segment", "model": spec.model_sha256} | record_of(labels, text.encoder, options, decisive),
+            record=record,
             about=about(labels, text.encoder),
             notices=notices,
             tables=tables_of(options),

@@ -2,6 +2,7 @@
 
 import json
 import os
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ def lines(name: str) -> list[dict[str, Any]]:
 
 def mask_size(name: str) -> tuple[int, int]:
     with Image.open(name) as mask:
-        return mask.size
+        size: tuple[int, int] = mask.size
+        return size
 
 
 @pytest.mark.usefixtures("model")
@@ -171,6 +173,7 @@ class TestARun:
         assert lseg("a.png", "b.png", "-l", "sky", "--json", "-q") == 3
         events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert [event["event"] for event in events] == ["notice", "start", "done", "failed", "end"]
+        assert all(datetime.fromisoformat(event.pop("time")).utcoffset() == timedelta(0) for event in events)
         assert events[2]["mask"] == "masks/a.png"
         assert events[-1] == {
             "event": "end", "total": 2, "done_before": 0, "done": 1, "failed": 1, "exit_code": 3,
@@ -187,7 +190,7 @@ class TestARun:
         ("arguments", "code", "sentence"),
         [
             (["-l", " , "], 2, "No label is given"),
-            (["-l", LABELS, "--imgsz", "big"], 2, "--imgsz 'big' is no size; write the long side (480) or"),
+            (["-l", LABELS, "--imgsz", "big"], 2, "--imgsz 'big' is not a valid size; give the long side (480) or"),
             (["-l", LABELS, "--imgsz", "100x64"], 2, "sides must be multiples of 32"),
             (["-l", LABELS, "--save", "svg"], 2, "--save svg is not known"),
             (["-l", LABELS, "-m", "nowhere"], 2, "There is no model 'nowhere'"),

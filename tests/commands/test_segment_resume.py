@@ -16,7 +16,7 @@ from PIL import Image
 from lseg_cli import main
 from lseg_cli.data.images import open_image
 from lseg_cli.results import folder
-from lseg_cli.runs import steps
+from lseg_cli.runs import pictures
 
 LABELS = "person, sky, other"
 
@@ -69,7 +69,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(path.name)
         return open_image(path, *options)
 
-    monkeypatch.setattr(steps, "open_image", noted)
+    monkeypatch.setattr(pictures, "open_image", noted)
     return names
 
 
@@ -212,14 +212,14 @@ class TestStopping:
                 os.kill(os.getpid(), number)
             return open_image(path, *options)
 
-        monkeypatch.setattr(steps, "open_image", signalled)
+        monkeypatch.setattr(pictures, "open_image", signalled)
         assert lseg("in", "-j", "2") == code
-        assert "left; the same command goes on." in capsys.readouterr().err
+        assert "left; run the same command again to go on." in capsys.readouterr().err
         done = [line["mask"] for line in lines()]
         assert 5 <= len(done) < 40
         assert sorted(masks()) == done
         assert report()["exit_code"] == code
-        monkeypatch.setattr(steps, "open_image", open_image)
+        monkeypatch.setattr(pictures, "open_image", open_image)
         assert lseg("in") == 0
         assert len(lines()) == len(masks()) == 40
 
@@ -262,7 +262,7 @@ class TestStopping:
     def test_a_limit_that_is_none(self, limit: str, capsys: pytest.CaptureFixture[str]) -> None:
         draw("a.png")
         assert lseg("a.png", "--max-failures", limit) == 2
-        assert "is no limit; write a count (5) or a share (2%)." in capsys.readouterr().err
+        assert "is not a valid limit; give a count (5) or a share (2%)." in capsys.readouterr().err
 
 
 class TestSharing:
@@ -305,4 +305,4 @@ class TestSharing:
     def test_a_share_that_is_none(self, share: str, capsys: pytest.CaptureFixture[str]) -> None:
         draw("a.png")
         assert lseg("a.png", "--shard", share) == 2
-        assert "is no share; write i/n" in capsys.readouterr().err
+        assert "is not a valid share; give i/n" in capsys.readouterr().err
