@@ -8,12 +8,8 @@ import typer
 from lseg_cli.commands.interrupt import interruptible
 from lseg_cli.console.folder_run import show_end, show_run
 from lseg_cli.console.terminal import Console
-from lseg_cli.engine_choice import EngineChoice
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from lseg_cli.contract import Engine, Output
     from lseg_cli.runs.folder_run import FolderRun
 
 
@@ -45,10 +41,3 @@ def carry_out(prepare: "Callable[[], FolderRun]", console: Console) -> NoReturn:
         else:
             show_end(run, console, code)
         raise
-
-
-def open_choice(choice: EngineChoice, rebuild: bool, outputs: "Collection[Output] | None") -> "Engine":
-    """An engine that is ready to run, as `lseg_engines.opener.open_engine`."""
-    from lseg_engines.opener import open_engine
-
-    return open_engine(choice.model, choice.device, choice.precision, choice.threads, rebuild, outputs)

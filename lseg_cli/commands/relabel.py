@@ -1,17 +1,20 @@
 """`lseg relabel`: masks for new labels from embeddings, without the image encoder."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lseg_cli.commands import options
 from lseg_cli.commands.carrying_out import carry_out
-from lseg_cli.commands.parsing import parse_failures, parse_shard
+from lseg_cli.commands.label_words import joined_labels
+from lseg_cli.commands.parsing import joined, parse_kinds
 from lseg_cli.console.terminal import Console
 from lseg_cli.runs.options import RelabelOptions  # noqa: TID253  imports nothing
 
 if TYPE_CHECKING:
     from lseg_cli.runs.folder_run import FolderRun
+
+SAVED = ("overlay", "conf", "probs")
 
 Inputs = Annotated[
     list[str],
@@ -19,20 +22,21 @@ Inputs = Annotated[
 ]
 Model = Annotated[
     str | None,
-    typer.Option(
+    options.option(
         "-m",
         "--model",
         metavar="MODEL",
-        show_envvar=False,
         help="The model that made the embeddings, if its file has moved since: it brings the text encoder.",
     ),
 ]
 Save = Annotated[
-    list[str] | None,
-    typer.Option(
+    list[Any] | None,  # of tuples
+    options.option(
+        parser=parse_kinds("--save", SAVED),
         metavar="KINDS",
-        show_envvar=False,
-        help="Beside the masks: overlay (to look at), conf (confidence), probs (of all labels).",
+        autocompletion=lambda: list(SAVED),
+        rich_help_panel=options.MASKS,
+        help="Files beside the masks: overlay (to look at), conf (confidence), probs (of all labels).",
     ),
 ]
 
@@ -52,12 +56,12 @@ def relabel(  # noqa: PLR0913  an option is a parameter
     top_k: options.TopK = RelabelOptions.top_k,
     threads: options.Threads = RelabelOptions.threads,
     workers: options.Workers = RelabelOptions.workers,
-    shard: options.Shard = None,
+    shard: options.Shard = RelabelOptions.shard,
     ray: options.Ray = RelabelOptions.ray,
     ray_workers: options.RayWorkers = RelabelOptions.ray_workers,
     resume: options.Resume = RelabelOptions.resume,
     overwrite: options.Overwrite = RelabelOptions.overwrite,
-    max_failures: options.MaxFailures = None,
+    max_failures: options.MaxFailures = RelabelOptions.max_failures,
     fail_fast: options.FailFast = RelabelOptions.fail_fast,
     ignore_failures: options.IgnoreFailures = RelabelOptions.ignore_failures,
     offline: options.Offline = False,  # acted on where it is defined
@@ -74,11 +78,11 @@ def relabel(  # noqa: PLR0913  an option is a parameter
 
     settings = RelabelOptions(
         inputs=tuple(inputs),
-        labels=labels,
+        labels=joined_labels(labels, inputs),
         model=model,
         out=out,
-        save=options.split(save),  # type: ignore[arg-type]
-        formats=options.split(format) or RelabelOptions.formats,  # type: ignore[arg-type]
+        save=joined(save),
+        formats=joined(format) or RelabelOptions.formats,
         palette=palette,
         templates=tuple(template or ()),
         min_confidence=min_confidence,
@@ -86,12 +90,12 @@ def relabel(  # noqa: PLR0913  an option is a parameter
         top_k=top_k,
         threads=threads,
         workers=workers,
-        shard=None if shard is None else parse_shard(shard),
+        shard=shard,
         ray=ray,
         ray_workers=ray_workers,
         resume=resume,
         overwrite=overwrite,
-        max_failures=None if max_failures is None else parse_failures(max_failures),
+        max_failures=max_failures,
         fail_fast=fail_fast,
         ignore_failures=ignore_failures,
     )

@@ -4,8 +4,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from lseg_cli.commands import engine_options, options
-from lseg_cli.commands.carrying_out import carry_out, open_choice
-from lseg_cli.commands.parsing import parse_batch, parse_failures, parse_pixels, parse_shard, parse_size
+from lseg_cli.commands.carrying_out import carry_out
+from lseg_cli.commands.label_words import joined_labels
+from lseg_cli.commands.parsing import joined
 from lseg_cli.console.terminal import Console
 from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.runs.options import SegmentOptions  # noqa: TID253  imports nothing
@@ -19,7 +20,6 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     labels: options.Labels,
     model: options.Model = EngineChoice.model,
     out: options.Out = SegmentOptions.out,
-    imgsz: options.ImageSize = None,
     save: options.Save = None,
     format: options.Format = None,
     palette: options.Palette = SegmentOptions.palette,
@@ -27,23 +27,24 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     min_confidence: options.MinConfidence = SegmentOptions.min_confidence,
     min_margin: options.MinMargin = SegmentOptions.min_margin,
     top_k: options.TopK = SegmentOptions.top_k,
+    imgsz: options.ImageSize = SegmentOptions.imgsz,
     tile: options.Tile = SegmentOptions.tile,
     overlap: options.Overlap = SegmentOptions.overlap,
     engine: options.Engine = EngineChoice.kind,
     device: options.Device = EngineChoice.device,
     precision: options.Precision = EngineChoice.precision,
     threads: options.Threads = EngineChoice.threads,
-    batch: options.Batch = "auto",
+    batch: options.Batch = SegmentOptions.batch,
     workers: options.Workers = SegmentOptions.workers,
-    shard: options.Shard = None,
+    shard: options.Shard = SegmentOptions.shard,
     ray: options.Ray = SegmentOptions.ray,
     ray_workers: options.RayWorkers = SegmentOptions.ray_workers,
     resume: options.Resume = SegmentOptions.resume,
     overwrite: options.Overwrite = SegmentOptions.overwrite,
-    max_failures: options.MaxFailures = None,
+    max_failures: options.MaxFailures = SegmentOptions.max_failures,
     fail_fast: options.FailFast = SegmentOptions.fail_fast,
     ignore_failures: options.IgnoreFailures = SegmentOptions.ignore_failures,
-    max_pixels: options.MaxPixels = "512M",
+    max_pixels: options.MaxPixels = SegmentOptions.max_megapixels,
     rebuild: engine_options.Rebuild = "never",
     offline: options.Offline = False,  # acted on where it is defined
     json: options.Json = False,
@@ -57,16 +58,16 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     from lseg_cli.contract import SCORES  # noqa: PLC0415  pydantic takes its time
     from lseg_cli.runs.segment import open_segmentation
     from lseg_engines.description import read_spec
-    from lseg_engines.opener import require_engine
+    from lseg_engines.opener import open_engine, require_kind
 
     settings = SegmentOptions(
         inputs=tuple(inputs),
-        labels=labels,
+        labels=joined_labels(labels, inputs),
         out=out,
-        engine=EngineChoice(model, engine, device, precision, threads),  # type: ignore[arg-type]
-        imgsz=None if imgsz is None else parse_size(imgsz),
-        save=options.split(save),  # type: ignore[arg-type]
-        formats=options.split(format) or SegmentOptions.formats,  # type: ignore[arg-type]
+        engine=EngineChoice(model, engine, device, precision, threads),
+        imgsz=imgsz,
+        save=joined(save),
+        formats=joined(format) or SegmentOptions.formats,
         palette=palette,
         templates=tuple(template or ()),
         min_confidence=min_confidence,
@@ -74,22 +75,22 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
         top_k=top_k,
         tile=tile,
         overlap=overlap,
-        batch=parse_batch(batch),
+        batch=batch,
         workers=workers,
-        shard=None if shard is None else parse_shard(shard),
+        shard=shard,
         ray=ray,
         ray_workers=ray_workers,
         resume=resume,
         overwrite=overwrite,
-        max_failures=None if max_failures is None else parse_failures(max_failures),
+        max_failures=max_failures,
         fail_fast=fail_fast,
         ignore_failures=ignore_failures,
-        max_megapixels=parse_pixels(max_pixels),
+        max_megapixels=max_pixels,
     )
-    open_or_rebuild = partial(open_choice, rebuild=engine_options.parse_rebuild(rebuild), outputs=SCORES)
+    open_or_rebuild = partial(open_engine, rebuild=rebuild == "auto", outputs=SCORES)
 
     def prepare() -> "FolderRun":
-        require_engine(model, engine)
+        require_kind(settings.engine)
         return open_segmentation(settings, open_or_rebuild, read_spec)
 
     carry_out(prepare, Console(quiet, verbose, json))

@@ -66,6 +66,13 @@ def timed(what: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - clock, time.process_time() - cpu
 
 
+def make_steps(options: SegmentOptions, engine: Engine) -> SegmentSteps:
+    """What is done with a picture, for labels that mean nothing."""
+    labels = LabelSet.of(LABELS.split(","))
+    vectors = np.ones((len(labels.names), engine.spec.model.text.width), np.float32)
+    return SegmentWork(options, labels, vectors, lambda _: engine).steps(engine, are_many=True)
+
+
 def load_all(steps: SegmentSteps, paths: Sequence[Path], workers: int) -> list[LoadedPicture]:
     """Files to tensors."""
     items = [Item(Source(path, path.parent, path.name), path.stem) for path in paths]
@@ -134,12 +141,11 @@ def main() -> None:
         totals = {kind: np.zeros(2) for kind in kinds}
 
         def open_scores(choice: EngineChoice) -> Engine:
-            engine = open_engine(choice.model, choice.device, choice.precision, choice.threads, outputs=SCORES)
+            engine = open_engine(choice, outputs=SCORES)
             return engine if arguments.device_ms is None else Device(engine, arguments.device_ms)
 
         choice = EngineChoice(str(model), device="cpu")
-        alone, labels = open_scores(choice), LabelSet.of(LABELS.split(","))
-        vectors = np.ones((len(labels.names), alone.spec.model.text.width), np.float32)
+        alone = open_scores(choice)
         for number in range(arguments.rounds):
             part = paths[number :: arguments.rounds]
             options = SegmentOptions(
@@ -151,7 +157,7 @@ def main() -> None:
             )
             streams = plan_streams(choice, options.batch, len(part))
             engine = open_beside(choice, streams, open_scores)
-            steps = SegmentWork(options, labels, vectors, open_scores).steps(engine, are_many=True)
+            steps = make_steps(options, engine)
             loaded = load_all(steps, part[:12], options.thread_count)  # one of each size; also to warm up
             steps.infer(loaded[:1])
             rounds = -(-len(part) // len(loaded))

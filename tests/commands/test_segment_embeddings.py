@@ -10,22 +10,15 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 from torch import Tensor
 
-from lseg_cli import main
 from lseg_cli.config import ModelConfig
 from lseg_cli.inference.embedding import Embedding, read_embedding
 from lseg_cli.model.lseg import LSeg
 from lseg_cli.runs.ray import cluster
 from lseg_export.options import ExportOptions
+from tests.command_line import lseg
 
 LABELS = "house, sky, other"
 NAMES = ("a", "sub/b", "wide")
-
-
-def lseg(*arguments: str) -> int:
-    """Runs a command; its exit code."""
-    with pytest.raises(SystemExit) as ended:
-        main.run(list(arguments))
-    return int(ended.value.code or 0)
 
 
 def segment(*arguments: str, labels: str = LABELS) -> int:
@@ -189,5 +182,5 @@ class TestRefusals:
     def test_relabel_saves_none(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert segment("--save", "embeddings") == 0
         assert lseg("relabel", "out", "-l", LABELS, "-o", "new", "--save", "embeddings") == 2
-        assert "--save embeddings is of lseg segment" in capsys.readouterr().err
+        assert "--save embeddings is not known; choose from overlay, conf, probs." in capsys.readouterr().err
         assert not Path("new").exists()
