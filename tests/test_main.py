@@ -1,5 +1,6 @@
 """The program as a whole: what it loads, says and returns before any command does its work."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ import pytest
 
 from lseg_cli import __version__, main
 from lseg_cli.errors import DataError, LsegError, MismatchError, MissingError, VerificationError
+from tests.command_line import lseg
 
 ROOT = Path(__file__).parent.parent
 HEAVY = [
@@ -25,12 +27,6 @@ HEAVY = [
     "pydantic",
 ]
 ENVIRONMENT = {"PYTHONPATH": ":".join(str(ROOT / folder) for folder in (".", "engines", "export"))}
-
-
-def lseg(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main.run(arguments)
-    return int(ended.value.code or 0)
 
 
 def python(code: str, shell: str = "") -> "subprocess.CompletedProcess[str]":
@@ -131,6 +127,6 @@ def count() -> None:
 main.run(["count"])
 """
     ended = python(code, "| head -1; exit ${PIPESTATUS[0]}")
-    assert ended.stdout == '{"event": "0"}\n'
+    assert re.fullmatch(r'\{"event": "0", "time": "[^"]+"\}\n', ended.stdout)
     assert ended.stderr == ""
     assert ended.returncode == 141
