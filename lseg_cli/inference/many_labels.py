@@ -14,16 +14,63 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from lseg_cli.config import RegularizerConfig
 from lseg_cli.inference.interpolation import Floats, Places
 from lseg_cli.inference.pruning import survivors
-from lseg_cli.inference.score_field import Labels, ScoreField
+from lseg_cli.inference.score_field import Labels, Regularizer, ScoreField, Words
+from lseg_cli.inference.segmentation import Segmentation, Stopwatch
 from lseg_cli.inference.upsampling import Band, Grid, empty_index
 from lseg_cli.inference.winner import Index
 
+FEW = 64  # labels up to which the engine's own scores are as fast; see `recipes/many-labels/measure.py`
 BLOCK = 32  # scores along a side: of larger ones more labels are left, of smaller ones more cells count twice
 _SAMPLES = 8  # along a side, of which the mean confidence is made
 
 Choose = Callable[[ScoreField, slice, slice, int], Labels]
+
+
+def are_many(labels: int, with_probability: bool) -> bool:
+    """Whether so many labels are better bounded than scored; a softmax needs the scores of all of them."""
+    return labels > FEW and not with_probability
+
+
+class ManyLabels:
+    """Labels, so many that most of them are dropped before their maps are made; the same for all pictures."""
+
+    def __init__(self, text: Floats, regularizer: RegularizerConfig, kernel: tuple[float, ...]) -> None:
+        """Prepare labels for a model.
+
+        Args:
+            text: (N, C) embeddings of the labels.
+            regularizer: of the model.
+            kernel: its 9 weights and 1 bias; none without it.
+
+        Raises:
+            DataError: the kernel is incomplete.
+        """
+        self._words = Words(text)
+        self._regularizer = Regularizer.of(regularizer, kernel)
+        # Of an activation between two applications the bounds are so loose that they seldom pay for themselves.
+        self._choose = survivors if self._regularizer.depth <= 1 else all_labels
+
+    def segment(
+        self, features: NDArray[np.float16] | Floats, size: tuple[int, int], count: int = 1, threads: int = 1
+    ) -> Segmentation:
+        """The segmentation of a picture, without probabilities.
+
+        Args:
+            features: (C, h, w) of the picture, any length.
+            size: (H, W) of the picture.
+            count: labels of every pixel, the best first.
+            threads: blocks at a time.
+
+        Raises:
+            DataError: a feature is not a number.
+        """
+        watch = Stopwatch()
+        field = ScoreField(features, self._words, self._regularizer)
+        best = best_labels(field, size, min(count, len(self._words)), threads, self._choose)
+        return Segmentation(best, None, mean_confidence(field), {"postprocess": watch.ms})
 
 
 def all_labels(field: ScoreField, rows: slice, columns: slice, count: int) -> Labels:

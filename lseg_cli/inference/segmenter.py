@@ -7,13 +7,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lseg_cli.config import SIZE_MULTIPLE
-from lseg_cli.contract import SCORES, Engine
+from lseg_cli.contract import SCORES, Engine, Output
 from lseg_cli.data.images import resized
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.inference.embedding import Embedding, Half, as_encoder, encode
 from lseg_cli.inference.interpolation import Floats
+from lseg_cli.inference.many_labels import ManyLabels, are_many
 from lseg_cli.inference.segmentation import Segmentation, Stopwatch
 from lseg_cli.inference.upsampling import mean_confidence, upsample_best
+
+_FEATURES: tuple[Output, ...] = ("features",)
 
 Size = int | tuple[int, int] | None
 
@@ -73,6 +76,8 @@ class Segmenter:
         self.size = size
         self.outputs = outputs
         self.threads = threads
+        is_many = "features" in spec.outputs and are_many(len(text), outputs.probability)
+        self.many = ManyLabels(self.text, spec.model.regularizer, as_encoder(engine).kernel()) if is_many else None
 
     def segment(self, picture: NDArray[np.uint8]) -> Segmentation:
         """(H, W, 3) uint8 RGB -> its segmentation at H x W.
@@ -83,9 +88,15 @@ class Segmenter:
         watch = Stopwatch()
         image = self.preprocess(picture)
         preprocess_ms, watch = watch.ms, Stopwatch()
-        (scores,) = self.infer(image)
-        infer_ms = watch.ms
-        result = self.postprocess(scores, (picture.shape[0], picture.shape[1]))
+        size = picture.shape[0], picture.shape[1]
+        if self.many is None:
+            (scores,) = self.infer(image)
+            infer_ms = watch.ms
+            result = self.postprocess(scores, size)
+        else:
+            (features,) = self.infer_features_alone(image)
+            infer_ms = watch.ms
+            result = self.many.segment(features, size, self.outputs.best, self.threads)
         return replace(result, ms={"preprocess": preprocess_ms, "infer": infer_ms, **result.ms})
 
     def infer(self, images: NDArray[np.uint8]) -> Floats:
@@ -106,6 +117,16 @@ class Segmenter:
         """
         answer = as_encoder(self.engine).run(images, self.text, (*SCORES, "features"))
         return answer["scores"].astype(np.float32, copy=False), answer["features"].astype(np.float16, copy=False)
+
+    def infer_features_alone(self, images: NDArray[np.uint8]) -> Half:
+        """As `infer_features`, without the scores: where there are very many labels, `many` makes those that matter.
+
+        Raises:
+            MismatchError: the engine gives none.
+            MemoryFullError: the device's memory is full.
+        """
+        answer = as_encoder(self.engine).run(images, self.text[:1], _FEATURES)
+        return answer["features"].astype(np.float16, copy=False)
 
     def postprocess(self, scores: Floats, size: tuple[int, int]) -> Segmentation:
         """The scores (N, h, w) of a picture -> its segmentation at its size (H, W).

@@ -46,12 +46,12 @@ class Inferred:
     """What the network says of a picture.
 
     Attributes:
-        scores: (N, h, w).
-        features: (C, h / 2, w / 2), where embeddings are saved.
+        scores: (N, h, w); None where the labels are so many that only those that matter are made.
+        features: (C, h / 2, w / 2), where embeddings are saved or labels are many.
         ms: milliseconds of it.
     """
 
-    scores: Floats
+    scores: Floats | None
     features: Half | None
     ms: float
 
@@ -99,7 +99,10 @@ class SegmentSteps:
             return [segment_in_tiles(self._segmenter, self._tiling, picture) for picture in pictures]
         watch = Stopwatch()
         images = np.concatenate([each.image for each in batch])
-        if any("embeddings" in self._kinds(each.item) for each in batch):
+        if self._segmenter.many is not None and not any("probs" in self._kinds(each.item) for each in batch):
+            each = self._segmenter.infer_features_alone(images)
+            answers = [Inferred(None, features, watch.ms) for features in each]
+        elif any("embeddings" in self._kinds(each.item) for each in batch):
             pairs = zip(*self._segmenter.infer_features(images), strict=True)
             answers = [Inferred(scores, features, watch.ms) for scores, features in pairs]
         else:
@@ -114,14 +117,22 @@ class SegmentSteps:
                 result = answer
             else:
                 watch, scores = Stopwatch(), answer.scores
-                result = self._segmenter.postprocess(scores, loaded.size)
-                embedding = self._embedding(loaded, answer.features)
+                result = self._segmented(answer, loaded.size)
+                embedding = self._embedding(loaded, answer.features) if "embeddings" in self._kinds(item) else None
                 result = replace(result, ms={"infer": answer.ms, "postprocess": watch.ms})
             stage, watch = "write", Stopwatch()
             mask = self._writer.write(item, loaded.picture, result, scores, embedding)
         except (DataError, MemoryError) as error:
             return failed(item, stage, error)
         return mask.as_done(loaded.size, loaded.stamp, {**loaded.ms, **result.ms, "write": watch.ms})
+
+    def _segmented(self, answer: Inferred, size: tuple[int, int]) -> Segmentation:
+        segmenter = self._segmenter
+        if answer.scores is not None:
+            return segmenter.postprocess(answer.scores, size)
+        if segmenter.many is None or answer.features is None:
+            raise ValueError("An answer needs scores, or features and many labels.")
+        return segmenter.many.segment(answer.features, size, segmenter.outputs.best, segmenter.threads)
 
     def _embedding(self, loaded: LoadedPicture, features: Half | None) -> Embedding | None:
         if features is None:
@@ -170,7 +181,7 @@ class SegmentWork:
         """
         options = self.options
         threads = 1 if options.tile is None and are_many else count_cores(options.engine.threads)
-        segmenter = Segmenter(engine, self.vectors, options.imgsz, outputs_of(options), threads)
+        segmenter = Segmenter(engine, self.vectors, options.imgsz, outputs_of(options, len(self.vectors)), threads)
         output = OutputFolder(locate_output(options.out), options.share_name)
         return SegmentSteps(segmenter, MaskWriter(output, self.labels, style_of(options)), options)
 
