@@ -85,7 +85,7 @@ def write_labelme(path: Path, ids: Ids, labels: LabelSet, source: Place) -> None
         source: the picture, named by its whole path: LabelMe looks beside its own file else.
     """
     parts = sorted(outlines(ids, labels), key=lambda part: -part.area)
-    shapes = [
+    shapes: list[dict[str, Any]] = [
         {"label": part.label.name, "points": part.outer, "group_id": None, "shape_type": "polygon", "flags": {}}
         for part in parts
     ]

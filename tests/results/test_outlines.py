@@ -20,7 +20,7 @@ LABELS = LabelSet.of(["sky", "road", "car"])
 
 def painted(ids: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """What LabelMe makes of the outlines: the largest first, each drawn with its border."""
-    canvas = Image.new("L", (ids.shape[1], ids.shape[0]), 255)
+    canvas: Image.Image = Image.new("L", (ids.shape[1], ids.shape[0]), 255)
     draw = ImageDraw.Draw(canvas)
     for part in sorted(outlines(ids, LABELS), key=lambda each: -each.area):
         corners = [tuple(corner) for corner in part.outer]
@@ -30,7 +30,8 @@ def painted(ids: NDArray[np.uint8]) -> NDArray[np.uint8]:
             draw.line(corners, fill=part.label.id)
         else:
             draw.polygon(corners, fill=part.label.id, outline=part.label.id)
-    return np.asarray(canvas, np.uint8)
+    found: NDArray[np.uint8] = np.array(canvas, np.uint8)
+    return found
 
 
 def blocks(cells: list[list[int]], side: int = 6) -> NDArray[np.uint8]:
