@@ -30,12 +30,11 @@ def painted(ids: NDArray[np.uint8]) -> NDArray[np.uint8]:
             draw.line(corners, fill=part.label.id)
         else:
             draw.polygon(corners, fill=part.label.id, outline=part.label.id)
-    found: NDArray[np.uint8] = np.array(canvas, np.uint8)
-    return found
+    return np.array(canvas, np.uint8)
 
 
 def blocks(cells: list[list[int]], side: int = 6) -> NDArray[np.uint8]:
-    return np.kron(np.array(cells, np.uint8), np.ones((side, side), np.uint8))
+    return np.kron(np.array(cells, np.uint8), np.ones((side, side), np.uint8)).astype(np.uint8)
 
 
 @given(st.lists(st.lists(st.integers(0, 2), min_size=5, max_size=5), min_size=4, max_size=4))
