@@ -110,7 +110,7 @@ def list_labels(labels: Spec, json: options.Json = False) -> None:
 
 
 @labels_app.command("suggest")
-def suggest(
+def suggest(  # noqa: PLR0913  an option is a parameter
     inputs: options.Inputs,
     *,
     labels: Candidates = "words:10000",
@@ -127,7 +127,7 @@ def suggest(
     Example: lseg labels suggest photos/
     """
     from lseg_cli.data.finding import find_images  # noqa: PLC0415  numpy
-    from lseg_cli.data.vocabulary import open_labels
+    from lseg_cli.data.vocabulary import open_labels  # noqa: PLC0415  numpy
     from lseg_cli.inference.label_embedding import embed_label_set
     from lseg_cli.inference.segmenter import Segmenter
     from lseg_cli.model.text.cache import EmbeddingCache

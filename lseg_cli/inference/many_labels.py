@@ -9,7 +9,7 @@ that of a block: at ten thousand labels some ten megabytes a thread.
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +94,7 @@ def best_labels(
     grid = Grid.of(field.shape, size)
 
     def fill(block: tuple[slice, slice]) -> None:
-        index[:, *block] = _best_of_block(field, grid, block, count, choose)
+        index[:, block[0], block[1]] = _best_of_block(field, grid, block, count, choose)
 
     blocks = product(_blocks(grid.rows), _blocks(grid.columns))
     with ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as pool:
@@ -137,4 +137,4 @@ def _blocks(places: Places) -> Iterator[slice]:
     """Pixels along a side of the picture that depend on about as many scores each."""
     number = places[0] // (2 * BLOCK)
     starts = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(number)]
-    return (slice(first, stop) for first, stop in zip(starts, starts[1:], strict=False))
+    return (slice(first, stop) for first, stop in pairwise(starts))

@@ -47,7 +47,7 @@ def survivors(field: ScoreField, rows: slice, columns: slice, count: int) -> Lab
     if len(labels) >= MANY:
         labels = labels[patch.screened(field.words.unit, count)]
     cosines = patch.cells @ field.words.unit[labels].T
-    bounds = _Bounds.of(patch, patch.hull(cosines, _ROUNDING))
+    bounds = _Bounds.of(patch, patch.hull(cosines, patch.error))
     kept = bounds.kept(count)
     some = np.flatnonzero(kept.any(0))
     if len(some) > count:
@@ -88,9 +88,14 @@ class _Patch:
             cells.reshape(-1, cells.shape[2]),
             (cells.shape[0], cells.shape[1]),
             (_windows(field.rows, high, down.start), _windows(field.columns, broad, across.start)),
-            np.array([[field.spread[y, x].max()] for y in high for x in broad], np.float32),
+            np.array([[field.spread[y, x].max()] for y in high for x in broad]).astype(np.float32),
             np.array([[_ends(y, field.rows) or _ends(x, field.columns)] for y in high for x in broad]) & (depth > 0),
         )
+
+    @property
+    def error(self) -> float:
+        """What a cosine in float32 may be off, in whatever order its products are summed."""
+        return float(self.cells.shape[1] * 2.0**-23)
 
     def hull(self, cosines: Floats, error: Floats | float) -> Interval:
         """The least and the greatest of cosines (R, K) in every unit, (U, K), with the error of units (U, 1)."""
@@ -116,7 +121,7 @@ class _Patch:
         """Labels that are left by themselves, from cosines with an error."""
         directions = self._directions()
         near = self.cells @ directions
-        rest = np.linalg.norm(self.cells - near @ directions.T, axis=1)[:, None] + np.float32(_ROUNDING)
+        rest = np.linalg.norm(self.cells - near @ directions.T, axis=1)[:, None] + self.error
         error = self.reduced(rest, np.maximum)
         parts = [words[first : first + _CHUNK] for first in range(0, len(words), _CHUNK)]
         hulls = [self.hull(near @ (part @ directions).T, error) for part in parts]
@@ -196,7 +201,9 @@ class _Differences:
         final = self._bounds.final
         middle = final[0] + final[1]
         good = np.argpartition(middle, -count, axis=1)[:, -count:]
-        beaten = np.logical_and.reduce([self._below(good[:, rank], len(self._bounds.before)) for rank in range(count)])
+        beaten = np.ones(middle.shape, np.bool_)
+        for rank in range(count):
+            beaten &= self._below(good[:, rank], len(self._bounds.before))
         for application in range(self._bounds.deciding()):
             low, high = self._bounds.inputs[application]
             beaten &= self._below((low + high).argmax(1), application)
@@ -212,7 +219,7 @@ class _Differences:
             steps -= steps[:, good[unit], None]
             steps.min(0, out=low[unit])
             steps.max(0, out=high[unit])
-        values = _scaled((low - 2 * np.float32(_ROUNDING), high + 2 * np.float32(_ROUNDING)), patch.spread)
+        values = _scaled((low - 2 * patch.error, high + 2 * patch.error), patch.spread)
         values = _with_direct(values, bounds.inputs[0], good)
         for number in range(activations):
             values = _smoothed(values, patch)
@@ -242,7 +249,7 @@ def _windows(side: Side, units: list[slice], first: int) -> list[slice]:
 
 
 def _ends(unit: slice, side: Side) -> bool:
-    return unit.start == 0 or unit.stop == len(side.cell)
+    return unit.start == 0 or bool(unit.stop == len(side.cell))
 
 
 def _scaled(cosines: Interval, spread: Floats) -> Interval:
@@ -268,8 +275,8 @@ def _widened(values: Interval) -> Interval:
     return values[0] - off, values[1] + off
 
 
-def _rounding(values: Interval) -> np.float32:
-    return np.float32(_ROUNDING) * np.maximum(np.abs(values[0]).max(), np.abs(values[1]).max())
+def _rounding(values: Interval) -> float:
+    return _ROUNDING * float(max(np.abs(values[0]).max(), np.abs(values[1]).max()))
 
 
 def _may_be_best(values: Interval, count: int) -> NDArray[np.bool_]:
@@ -292,7 +299,9 @@ def _with_direct(values: Interval, each: Interval, good: NDArray[np.intp]) -> In
 
 def _slopes(before: Interval, good: NDArray[np.intp], activation: str) -> Interval:
     """The least and the greatest slope of an activation between a label and the good one, (U, K)."""
-    low, high = (which(x, np.take_along_axis(x, good[:, None], 1)) for which, x in zip((np.minimum, np.maximum), before))
+    low, high = before
+    low = np.minimum(low, np.take_along_axis(low, good[:, None], 1))
+    high = np.maximum(high, np.take_along_axis(high, good[:, None], 1))
     if activation == "tanh":
         far, near = np.maximum(np.abs(low), np.abs(high)), np.maximum(np.maximum(low, -high), 0)
         off = np.float32(_ROUNDING)

@@ -1,4 +1,4 @@
-"""The scores of any labels anywhere in a picture, of its features: the same to the last bit whatever is asked beside them.
+"""The scores of any labels anywhere in a picture: the same to the last bit whatever is asked beside them.
 
 `lseg_cli.model.correlation` and `lseg_cli.model.regularizer` in numpy, for a part of the picture and a part of the
 labels. A matrix product rounds differently for other numbers of labels, cells and threads. So features and labels are
@@ -55,7 +55,7 @@ class Regularizer:
         """
         if config.kind == "none" or config.depth == 0:
             return cls()
-        if len(kernel) != 10:  # noqa: PLR2004  9 weights and a bias
+        if len(kernel) != 10:
             raise DataError("The embedding does not bring its regulariser's 10 numbers; embed the picture again.")
         return cls(config.depth, kernel[:9], kernel[9], config.activation, config.kind == "bottleneck")
 
@@ -139,7 +139,7 @@ class ScoreField:
             MismatchError: features and labels have different widths.
             DataError: a feature is not a number.
         """
-        if features.ndim != 3 or len(features) != words.unit.shape[1]:  # noqa: PLR2004
+        if features.ndim != 3 or len(features) != words.unit.shape[1]:
             raise MismatchError(
                 f"The labels' embeddings have shape {words.unit.shape}; this picture's is {len(features)} wide."
             )
