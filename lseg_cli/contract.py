@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 Output = Literal["logits", "mask", "confidence", "scores", "features"]
 SCORES: tuple[Output, ...] = ("scores",)  # all that segmenting asks for
-OUTPUTS: tuple[Output, ...] = ("logits", "mask", "confidence", "scores")  # of an exported graph
-MODEL_OUTPUTS: tuple[Output, ...] = (*OUTPUTS, "features")  # of a .safetensors model
+FEATURES: tuple[Output, ...] = ("features",)  # all that embedding asks for
+OUTPUTS: tuple[Output, ...] = ("logits", "mask", "confidence", "scores", "features")
 
 METADATA_PREFIX = "lseg."  # of every key that this tool writes into a file
 CONFIG_KEY = METADATA_PREFIX + "config"  # in a .safetensors model: its ModelConfig as JSON
@@ -31,9 +31,9 @@ class GraphSpec(Frozen):
     """All that running needs to know; travels inside or beside the engine's file.
 
     Tensors: `image` uint8 (B, H, W, 3) RGB and `text` float32 (N, C) in; `logits` float32 (B, N, H, W), `mask` int32
-    (B, H, W) of label indices, `confidence` float32 (B, H, W), the softmax of the winner, and `scores` float32
-    (B, N, H / 2, W / 2), the logits before the last upsampling, in a quarter of the memory, out. A `.safetensors` model
-    also gives `features` float16 (B, C, H / 4, W / 4), the pixels' side of the scores, the largest of a picture 1.
+    (B, H, W) of label indices, `confidence` float32 (B, H, W), the softmax of the winner, `scores` float32
+    (B, N, H / 2, W / 2), the logits before the last upsampling, in a quarter of the memory, and `features` float16
+    (B, C, H / 4, W / 4), the pixels' side of the scores, the largest of a picture 1, out.
     """
 
     model: ModelConfig
@@ -43,6 +43,7 @@ class GraphSpec(Frozen):
     max_batch: int | None = None  # None: no limit
     max_labels: int | None = None
     outputs: tuple[Output, ...] = OUTPUTS
+    kernel: tuple[float, ...] = ()  # of the regulariser: 9 weights, 1 bias; none without it. Travels with embeddings
 
     def input_size(self, height_px: int, width_px: int, long_side_px: int) -> tuple[int, int]:
         """The (height, width) at which a picture enters the network.

@@ -9,11 +9,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from lseg_cli.config import PRESETS, ModelConfig, TextConfig
-from lseg_cli.contract import CONFIG_KEY, METADATA_PREFIX, MODEL_OUTPUTS, PRECISION_KEY, TOWER_KEY, GraphSpec
+from lseg_cli.contract import CONFIG_KEY, METADATA_PREFIX, PRECISION_KEY, TOWER_KEY, GraphSpec
 from lseg_cli.data.vocabulary import VOCABULARY_KEY, read_vocabulary
 from lseg_cli.errors import MismatchError
 from lseg_cli.files import file_sha256
 from lseg_engines.opener import BUNDLED, find_model, kind_of
+from lseg_engines.ort.header import read_onnx
 from lseg_engines.tensorrt.sidecar import check_is_of, read_sidecar
 
 Facts = dict[str, Any]
@@ -58,13 +59,11 @@ def read_spec(model: str) -> GraphSpec:
     path = find_model(model)
     kind = kind_of(path)
     if kind == "onnx":
-        from lseg_engines.ort.header import read_onnx  # noqa: PLC0415  not needed for the other kinds
-
-        return read_onnx(path)[1]
+        return read_onnx(path).spec
     if kind == "engine":
         return read_sidecar(path).build.spec
     config = _model_config(path, _read_header(path))
-    return GraphSpec(model=config, model_sha256=file_sha256(path), outputs=MODEL_OUTPUTS)
+    return GraphSpec(model=config, model_sha256=file_sha256(path))
 
 
 def text_encoder_of(model: str) -> TextConfig:
@@ -79,9 +78,7 @@ def text_encoder_of(model: str) -> TextConfig:
         return PRESETS[model].text
     path = find_model(model)
     if kind_of(path) == "onnx":
-        from lseg_engines.ort.header import read_onnx  # noqa: PLC0415  not needed for the other kinds
-
-        return read_onnx(path)[1].model.text
+        return read_onnx(path).spec.model.text
     if kind_of(path) == "engine":
         return read_sidecar(path).build.spec.model.text
     return _model_config(path, _read_header(path)).text
@@ -157,18 +154,12 @@ def _of_vocabulary(path: Path) -> Facts:
 
 
 def _of_onnx(path: Path) -> Facts:
-    from lseg_engines.ort.header import read_onnx  # noqa: PLC0415  not needed for the other kinds
-
-    graph, spec, metadata = read_onnx(path)
-    values = {
-        value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
-        for value in (*graph.graph.input, *graph.graph.output)
-    }
+    spec, metadata, shapes, opset = read_onnx(path)
     return _of_model(spec.model) | {
         "precision": metadata.get(PRECISION_KEY, "fp32"),
         "input_px": f"{spec.height_px}x{spec.width_px}" if spec.height_px else "any multiple of 32",
-        "shapes": values,
-        "opset": next(each.version for each in graph.opset_import if each.domain in ("", "ai.onnx")),
+        "shapes": shapes,
+        "opset": opset,
         "model_sha256": spec.model_sha256,
         "written_by": f"lseg {metadata.get(f'{METADATA_PREFIX}version', '?')}",
     }

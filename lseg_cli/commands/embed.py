@@ -1,5 +1,6 @@
 """`lseg embed`: the dense embedding of every picture, to be labelled later or taken elsewhere."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -38,9 +39,10 @@ def embed(  # noqa: PLR0913  an option is a parameter
 
     Example: lseg embed photos/ -o feats/
     """
+    from lseg_cli.contract import FEATURES  # noqa: PLC0415  pydantic takes its time
     from lseg_cli.runs.embed import EmbedRun
     from lseg_engines.opener import open_engine
 
     job = EmbedJob(tuple(inputs), model, out, imgsz, stride, kind, device, precision, threads, overwrite)
-    run = EmbedRun(job, open_engine)
+    run = EmbedRun(job, partial(open_engine, outputs=FEATURES))
     raise typer.Exit(show_embedding(run, f"embeddings in {out}", Console(quiet, verbose, json)))

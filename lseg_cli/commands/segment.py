@@ -51,7 +51,7 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
 
     Example: lseg segment photos/ -l "sky,road,tree,other" --save overlay
     """
-    from lseg_cli.contract import SCORES  # noqa: PLC0415  pydantic takes its time
+    from lseg_cli.contract import FEATURES, SCORES  # noqa: PLC0415  pydantic takes its time
     from lseg_cli.runs.segment import Run
     from lseg_engines.description import read_spec
     from lseg_engines.opener import open_engine, require_engine
@@ -88,7 +88,8 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
         max_pixels=max_pixels,
     )
     require_engine(model, engine)
-    open_or_rebuild = partial(open_engine, rebuild=engine_options.parse_rebuild(rebuild), outputs=SCORES)
+    outputs = (*SCORES, *FEATURES) if "embeddings" in job.save else SCORES
+    open_or_rebuild = partial(open_engine, rebuild=engine_options.parse_rebuild(rebuild), outputs=outputs)
     with Run(job, open_or_rebuild, read_spec) as run, interruptible() as interrupt:
         if not show_segmentation(run, Console(quiet, verbose, json), interrupt):
             raise typer.Exit(interrupt.exit_code)

@@ -12,6 +12,7 @@ from lseg_cli.data.images import resized
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.inference.embedding import Embedding, Half, as_encoder, encode
 from lseg_cli.inference.interpolation import Floats
+from lseg_cli.inference.relabel import relabel
 from lseg_cli.inference.segmentation import Segmentation, stopwatch
 from lseg_cli.inference.upsampling import mean_confidence, upsample_best
 
@@ -55,7 +56,7 @@ class Segmenter:
             raise MismatchError(
                 f"The labels' embeddings have shape {text.shape}; {spec.model.name} takes (N, {spec.model.text.width})."
             )
-        if "scores" not in spec.outputs:
+        if not {"scores", "features"}.intersection(spec.outputs):
             raise MismatchError("The engine gives no 'scores': an earlier version exported it; export it again.")
         if spec.max_labels is not None and len(text) > spec.max_labels:
             raise MismatchError(f"{len(text)} labels are given; this engine takes at most {spec.max_labels}.")
@@ -93,7 +94,7 @@ class Segmenter:
         """As `infer`, and of the same pass the features, (B, C, h / 4, w / 4): see `GraphSpec`.
 
         Raises:
-            MismatchError: the engine is an exported graph, which gives masks only.
+            MismatchError: an earlier version exported the engine, which gives masks only.
             MemoryFullError: the device's memory is full.
         """
         answer = as_encoder(self.engine).run(images, self.text, (*SCORES, "features"))
@@ -116,7 +117,7 @@ class Segmenter:
         """(H, W, 3) uint8 RGB -> its embedding, float16 at stride 4 or 2: see `lseg_cli.inference.embedding`.
 
         Raises:
-            MismatchError: the engine is an exported graph, which gives masks only.
+            MismatchError: an earlier version exported the engine, which gives masks only.
             DataError: the network's answer is not a number.
         """
         return encode(self.engine, self.preprocess(picture), (picture.shape[0], picture.shape[1]), stride)
@@ -127,8 +128,6 @@ class Segmenter:
         Raises:
             MismatchError: the labels' embeddings have another width.
         """
-        from lseg_cli.inference.relabel import relabel  # noqa: PLC0415  PyTorch, which an ONNX file does without
-
         return relabel(embedding, text, self.wish.probability, self.threads)
 
     def preprocess(

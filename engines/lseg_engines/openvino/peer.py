@@ -36,7 +36,7 @@ class OpenVinoPeer:
             import openvino  # noqa: PLC0415  optional
         except ImportError as error:
             raise MissingError("The peer openvino is not installed: pip install openvino.") from error
-        _, self.spec, metadata = read_onnx(path)
+        self.spec, metadata, _, _ = read_onnx(path)
         self.precision = metadata.get(PRECISION_KEY, "fp32")
         self._settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
         if threads is not None:

@@ -164,7 +164,11 @@ class TensorrtEngine:
 
     def _find_outputs(self) -> dict[str, torch.dtype]:
         trt, engine = self._session.trt, self._engine
-        types = {trt.DataType.FLOAT: torch.float32, trt.DataType.INT32: torch.int32}
+        types = {
+            trt.DataType.FLOAT: torch.float32,
+            trt.DataType.INT32: torch.int32,
+            trt.DataType.HALF: torch.float16,
+        }
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
         found = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.OUTPUT]
         return {name: types[engine.get_tensor_dtype(name)] for name in found}
@@ -219,7 +223,7 @@ class TensorrtEngine:
         tensor, labels = self._tensors[name], self._shapes["text"][0]
         if name in BY_LABEL:
             return tensor[:, :count]
-        if count == labels:
+        if count == labels or name == "features":
             return tensor
         if name == "mask":  # the winner may be a copy: which one of equals it is, TensorRT does not promise
             return torch.where(tensor < count, tensor, 0)
