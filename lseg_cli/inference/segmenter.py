@@ -12,7 +12,6 @@ from lseg_cli.data.images import resized
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.inference.embedding import Embedding, Half, as_encoder, encode
 from lseg_cli.inference.interpolation import Floats
-from lseg_cli.inference.relabel import relabel
 from lseg_cli.inference.segmentation import Segmentation, stopwatch
 from lseg_cli.inference.upsampling import mean_confidence, upsample_best
 
@@ -128,6 +127,8 @@ class Segmenter:
         Raises:
             MismatchError: the labels' embeddings have another width.
         """
+        from lseg_cli.inference.relabel import relabel  # noqa: PLC0415  only who has embeddings
+
         return relabel(embedding, text, self.wish.probability, self.threads)
 
     def preprocess(
