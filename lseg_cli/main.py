@@ -28,6 +28,7 @@ from lseg_cli.commands.sweep import sweep
 from lseg_cli.commands.train import train
 from lseg_cli.console.terminal import BROKEN_PIPE, drop_stdout, fail
 from lseg_cli.errors import LsegError
+from lseg_cli.extras import as_missing
 
 INTERRUPTED = 130
 
@@ -111,6 +112,12 @@ def _run(arguments: list[str]) -> int:
     except LsegError as error:
         fail(str(error))
         return error.exit_code
+    except ModuleNotFoundError as error:
+        missing = as_missing(error, _command(arguments))
+        if missing is None:
+            return _bug(error, arguments)
+        fail(str(missing))
+        return missing.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except BrokenPipeError:
@@ -119,13 +126,23 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:
         if hasattr(error, "format_message"):  # a usage error of Typer, whose classes moved between versions
             return _usage(error.format_message(), getattr(error, "ctx", None))
-        is_verbose = not {"-v", "--verbose"}.isdisjoint(arguments)
-        advice = "" if is_verbose else "; -v shows where"
-        fail(f"This is a bug: {type(error).__name__}: {error}{advice}.", with_traceback=is_verbose)
-        return 1
+        return _bug(error, arguments)
     if code == INTERRUPTED:
         fail("Interrupted; what is finished is kept.")
     return code or 0
+
+
+def _command(arguments: list[str]) -> str:
+    """The command's name, such as 'lseg train'."""
+    return " ".join(["lseg", *(name for name in arguments[:1] if not name.startswith("-"))])
+
+
+def _bug(error: Exception, arguments: list[str]) -> int:
+    """A sentence about an error that nobody foresaw."""
+    is_verbose = not {"-v", "--verbose"}.isdisjoint(arguments)
+    advice = "" if is_verbose else "; -v shows where"
+    fail(f"This is a bug: {type(error).__name__}: {error}{advice}.", with_traceback=is_verbose)
+    return 1
 
 
 def _usage(message: str, context: typer.Context | None) -> int:

@@ -26,8 +26,13 @@ _ATTRIBUTE_INT = 2  # of an attribute's types
 Chunks = list[bytes | memoryview]
 
 
-def part_of(path: Path, outputs: Collection[Output]) -> bytes:
+def part_of(path: Path, outputs: Collection[Output], free_kernels: bool = True) -> bytes:
     """An ONNX file without what makes other outputs only; weights that stand beside it stay there.
+
+    Args:
+        path: of the file.
+        outputs: that are left.
+        free_kernels: that kernels of one channel are no constants, for ONNX Runtime.
 
     Raises:
         MismatchError: the file is no ONNX graph, none of this tool, or has not these outputs.
@@ -43,7 +48,8 @@ def part_of(path: Path, outputs: Collection[Output]) -> bytes:
                 continue
             made = {wire.string(each.content, 1) for each in wire.find(field.content, OUTPUTS)}
             missing += [name for name in outputs if name not in made]
-            whole += wire.message(GRAPH, *_free_kernels(_cut(field.content, set(outputs))))
+            cut = _cut(field.content, set(outputs))
+            whole += wire.message(GRAPH, *(_free_kernels(cut) if free_kernels else (each.whole for each in cut)))
         part = b"".join(whole)
     GraphSpec.from_metadata(metadata, str(path))
     if missing:
