@@ -29,9 +29,7 @@ Scaled = dict[tuple[int, ...], list[tuple[Floats, Floats | None]]]
 FEW = 16  # elements below which a tensor is a number of the program, or not worth a node
 
 
-def main(
-    model: Path = WEIGHTS_DIR / "lseg-tiny.safetensors", target: Path = WEIGHTS_DIR / "lseg-tiny.onnx"
-) -> None:
+def main(model: Path = WEIGHTS_DIR / "lseg-tiny.safetensors", target: Path = WEIGHTS_DIR / "lseg-tiny.onnx") -> None:
     """Exports MODEL to TARGET."""
     outputs = (*SCORES, *FEATURES)
     with tempfile.TemporaryDirectory() as folder:

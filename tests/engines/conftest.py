@@ -16,8 +16,8 @@ def make_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[s
     def make(version: str) -> World:
         world = World(version)
         monkeypatch.setitem(sys.modules, world.trt.__name__, world.trt)
-        for module in ("tensorrt_builder", "tensorrt_flavour"):
-            monkeypatch.setattr(f"lseg_engines.{module}.find_gpus", lambda: [GPU])
+        for module in ("builder", "flavour"):
+            monkeypatch.setattr(f"lseg_engines.tensorrt.{module}.find_gpus", lambda: [GPU])
         monkeypatch.setattr("lseg_engines.tensorrt.engine.CudaDevice", HostDevice)
         monkeypatch.setenv("LSEG_CACHE", str(tmp_path / "cache"))
         return world
