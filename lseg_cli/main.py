@@ -113,33 +113,27 @@ def _run(arguments: list[str]) -> int:
     except LsegError as error:
         fail(str(error))
         return error.exit_code
-    except ModuleNotFoundError as error:
-        missing = as_missing(error, _command(arguments))
-        if missing is None:
-            return _bug(error, arguments)
-        fail(str(missing))
-        return missing.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except BrokenPipeError:
         drop_stdout()
         return BROKEN_PIPE
     except Exception as error:
-        if hasattr(error, "format_message"):  # a usage error of Typer, whose classes moved between versions
-            return _usage(error.format_message(), getattr(error, "ctx", None))
-        return _bug(error, arguments)
+        return _explain(error, arguments)
     if code == INTERRUPTED:
         fail("Interrupted; what is finished is kept.")
     return code or 0
 
 
-def _command(arguments: list[str]) -> str:
-    """The command's name, such as 'lseg train'."""
-    return " ".join(["lseg", *(name for name in arguments[:1] if not name.startswith("-"))])
-
-
-def _bug(error: Exception, arguments: list[str]) -> int:
-    """A sentence about an error that nobody foresaw."""
+def _explain(error: Exception, arguments: list[str]) -> int:
+    """A usage error, a package that is not installed, or an error that nobody foresaw."""
+    if hasattr(error, "format_message"):  # of Typer, whose classes moved between versions
+        return _usage(error.format_message(), getattr(error, "ctx", None))
+    command = " ".join(["lseg", *(name for name in arguments[:1] if not name.startswith("-"))])
+    missing = as_missing(error, command) if isinstance(error, ModuleNotFoundError) else None
+    if missing is not None:
+        fail(str(missing))
+        return missing.exit_code
     is_verbose = not {"-v", "--verbose"}.isdisjoint(arguments)
     advice = "" if is_verbose else "; -v shows where"
     fail(f"This is a bug: {type(error).__name__}: {error}{advice}.", with_traceback=is_verbose)

@@ -31,7 +31,7 @@ def bundled_file(choice: EngineChoice) -> Path:
 
 
 def wants_torch(choice: EngineChoice) -> bool:
-    """Whether PyTorch is asked for, or what only PyTorch has: on CUDA where it is installed, on mps, in half precision."""
+    """Whether PyTorch is asked for, or what only PyTorch does: half precision, mps, CUDA where it is installed."""
     if choice.kind != "auto":
         return choice.kind == "torch"
     if choice.precision != "fp32" or choice.device == "mps":
