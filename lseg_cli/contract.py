@@ -24,6 +24,9 @@ METADATA_PREFIX = "lseg."  # of every key that this tool writes into a file
 CONFIG_KEY = METADATA_PREFIX + "config"  # in a .safetensors model: its ModelConfig as JSON
 TOWER_KEY = METADATA_PREFIX + "tower"  # in a .safetensors model that brings its text encoder: the encoder's hash
 SPEC_KEY = METADATA_PREFIX + "spec"
+TEXT_SHA256_KEY = METADATA_PREFIX + "text_sha256"  # in an exported text tower: the tower's hash
+TOKENIZER_KEY = METADATA_PREFIX + "tokenizer"  # in an exported text tower: its `TokenizerData` as JSON
+TOWER_SUFFIX = ".text.onnx"  # of a tower's file; the model's lies beside it as NAME.onnx or NAME.engine
 PRECISION_KEY = METADATA_PREFIX + "precision"  # of the graph: a property of the file, not of the model
 
 

@@ -16,6 +16,7 @@ from lseg_cli.files import file_sha256
 from lseg_engines.opener import BUNDLED, find_model, kind_of
 from lseg_engines.ort.header import read_onnx
 from lseg_engines.tensorrt.sidecar import check_is_of, read_sidecar
+from lseg_engines.text_tower import with_tower
 
 Facts = dict[str, Any]
 
@@ -59,9 +60,9 @@ def read_spec(model: str) -> GraphSpec:
     path = find_model(model)
     kind = kind_of(path)
     if kind == "onnx":
-        return read_onnx(path).spec
+        return with_tower(read_onnx(path).spec, path)
     if kind == "engine":
-        return read_sidecar(path).build.spec
+        return with_tower(read_sidecar(path).build.spec, path)
     config = _model_config(path, _read_header(path))
     return GraphSpec(model=config, model_sha256=file_sha256(path))
 
@@ -77,11 +78,8 @@ def text_encoder_of(model: str) -> TextConfig:
     if model != BUNDLED and model in PRESETS:
         return PRESETS[model].text
     path = find_model(model)
-    if kind_of(path) == "onnx":
-        return read_onnx(path).spec.model.text
-    if kind_of(path) == "engine":
-        return read_sidecar(path).build.spec.model.text
-    return _model_config(path, _read_header(path)).text
+    is_source = kind_of(path) == "safetensors"
+    return (_model_config(path, _read_header(path)) if is_source else read_spec(model).model).text
 
 
 def _of_model(config: ModelConfig) -> Facts:

@@ -20,6 +20,7 @@ from lseg_cli.model.checkpoint import save_model
 from lseg_cli.model.decoder import upsample2_each
 from lseg_cli.model.lseg import build
 from lseg_engines.opener import find_model, kind_of, open_engine
+from lseg_engines.openvino.engine import OpenVinoEngine
 from lseg_engines.ort.engine import OnnxEngine
 from lseg_engines.tensorrt.builder import build_engine
 from lseg_engines.tensorrt.engine import TensorrtEngine
@@ -52,7 +53,9 @@ def words(count: int) -> NDArray[np.float32]:
     return unit
 
 
-@pytest.fixture(params=[f"{kind}-{shape}" for kind in ("torch", "onnx", "tensorrt") for shape in ("pyramid", "vit")])
+@pytest.fixture(
+    params=[f"{kind}-{shape}" for kind in ("torch", "onnx", "openvino", "tensorrt") for shape in ("pyramid", "vit")]
+)
 def engine(
     request: pytest.FixtureRequest, pyramid_config: ModelConfig, vit_config: ModelConfig, exported: Exporter
 ) -> Engine:
@@ -61,6 +64,9 @@ def engine(
     if kind == "torch":
         return open_torch(config)
     path = exported(config, ANY_SIZE)[1]
+    if kind == "openvino":
+        pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install openvino")
+        return OpenVinoEngine.open(path)
     return OnnxEngine.open(path, "cpu") if kind == "onnx" else open_tensorrt(path, request)
 
 
