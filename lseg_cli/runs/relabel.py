@@ -15,6 +15,7 @@ from PIL import Image
 
 from lseg_cli import __version__
 from lseg_cli.config import TextConfig
+from lseg_cli.contract import TOWER_SUFFIX
 from lseg_cli.data.images import open_image
 from lseg_cli.data.vocabulary import open_labels
 from lseg_cli.errors import DataError, LsegError, MismatchError
@@ -22,7 +23,7 @@ from lseg_cli.inference.embedding import Embedding, EmbeddingInfo, find_embeddin
 from lseg_cli.inference.label_embedding import embed_label_set
 from lseg_cli.inference.relabel import relabel
 from lseg_cli.inference.segmentation import stopwatch
-from lseg_cli.model.checkpoint import read_model_config
+from lseg_cli.model.header import read_model_config
 from lseg_cli.model.text.cache import EmbeddingCache
 from lseg_cli.results.folder import OutputFolder
 from lseg_cli.results.records import Done, Failed
@@ -150,6 +151,8 @@ def _text_config(info: EmbeddingInfo, model_path: Path | None) -> TextConfig:
     """
     ours = info.model.text
     if model_path is None:
+        if info.model_file.endswith(TOWER_SUFFIX) and Path(info.model_file).is_file():
+            return ours.model_copy(update={"weights": info.model_file})
         there = info.model_file and Path(info.model_file).is_file()
         try:
             found = read_model_config(Path(info.model_file)).text if there else ours

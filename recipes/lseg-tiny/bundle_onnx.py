@@ -1,6 +1,6 @@
 """Makes the graph that lies beside the bundled model: `python recipes/lseg-tiny/bundle_onnx.py` after new weights.
 
-Any picture size, and of the outputs only those that the product asks for: `scores` and `features`. The weights are
+What `lseg export` writes, for pictures of any size. But the weights are
 stored in float16, as in the `.safetensors` file, and widened once when the session is made: the same numbers.
 """
 
@@ -15,10 +15,8 @@ import typer
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from lseg_cli.contract import FEATURES, SCORES, GraphSpec
 from lseg_cli.model.checkpoint import load_model
 from lseg_cli.weights import WEIGHTS_DIR
-from lseg_engines.ort.part import part_of
 from lseg_export.onnx_file import export_onnx
 from lseg_export.options import ExportOptions
 from lseg_export.precision import find_pairs
@@ -31,18 +29,14 @@ FEW = 16  # elements below which a tensor is a number of the program, or not wor
 
 def main(model: Path = WEIGHTS_DIR / "lseg-tiny.safetensors", target: Path = WEIGHTS_DIR / "lseg-tiny.onnx") -> None:
     """Exports MODEL to TARGET."""
-    outputs = (*SCORES, *FEATURES)
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "whole.onnx"
-        spec = export_onnx(model, whole, ExportOptions(is_dynamic_size=True))
-        graph = onnx.load_from_string(part_of(whole, outputs, free_kernels=False))
+        export_onnx(model, whole, ExportOptions(is_dynamic_size=True))
+        graph = onnx.load(whole)
     left = halve(graph, find_scaled(model))
-    metadata = {each.key: each.value for each in graph.metadata_props}
-    onnx.helper.set_model_props(graph, metadata | spec.model_copy(update={"outputs": outputs}).to_metadata())
     onnx.checker.check_model(graph, full_check=True)
     onnx.save_model(graph, target)
-    check = GraphSpec.from_metadata({each.key: each.value for each in graph.metadata_props}, str(target))
-    print(f"{target}: {target.stat().st_size / 1e6:.1f} MB, {', '.join(check.outputs)}; {left / 1e6:.2f} MB in float32")
+    print(f"{target}: {target.stat().st_size / 1e6:.1f} MB; {left / 1e6:.2f} MB in float32")
 
 
 def halve(model: onnx.ModelProto, scaled: Scaled) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 from lseg_cli.contract import GraphSpec, Output
 from lseg_cli.errors import MismatchError
 from lseg_engines.ort import wire
-from lseg_engines.ort.header import GRAPH, OUTPUTS, metadata_of, opened
+from lseg_engines.ort.header import GRAPH, INPUTS, OPSET, OUTPUTS, metadata_of, opened
 
 _NODE, _INITIALIZER = 1, 5  # of GraphProto
 _NODE_INPUT, _NODE_OUTPUT, _NODE_NAME, _NODE_KIND, _NODE_ATTRIBUTE = 1, 2, 3, 4, 5  # of NodeProto
@@ -26,13 +26,8 @@ _ATTRIBUTE_INT = 2  # of an attribute's types
 Chunks = list[bytes | memoryview]
 
 
-def part_of(path: Path, outputs: Collection[Output], free_kernels: bool = True) -> bytes:
+def part_of(path: Path, outputs: Collection[Output]) -> bytes:
     """An ONNX file without what makes other outputs only; weights that stand beside it stay there.
-
-    Args:
-        path: of the file.
-        outputs: that are left.
-        free_kernels: that kernels of one channel are no constants, for ONNX Runtime.
 
     Raises:
         MismatchError: the file is no ONNX graph, none of this tool, or has not these outputs.
@@ -48,13 +43,24 @@ def part_of(path: Path, outputs: Collection[Output], free_kernels: bool = True) 
                 continue
             made = {wire.string(each.content, 1) for each in wire.find(field.content, OUTPUTS)}
             missing += [name for name in outputs if name not in made]
-            cut = _cut(field.content, set(outputs))
-            whole += wire.message(GRAPH, *(_free_kernels(cut) if free_kernels else (each.whole for each in cut)))
+            whole += wire.message(GRAPH, *_free_kernels(_cut(field.content, set(outputs))))
         part = b"".join(whole)
     GraphSpec.from_metadata(metadata, str(path))
     if missing:
         raise MismatchError(f"{path} has no output {missing[0]!r}: an earlier version wrote it; export it again.")
     return part
+
+
+def graph_of_one_node() -> bytes:
+    """A model that does next to nothing: `x` float32 [2] in, `y` without what is below zero out."""
+    dim = b"".join(wire.message(1, wire.integer(1, 2)))
+    tensor = b"".join([wire.integer(1, _FLOAT), *wire.message(2, dim)])
+    kind = b"".join(wire.message(2, *wire.message(1, tensor)))
+    ends = [(number, wire.text(1, name) + kind) for number, name in ((INPUTS, "x"), (OUTPUTS, "y"))]
+    graph = [*_node("Relu", ["x"], "y"), wire.text(2, "one")]
+    graph += [part for number, value in ends for part in wire.message(number, value)]
+    opset = b"".join(wire.message(OPSET, wire.integer(2, 17)))
+    return b"".join([wire.integer(1, 8), opset, *wire.message(GRAPH, *graph)])
 
 
 def _cut(graph: memoryview, needed: set[str]) -> list[wire.Field]:
