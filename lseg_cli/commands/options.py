@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from lseg_cli import engine_choice
+from lseg_cli.commands.label_words import whole_variable
 from lseg_cli.commands.parsing import (
     parse_batch,
     parse_device,
@@ -54,11 +55,12 @@ Inputs = Annotated[
     ),
 ]
 Labels = Annotated[
-    str,
+    list[str],
     option(
         "-l",
         "--labels",
         metavar="WORDS",
+        callback=whole_variable,
         help="The labels: words such as 'sky,road,other', synonyms as road=road|street, a file as @labels.txt (or "
         ".json, .yaml), a vocabulary, or a known set such as ade20k or coco.",
     ),

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 
 from lseg_cli import __version__
 from lseg_cli.config import Frozen, ModelConfig
-from lseg_cli.contract import FEATURES, METADATA_PREFIX, Engine
+from lseg_cli.contract import FEATURES, METADATA_PREFIX, Engine, GraphSpec
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.files import atomic
 from lseg_cli.inference.interpolation import Floats, upsample2
@@ -33,6 +33,8 @@ GEOMETRY = (
     "whole picture (EXIF applied) resized to H x W, nothing padded or cropped: network pixel (y, x) lies at picture "
     "pixel ((y + 0.5) * picture_px[0] / H - 0.5, (x + 0.5) * picture_px[1] / W - 0.5)."
 )
+
+_TINY = np.float32(1e-20)  # below any real length
 
 Half = NDArray[np.float16]
 
@@ -100,18 +102,27 @@ def encode(
         DataError: the answer is not a number.
         MemoryFullError: the device's memory is full.
     """
+    (features,) = features_of(as_encoder(engine), image, stride)
+    return as_embedding(engine, features, picture_px, check_stride(stride), source)
+
+
+def features_of(engine: Engine, images: NDArray[np.uint8], stride: int) -> list[Half]:
+    """The embeddings of pictures of one shape, (B, H, W, 3) uint8 -> B times (C, H / stride, W / stride).
+
+    Raises:
+        LsegError: another stride than 2 or 4.
+        MemoryFullError: the device's memory is full.
+    """
     kind = check_stride(stride)
-    any_label = np.ones((1, as_encoder(engine).spec.model.text.width), np.float32)  # no feature depends on it
-    (features,) = engine.run(image, any_label, FEATURES)["features"]
-    array = features.astype(np.float32)
-    half = unit_upsample(array) if kind == 2 and np.isfinite(array).all() else array.astype(np.float16)
-    return as_embedding(engine, half, picture_px, kind, source)
+    any_label = np.ones((1, engine.spec.model.text.width), np.float32)  # no feature depends on it
+    found = engine.run(images, any_label, FEATURES)["features"].astype(np.float16, copy=False)
+    return [unit_upsample(each.astype(np.float32)) if kind == 2 else each for each in found]
 
 
 def unit_upsample(features: Floats) -> Half:
     """The dense embedding as the paper defines it: (C, h, w) -> (C, 2h, 2w), unit length along C."""
     dense = upsample2(features)
-    dense /= np.linalg.norm(dense, axis=0)
+    dense /= np.maximum(np.linalg.norm(dense, axis=0), _TINY)
     return dense.astype(np.float16)
 
 
@@ -152,9 +163,18 @@ def as_encoder(engine: Engine) -> Engine:
     Raises:
         MismatchError: it does not.
     """
-    if "features" not in engine.spec.outputs:
-        raise MismatchError("The engine gives no 'features': an earlier version exported it; export it again.")
+    require_features(engine.spec)
     return engine
+
+
+def require_features(spec: GraphSpec) -> None:
+    """Whether the engine of a model gives features.
+
+    Raises:
+        MismatchError: it does not.
+    """
+    if "features" not in spec.outputs:
+        raise MismatchError("The engine gives no 'features': an earlier version exported it; export it again.")
 
 
 def write_embedding(embedding: Embedding, path: Path) -> None:
