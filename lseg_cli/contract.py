@@ -49,20 +49,21 @@ class GraphSpec(Frozen):
     kernel: tuple[float, ...] = ()  # of the regulariser: 9 weights, 1 bias; none without it. Travels with embeddings
 
     def input_size(self, height_px: int, width_px: int, long_side_px: int) -> tuple[int, int]:
-        """The (height, width) at which a picture enters the network.
+        """The (height, width) at which a picture enters the network: the aspect is kept up to the next multiple of 32.
 
-        The aspect is kept up to the next multiple of 32: nothing is padded, nothing cropped. A graph of one fixed size
-        gets every picture squashed to it; one of free size keeps the aspect.
+        For a graph of one fixed size it is the largest that fits in; see `lseg_cli.inference.frame`.
 
         Args:
             height_px: of the picture.
             width_px: of the picture.
-            long_side_px: wanted length of its long side.
+            long_side_px: wanted length of its long side; of no account for a fixed size.
         """
-        if self.height_px is not None and self.width_px is not None:
-            return self.height_px, self.width_px
+        most = (self.height_px, self.width_px)
         scale = long_side_px / max(height_px, width_px)
-        height, width = (max(1, round(side * scale / SIZE_MULTIPLE)) * SIZE_MULTIPLE for side in (height_px, width_px))
+        if self.height_px is not None and self.width_px is not None:
+            scale = min(self.height_px / height_px, self.width_px / width_px)
+        sides = [max(1, round(side * scale / SIZE_MULTIPLE)) * SIZE_MULTIPLE for side in (height_px, width_px)]
+        height, width = (min(side, limit or side) for side, limit in zip(sides, most, strict=True))
         return height, width
 
     def check(

@@ -21,6 +21,7 @@ from lseg_cli.config import Frozen, ModelConfig
 from lseg_cli.contract import FEATURES, METADATA_PREFIX, Engine, GraphSpec
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.files import atomic
+from lseg_cli.inference.frame import Frame
 from lseg_cli.inference.interpolation import Floats, upsample2
 
 INFO_KEY = METADATA_PREFIX + "embedding"
@@ -85,7 +86,12 @@ def check_format(name: str) -> str:
 
 
 def encode(
-    engine: Engine, image: NDArray[np.uint8], picture_px: tuple[int, int], stride: int = 4, source: str = ""
+    engine: Engine,
+    image: NDArray[np.uint8],
+    picture_px: tuple[int, int],
+    stride: int = 4,
+    source: str = "",
+    frame: Frame | None = None,
 ) -> Embedding:
     """The embedding of a picture.
 
@@ -95,6 +101,7 @@ def encode(
         picture_px: height and width of the picture it was made of.
         stride: 2 or 4.
         source: the picture's path.
+        frame: where the picture lies in `image`; None: everywhere.
 
     Raises:
         LsegError: another stride.
@@ -103,6 +110,8 @@ def encode(
         MemoryFullError: the device's memory is full.
     """
     (features,) = features_of(as_encoder(engine), image, stride)
+    if frame is not None:
+        features = frame.crop(features, stride)
     return as_embedding(engine, features, picture_px, check_stride(stride), source)
 
 

@@ -100,7 +100,8 @@ class EmbedSteps:
         main = kinds_of(self._options.format)[0]
         try:
             source, stride = str(item.source.path), check_stride(self._options.stride)
-            embedding = as_embedding(self._encoder, answer.features, size, stride, source)
+            features = self._segmenter.crop(answer.features, size, stride)
+            embedding = as_embedding(self._encoder, features, size, stride, source)
             stage, watch = "write", Stopwatch()
             written = self._output.write(item.name, _writers(embedding, self._options.format))
         except (DataError, MemoryError) as error:
