@@ -8,7 +8,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lseg_cli.contract import CONFIG_KEY
+from lseg_cli.contract import CONFIG_KEY, TOWER_KEY
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.model.header import read_config
 from lseg_cli.model.lseg import LSeg, build
