@@ -14,7 +14,7 @@ import torch
 
 from lseg_cli.config import TextConfig
 from lseg_cli.errors import LsegError, MismatchError, VerificationError
-from lseg_cli.exporting.verification import verify_text
+from lseg_cli.exporting.verify import verify_text
 from lseg_cli.model.text.cache import EmbeddingCache
 from lseg_cli.model.text.clip import ClipTextEncoder
 from lseg_cli.model.text.exported_tower import ExportedTower
