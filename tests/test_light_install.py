@@ -59,6 +59,7 @@ def test_all_that_runs_models_works(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_what_needs_pytorch_says_so_in_one_sentence(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(tmp_path / "a.png")
     (tmp_path / "demo.ckpt").write_bytes(b"x")
     (tmp_path / "dataset.yaml").write_text("name: x")
     lines = (
