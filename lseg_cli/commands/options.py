@@ -140,7 +140,7 @@ TopK = Annotated[
         metavar="K",
         min=1,
         rich_help_panel=MASKS,
-        help="Above 1: also write the K best labels of every pixel (topk/NAME.npz); up to 1,000 labels: with probabilities.",
+        help="Above 1: also write the K best labels of every pixel (topk/NAME.npz); up to 1,000: with probabilities.",
     ),
 ]
 
@@ -174,7 +174,8 @@ Engine = Annotated[
     option(
         metavar="KIND",
         rich_help_panel=MACHINE,
-        help="Require the model's file to be of one kind: torch (.safetensors), onnx or trt (.engine); auto: any.",
+        help="Runtime: torch (.safetensors files), onnx or openvino (.onnx), trt (.engine); auto: by the file. The "
+        "bundled model runs in each but trt.",
     ),
 ]
 Device = Annotated[

@@ -88,7 +88,7 @@ class _Patch:
             cells.reshape(-1, cells.shape[2]),
             (cells.shape[0], cells.shape[1]),
             (_windows(field.rows, high, down.start), _windows(field.columns, broad, across.start)),
-            np.array([[field.spread[y, x].max()] for y in high for x in broad]).astype(np.float32),
+            np.asarray([[field.spread[y, x].max()] for y in high for x in broad], np.float32),
             np.array([[_ends(y, field.rows) or _ends(x, field.columns)] for y in high for x in broad]) & (depth > 0),
         )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lseg_cli.contract import Engine
+from lseg_cli.contract import FEATURES, SCORES, Engine, Output
 from lseg_cli.data.finding import find_images
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.data.store import locate_output
@@ -16,6 +16,7 @@ from lseg_cli.inference.batch import choose_batch
 from lseg_cli.inference.embedding import Embedding, Half, as_embedding, as_encoder, require_features
 from lseg_cli.inference.interpolation import Floats
 from lseg_cli.inference.label_embedding import embed_label_set
+from lseg_cli.inference.many_labels import are_many
 from lseg_cli.inference.segmentation import Segmentation, Stopwatch
 from lseg_cli.inference.segmenter import Segmenter
 from lseg_cli.inference.tiling import Tiling, segment_in_tiles
@@ -116,7 +117,8 @@ class SegmentSteps:
             if isinstance(answer, Segmentation):
                 result = answer
             else:
-                watch, scores = Stopwatch(), answer.scores
+                watch = Stopwatch()
+                scores = None if answer.scores is None else self._segmenter.crop(answer.scores, loaded.size)
                 result = self._segmented(answer, loaded.size)
                 embedding = self._embedding(loaded, answer.features) if "embeddings" in self._kinds(item) else None
                 result = replace(result, ms={"infer": answer.ms, "postprocess": watch.ms})
@@ -137,7 +139,7 @@ class SegmentSteps:
     def _embedding(self, loaded: LoadedPicture, features: Half | None) -> Embedding | None:
         if features is None:
             return None
-        encoder = as_encoder(self._segmenter.engine)
+        encoder, features = as_encoder(self._segmenter.engine), self._segmenter.crop(features, loaded.size, 4)
         return as_embedding(encoder, features, loaded.size, source=str(loaded.item.source.path))
 
     def _kinds(self, item: Item) -> frozenset[str]:
@@ -236,6 +238,13 @@ def open_segmentation(options: SegmentOptions, open_engine: OpenEngine, read_spe
             labels=labels,
         )
     )
+
+
+def needed_outputs(options: SegmentOptions) -> tuple[Output, ...]:
+    """What a run asks its engine for: of ONNX files the rest is cut off. Raises as `read_labels`."""
+    count = len(read_labels(options)[0].labels)
+    is_bounded = are_many(count, outputs_of(options, count).probability)
+    return (*SCORES, *FEATURES) if is_bounded or "embeddings" in options.save else SCORES
 
 
 def _check_tiling(options: SegmentOptions) -> None:

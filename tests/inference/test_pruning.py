@@ -30,7 +30,7 @@ def make_field(seed: int, labels: int, regularizer: Regularizer, height: int = 1
     text = random.standard_normal((labels, 12)).astype(np.float32)
     text[labels // 2] = text[0]
     text[-1] = text[labels // 3] * np.float32(1 + 1e-6)
-    return ScoreField(features.transpose(2, 0, 1), Words(text), regularizer)
+    return ScoreField(np.asarray(features.transpose(2, 0, 1), np.float32), Words(text), regularizer)
 
 
 @settings(deadline=None, max_examples=60)
