@@ -147,7 +147,7 @@ class ScoreField:
         self._cells = _rounded(features)
         self.rows, self.columns = Side.of(features.shape[1]), Side.of(features.shape[2])
         length = np.sqrt(_dot(self._cells, self._cells))
-        self.unit = self._cells / np.maximum(length, _TINY)[..., None]
+        self.unit: Floats = self._cells / np.maximum(length, _TINY).astype(np.float32)[..., None]
         self._factor = 1 / np.sqrt(np.maximum(_upsampled_square(self._cells, self.rows, self.columns), _TINY))
         self.spread = np.maximum(_between(length, self.rows, self.columns) * self._factor, 1).astype(np.float32)
         self._factor = (self._factor / TEMPERATURE).astype(np.float32)
