@@ -13,6 +13,7 @@ from typing import Any
 from lseg_cli import __version__
 from lseg_cli.drawing.palette import colors
 from lseg_cli.files import atomic
+from lseg_cli.results.formats import shown_as_text
 from lseg_cli.results.report import FolderReport, Picture
 from lseg_cli.results.thumbnail import make_thumbnail
 
@@ -81,7 +82,7 @@ def write_rows(path: Path, report: FolderReport) -> None:
             file, ("label", "id", "pictures", "pixels", "share", "mean_share"), extrasaction="ignore"
         )
         writer.writeheader()
-        writer.writerows(report.rows)
+        writer.writerows({**row, "label": shown_as_text(row["label"])} for row in report.rows)
 
 
 def _page(report: FolderReport, notices: list[str]) -> Iterator[str]:
