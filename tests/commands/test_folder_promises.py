@@ -16,9 +16,9 @@ from PIL import Image
 
 from lseg_cli.files import read_regular
 from lseg_cli.inference.embedding import read_info
-from lseg_cli.runs import embed as embed_module
-from lseg_cli.runs import relabel as relabel_module
-from lseg_cli.runs import segment as segment_module
+from lseg_cli.runs.embed import EmbedSteps
+from lseg_cli.runs.relabel import RelabelSteps
+from lseg_cli.runs.segment import SegmentSteps
 from tests.command_line import lseg
 
 NAMES = ("a", "b", "sub/c")
@@ -67,6 +67,7 @@ COMMANDS = {
     "embed": Command("embed", ("in",), ("--stride", "2"), "embeddings", "safetensors", "embeddings.json"),
     "relabel": Command("relabel", ("feats", "-l", "sky,other"), ("--min-margin", "0.1"), "masks", "png"),
 }
+STEPS: dict[str, Any] = {"segment": SegmentSteps, "embed": EmbedSteps, "relabel": RelabelSteps}
 
 
 def draw(name: str, seed: int = 0) -> None:
@@ -354,11 +355,7 @@ def stop(monkeypatch: pytest.MonkeyPatch) -> Callable[[Command, Callable[[], Non
                 draw(f"{number:02}")
             if command.name == "relabel":
                 assert lseg("embed", "in", "-o", "feats", "-q") == 0
-        steps = {
-            "segment": segment_module.SegmentSteps,
-            "embed": embed_module.EmbedSteps,
-            "relabel": relabel_module.RelabelSteps,
-        }[command.name]
+        steps = STEPS[command.name]
         infer = infers.setdefault(command.name, steps.infer)
         calls = iter(range(1000))
 

@@ -45,7 +45,10 @@ class Copyist:
 
 
 def writer(kind: str, name: str) -> Callable[[Path], None]:
-    return lambda path: path.write_text(f"{kind} of {name}") and None
+    def write(path: Path) -> None:
+        path.write_text(f"{kind} of {name}")
+
+    return write
 
 
 def make_run(out: Path, kinds: Sequence[str] = ("mask",), **options: Any) -> tuple[FolderRun, Copyist]:
@@ -113,11 +116,13 @@ def changed(**values: Any) -> Callable[[bytes], bytes]:
     return change
 
 
-NOT_NAMES = (
+NOT_NAMES: tuple[Any, ...] = (
     "", ".", "masks", "masks/", "/", "/etc/passwd", "../x.png", "masks/../../x.png", "masks//x.png", "overlays/x.png",
     "masks/x.jpg", "masks/" + "x" * 300 + ".png", "masks/" + "x/" * 3000 + "y.png", "masks/\0.png", "masks/\ud800.png",
     7, [], {},
 )  # fmt: skip
+NOT_FILES: tuple[Any, ...] = ([], 7, {"overlay": "masks/x.png"}, {"unknown": "x/y"}, {"conf": 3})
+NOT_SIZES: tuple[Any, ...] = ([], {"mask": -1}, {"mask": "big"}, 7)
 DAMAGES: tuple[Callable[[bytes], bytes], ...] = (
     *(lambda line, share=share: line[: int(len(line) * share)] for share in (0.01, 0.3, 0.7, 0.99)),
     *(lambda line, text=text: text + b"\n" for text in (
@@ -129,10 +134,10 @@ DAMAGES: tuple[Callable[[bytes], bytes], ...] = (
     lambda line: line.replace(b'"width_px": 3', b'"width_px": NaN'),
     *(changed(**{key: None}) for key in ("source", "mask", "height_px", "width_px", "file", "files")),
     *(changed(mask=name) for name in NOT_NAMES),
-    *(changed(files=files) for files in ([], 7, {"overlay": "masks/x.png"}, {"unknown": "x/y"}, {"conf": 3})),
+    *(changed(files=files) for files in NOT_FILES),
     *(changed(file=file) for file in ("x", {}, {"path": "", "size_bytes": 1, "mtime_ns": 1})),
     *(changed(file={"path": "x", "size_bytes": size, "mtime_ns": 1}) for size in (-1, "1", 1.5, None)),
-    *(changed(sizes=sizes) for sizes in ([], {"mask": -1}, {"mask": "big"}, 7)),
+    *(changed(sizes=sizes) for sizes in NOT_SIZES),
     changed(height_px=-3), changed(width_px="3"), changed(source=7), changed(source=""),
 )  # fmt: skip
 
@@ -220,7 +225,7 @@ class TestLinks:
 
     @pytest.mark.parametrize("options", [{}, {"overwrite": True}, {"resume": False}])
     def test_nothing_is_written_or_deleted_through_a_linked_folder(
-        self, photos: Path, copy: Path, options: dict[str, bool]
+        self, photos: Path, copy: Path, options: dict[str, Any]
     ) -> None:
         out = copy / "out"
         shutil.rmtree(out / "masks")
