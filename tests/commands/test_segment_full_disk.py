@@ -50,7 +50,7 @@ def test_a_full_disk_stops_the_run_and_a_larger_one_lets_it_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     text = pyramid_config.text.model_copy(update={"width": word_width})
-    model = exported(pyramid_config.model_copy(update={"text": text}), ExportOptions(is_dynamic_size=True))[1]
+    model = exported(pyramid_config.model_copy(update={"text": text}), ExportOptions())[1]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LSEG_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(str(ROOT / folder) for folder in (".", "engines", "export")))

@@ -47,7 +47,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_been(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     text = pyramid_config.text.model_copy(update={"width": word_width})
-    model = exported(pyramid_config.model_copy(update={"text": text}), ExportOptions(is_dynamic_size=True))[1]
+    model = exported(pyramid_config.model_copy(update={"text": text}), ExportOptions())[1]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LSEG_CACHE", str(tmp_path / "cache"))
     Path("in").mkdir()
