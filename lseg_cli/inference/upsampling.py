@@ -179,7 +179,8 @@ class Band(Rows):
             origin: the row and column of the whole at which `scores` begin.
         """
         self._rows, near_rows = cut(grid.rows, rows)
-        self._columns, near_columns = cut(grid.columns, columns)
+        whole = grid.columns, slice(0, len(grid.half_columns))  # `confidence` stretches all columns over the width
+        self._columns, near_columns = whole if columns == ALL else cut(grid.columns, columns)
         half_rows, self._half_rows, self._in_rows = halved(grid.half_rows, near_rows)
         half_columns, self._half_columns, self._in_columns = halved(grid.half_columns, near_columns)
         (top, left), (bottom, right) = ((half_rows.start, half_columns.start), (half_rows.stop, half_columns.stop))

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from lseg_cli import __version__
 from lseg_cli.bench.latency import Workload
 from lseg_cli.bench.made_input import make_pictures, make_text
 from lseg_cli.contract import SCORES, Engine
@@ -277,7 +278,7 @@ def environment(device: str) -> Figures:
         ).stdout.strip()
     packages = {name: found for name in PACKAGES if (found := installed(name))}
     return {"device": device, "cards": card.splitlines(), "cores": os.cpu_count(), "platform": platform.platform(),
-            "python": platform.python_version(), "lseg": version("lseg-cli"), "packages": packages}  # fmt: skip
+            "python": platform.python_version(), "lseg": __version__, "packages": packages}  # fmt: skip
 
 
 def attempt(part: str, device: str, place: Path) -> None:
