@@ -1,3 +1,3 @@
 """LSeg: language-driven semantic segmentation (Li et al., ICLR 2022) as a command-line tool."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -1,10 +1,14 @@
 """Which engine is to run a model, as a command or the API chose it. Imports nothing, for the command line reads it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 EngineKind = Literal["auto", "torch", "onnx", "trt"]
 Precision = Literal["fp32", "fp16", "bf16"]
+# Those of PyTorch, and of ONNX Runtime's providers; a number may follow after a colon, as in cuda:1.
+DeviceKind = Literal["auto", "cpu", "cuda", "mps", "coreml", "dml", "openvino", "rocm", "tensorrt"]
+
+DEVICE_KINDS: tuple[DeviceKind, ...] = get_args(DeviceKind)
 
 
 @dataclass(frozen=True)
@@ -14,7 +18,7 @@ class EngineChoice:
     Attributes:
         model: the bundled model's name, that of a published one, or a file.
         kind: the kind of file that is required; auto: any, told apart by its content.
-        device: auto, cpu, cuda, cuda:N or mps.
+        device: one of `DEVICE_KINDS`, or such as cuda:1.
         precision: of the arithmetic, where the engine can choose.
         threads: of the CPU; None: as the runtime chooses.
     """

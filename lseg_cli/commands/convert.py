@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from lseg_cli.commands import options
+from lseg_cli.commands.parsing import parse_text_encoder
 from lseg_cli.console.converting import show_conversion, show_reversion
 from lseg_cli.console.terminal import Console
 from lseg_cli.errors import LsegError
+from lseg_cli.model.text.encoder_name import EncoderName  # noqa: TID253  imports nothing
 
 Source = Annotated[
     Path, typer.Argument(metavar="CKPT", help="A checkpoint of lang-seg; with --to-original a model of this tool.")
@@ -35,8 +37,9 @@ Activation = Annotated[
     typer.Option(metavar="KIND", show_envvar=False, help="Between its applications: lrelu (default), tanh or relu."),
 ]
 TextEncoder = Annotated[
-    str,
+    EncoderName | None,
     typer.Option(
+        parser=parse_text_encoder,
         metavar="NAME[/WEIGHTS]",
         show_envvar=False,
         help="A text encoder of open_clip, instead of the one in the checkpoint.",
@@ -60,7 +63,7 @@ def convert(  # noqa: PLR0913  an option is a parameter
     block: Block = None,
     block_depth: BlockDepth = None,
     activation: Activation = None,
-    text_encoder: TextEncoder = "",
+    text_encoder: TextEncoder = None,
     half: Half = False,
     keep_dead: KeepDead = False,
     to_original: ToOriginal = False,

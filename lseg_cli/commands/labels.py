@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lseg_cli.commands import options
+from lseg_cli.commands.parsing import parse_text_encoder
 from lseg_cli.console.facts import show_table
 from lseg_cli.console.labels import show_check, show_vocabulary
 from lseg_cli.console.terminal import Console
+from lseg_cli.model.text.encoder_name import EncoderName  # noqa: TID253  imports nothing
 from lseg_cli.runs.options import SegmentJob  # noqa: TID253  imports nothing
 
 if TYPE_CHECKING:
@@ -25,8 +27,9 @@ Vocabulary = Annotated[
     Path, typer.Option("-o", "--out", metavar="FILE", show_envvar=False, help="The .safetensors file to write.")
 ]
 TextEncoder = Annotated[
-    str | None,
+    EncoderName | None,
     typer.Option(
+        parser=parse_text_encoder,
         metavar="NAME[/TAG]",
         show_envvar=False,
         help="Rather than the model's: words, or one of open_clip's such as ViT-B-32-quickgelu/openai.",
@@ -107,7 +110,7 @@ def _as_labels(text: str) -> str:
     return "@" + text.replace(",", "\\,") if is_file else text
 
 
-def _encoder(model: str, text_encoder: str | None, template: list[str] | None) -> "TextConfig":
+def _encoder(model: str, text_encoder: EncoderName | None, template: list[str] | None) -> "TextConfig":
     from lseg_cli.model.text.labels import named_encoder
     from lseg_engines.description import text_encoder_of
 

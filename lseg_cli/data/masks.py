@@ -47,7 +47,8 @@ def read_grey(path: Path) -> NDArray[np.uint8]:
 def _opened(path: Path, what: str, mode: str = "") -> Image.Image:
     try:
         with Image.open(path) as image:
-            return image.convert(mode) if mode else image.copy()
+            picture: Image.Image = image.convert(mode) if mode else image.copy()
+            return picture
     except UNREADABLE as error:
         raise DataError(f"{path} cannot be read as {what}: {error}.") from error
 

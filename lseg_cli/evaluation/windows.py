@@ -125,10 +125,10 @@ class Windowed:
         count = np.zeros((height, width), np.float32)
         views = list(product(rows, columns, (False, True) if self._plan.mirror else (False,)))
         for (top, left, is_mirrored), logits in zip(views, self._logits(black, views), strict=True):
-            place = (slice(top, top + side), slice(left, left + side))
+            down, across = slice(top, top + side), slice(left, left + side)
             mine = logits[..., ::-1] if is_mirrored else logits
-            scores[(slice(None), *place)] += mine[:, : height - top, : width - left]
-            count[place] += not is_mirrored
+            scores[:, down, across] += mine[:, : height - top, : width - left]
+            count[down, across] += not is_mirrored
         scores /= count
         return scores
 

@@ -73,7 +73,9 @@ class EpisodeRun:
         device = processes.device(job.device)
         self._engine = open_engine(job.models[0], device, job.precision, job.threads)
         self._text = {fold: self._embedded(episodes) for fold, episodes in self._episodes.items()}
-        self._counts = {fold: np.zeros((len(each.classes), 2, 2), np.int64) for fold, each in self._episodes.items()}
+        self._counts: dict[int | None, Counts] = {
+            fold: np.zeros((len(each.classes), 2, 2), np.int64) for fold, each in self._episodes.items()
+        }
 
     def _embedded(self, episodes: Episodes) -> Floats:
         """(1 + K, C), 'others' and the classes."""

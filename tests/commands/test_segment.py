@@ -40,7 +40,8 @@ def lines(name: str) -> list[dict[str, Any]]:
 
 def mask_size(name: str) -> tuple[int, int]:
     with Image.open(name) as mask:
-        return mask.size
+        size: tuple[int, int] = mask.size
+        return size
 
 
 @pytest.mark.usefixtures("model")

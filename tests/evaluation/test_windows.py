@@ -37,7 +37,8 @@ class Mirror:
         return {"logits": self.logits(image)}
 
     def logits(self, image: NDArray[np.uint8] | Floats) -> Floats:
-        return image.astype(np.float32).transpose(0, 3, 1, 2)
+        channels_first: Floats = image.astype(np.float32).transpose(0, 3, 1, 2)
+        return channels_first
 
     @property
     def windows(self) -> list[NDArray[np.uint8] | Floats]:

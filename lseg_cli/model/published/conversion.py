@@ -23,6 +23,7 @@ from lseg_cli.model.checkpoint import KEPT, TOWER, write_tensors
 from lseg_cli.model.lseg import build
 from lseg_cli.model.published.lightning import Checkpoint
 from lseg_cli.model.published.names import BLOCK, CLIP, original_name, rename
+from lseg_cli.model.text.encoder_name import EncoderName
 
 ORIGIN_KEY = METADATA_PREFIX + "origin"  # in a converted model: the checkpoint's name, hash, variant and envelope
 VISUAL = CLIP + "visual."
@@ -65,7 +66,7 @@ class ConvertOptions:
         block: kind of the regulariser: bottleneck, depthwise or none; None: none is expected.
         block_depth: how often it is applied.
         activation: between its applications: lrelu, tanh or relu.
-        text_encoder: an open_clip name, with weights behind a slash, instead of the tower in the file.
+        text_encoder: one of open_clip instead of the tower in the file.
         half: store float16.
         keep_dead: keep the tensors that nothing uses.
         name: of the model; '' for that of its architecture.
@@ -74,7 +75,7 @@ class ConvertOptions:
     block: str | None = None
     block_depth: int | None = None
     activation: str = "lrelu"
-    text_encoder: str = ""
+    text_encoder: EncoderName | None = None
     half: bool = False
     keep_dead: bool = False
     name: str = ""
@@ -240,22 +241,22 @@ def _text(checkpoint: Checkpoint, options: ConvertOptions) -> tuple[TextConfig, 
     return named, {TOWER + name: tensor for name, tensor in tower.items()}
 
 
-def _other_encoder(text: str, width: int) -> TextConfig:
-    """`NAME` or `NAME/WEIGHTS` as open_clip knows them.
+def _other_encoder(encoder: EncoderName, width: int) -> TextConfig:
+    """Return the configuration of a text encoder of open_clip.
 
     Raises:
         LsegError: open_clip knows no such model.
         MismatchError: its embedding has another width.
     """
-    from lseg_cli.model.text.clip_files import HF_HUB, LOCAL_DIR, architecture  # noqa: PLC0415  imports open_clip: seconds
+    from lseg_cli.model.text.clip_files import architecture  # noqa: PLC0415  imports open_clip: seconds
 
-    is_place = text.startswith((LOCAL_DIR, HF_HUB))
-    name, _, pretrained = (text, "", "") if is_place else text.partition("/")
-    found = int(architecture(name)["embed_dim"])
+    found = int(architecture(encoder.name)["embed_dim"])
     if found != width:
-        raise MismatchError(f"The text encoder {name} is {found} wide, the checkpoint's pixels {width}; take another.")
-    default = "" if is_place else "openai"
-    return TextConfig(kind="open_clip", name=name, pretrained=pretrained or default, width=width)
+        raise MismatchError(
+            f"The text encoder {encoder.name} is {found} wide, the checkpoint's pixels {width}; take another."
+        )
+    default = "" if encoder.is_place else "openai"
+    return TextConfig(kind="open_clip", name=encoder.name, pretrained=encoder.weights or default, width=width)
 
 
 def _check(path: Path, config: ModelConfig, ours: Mapping[str, Tensor], unexpected: list[str]) -> None:

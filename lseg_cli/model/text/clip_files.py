@@ -12,9 +12,7 @@ from typing import Any
 from lseg_cli.config import TextConfig
 from lseg_cli.errors import LsegError, MissingError
 from lseg_cli.model.text.cache import cache_root
-
-LOCAL_DIR = "local-dir:"  # open_clip's prefix of a folder with open_clip_config.json and weights
-HF_HUB = "hf-hub:"
+from lseg_cli.model.text.encoder_name import HF_HUB, LOCAL_DIR
 
 _SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 _HUB_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from lseg_cli.config import TextConfig
 from lseg_cli.errors import LsegError, MismatchError
 from lseg_cli.model.text.cache import Embedding, EmbeddingCache
-from lseg_cli.model.text.clip_files import HF_HUB, LOCAL_DIR, architecture, encoder_key
+from lseg_cli.model.text.clip_files import architecture, encoder_key
+from lseg_cli.model.text.encoder_name import EncoderName
 
 if TYPE_CHECKING:
     from lseg_cli.model.text.word_table import WordTable
@@ -101,22 +102,19 @@ def encoder_sha256(config: TextConfig, cache: EmbeddingCache | None = None) -> s
     return known or _open(config, cache).sha256
 
 
-def named_encoder(name: str) -> TextConfig:
-    """The text encoder of a name alone: 'words', or open_clip's 'ViT-B-32-quickgelu/openai', 'hf-hub:…', 'local-dir:…'.
-
-    After the first slash stands a tag of open_clip or the path of a file.
+def named_encoder(encoder: EncoderName) -> TextConfig:
+    """Return the configuration of a text encoder that is known by its name alone.
 
     Raises:
         LsegError: open_clip knows no such encoder.
         MissingError: it is one of the hub's, and cannot be fetched.
     """
-    if name == "words":
+    if encoder.name == "words":
         from lseg_cli.model.text.word_table import WordTable  # noqa: PLC0415  reads a table of some megabytes
 
-        return TextConfig(kind="words", name=name, width=WordTable.open().width)
-    architecture_name, _, pretrained = (name, "", "") if name.startswith((HF_HUB, LOCAL_DIR)) else name.partition("/")
-    width = architecture(architecture_name)["embed_dim"]
-    return TextConfig(kind="open_clip", name=architecture_name, pretrained=pretrained, width=width)
+        return TextConfig(kind="words", name=encoder.name, width=WordTable.open().width)
+    width = architecture(encoder.name)["embed_dim"]
+    return TextConfig(kind="open_clip", name=encoder.name, pretrained=encoder.weights, width=width)
 
 
 def spelled_out(prompts: Sequence[Sequence[str]], config: TextConfig) -> list[str]:

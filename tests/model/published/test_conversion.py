@@ -30,6 +30,7 @@ from lseg_cli.model.published.lightning import Checkpoint, read_checkpoint
 from lseg_cli.model.published.reversion import write_original
 from lseg_cli.model.text.cache import EmbeddingCache
 from lseg_cli.model.text.clip import ClipTextEncoder
+from lseg_cli.model.text.encoder_name import EncoderName
 from lseg_cli.model.text.labels import embed_labels
 
 State = dict[str, torch.Tensor]
@@ -180,12 +181,12 @@ def test_options_that_do_not_fit_are_told(
 
 def test_another_text_encoder_can_be_named(official: Official, tmp_path: Path) -> None:
     name = f"local-dir:{tmp_path / 'clip'}"
-    result, path = converted(official(), tmp_path, ConvertOptions(text_encoder=name))
+    result, path = converted(official(), tmp_path, ConvertOptions(text_encoder=EncoderName(name)))
     assert (result.config.text.name, result.config.text.sha256) == (name, "")
     assert load(path).config.text.weights == ""
     assert "net.clip_pretrained.token_embedding.weight" in result.dead
     with pytest.raises(MismatchError, match="is 512 wide, the checkpoint's pixels 16"):
-        converted(official(), tmp_path, ConvertOptions(text_encoder="ViT-B-32-quickgelu"))
+        converted(official(), tmp_path, ConvertOptions(text_encoder=EncoderName("ViT-B-32-quickgelu")))
 
 
 def test_a_checkpoint_without_clip_names_its_encoder(

@@ -12,6 +12,7 @@ from lseg_cli.config import PRESETS, TextConfig
 from lseg_cli.errors import LsegError, MismatchError, MissingError
 from lseg_cli.model.text.cache import Embedding, EmbeddingCache
 from lseg_cli.model.text.clip import ClipTextEncoder
+from lseg_cli.model.text.encoder_name import EncoderName
 from lseg_cli.model.text.labels import embed_labels, encoder_sha256, named_encoder, open_encoder, spelled_out
 from lseg_cli.model.text.word_table import WordTable
 
@@ -231,11 +232,13 @@ def test_with_everything_cached_neither_torch_nor_open_clip_is_imported(tmp_path
     ],
 )
 def test_an_encoder_can_be_named(name: str, architecture: str, pretrained: str) -> None:
-    assert named_encoder(name) == TextConfig(kind="open_clip", name=architecture, pretrained=pretrained, width=512)
+    assert named_encoder(EncoderName.parse(name)) == TextConfig(
+        kind="open_clip", name=architecture, pretrained=pretrained, width=512
+    )
 
 
 def test_the_word_table_can_be_named() -> None:
-    assert named_encoder("words") == PRESETS["lseg-tiny"].text
+    assert named_encoder(EncoderName("words")) == PRESETS["lseg-tiny"].text
 
 
 def test_words_that_are_spelled_out_are_told_once() -> None:
