@@ -166,9 +166,9 @@ def _recognised(path: Place, stream: io.BufferedReader, head: bytes) -> Image.Im
     except UnidentifiedImageError as error:
         kind = foreign(head)
         if kind:
-            raise PictureError(f"{path} is {kind}; convert it to PNG or JPEG.", "decode") from error
+            raise PictureError(f"{path} is {kind}; convert it to PNG.", "decode") from error
         lacks_heif = is_heif(path.name) and not importlib.util.find_spec(HEIF_PACKAGE)
-        advice = "pip install pillow-heif" if lacks_heif else "convert it to PNG or JPEG"
+        advice = "pip install pillow-heif" if lacks_heif else "convert it to PNG"
         raise PictureError(f"{path} holds no picture of a known format; {advice}.", "decode") from error
     except MemoryError:
         raise

@@ -10,9 +10,8 @@ from pathlib import Path, PurePath, PurePosixPath
 
 from lseg_cli.data.formats import ENDINGS, is_excluded, is_left_out, is_picture, passed_over
 from lseg_cli.data.store import Address, Place, locate
-from lseg_cli.data.text import decode_text
 from lseg_cli.errors import DataError, LsegError
-from lseg_cli.files import read_regular
+from lseg_cli.files import decode_text, not_text, read_regular
 
 JOURNAL = "results.jsonl"  # lies in every output folder, beside:
 RESULT_FOLDERS = ("masks", "overlays", "conf", "probs", "embeddings", "topk", "npy", "coco-rle", "coco-panoptic")
@@ -117,7 +116,9 @@ class _Search:
             return iter(self._stored(place))
         if _MAGIC.search(text):
             return self._matches(text)
-        raise LsegError(f"There is no file or folder {text!r}; give files, folders, patterns, @list.txt or - for stdin.")
+        raise LsegError(
+            f"There is no file or folder {text!r}; give files, folders, patterns, @list.txt or - for stdin."
+        )
 
     def _listed(self, names: Iterable[str], home: Path | None) -> Iterator[Source]:
         """What names lead to; `home`: the folder of their list, None: they are no list."""
@@ -126,8 +127,10 @@ class _Search:
             if isinstance(path, Address):
                 yield from self._stored(path, is_listed=True)
             elif path.is_dir():
-                if home is not None and not self._recursive and Path(os.path.realpath(home)).is_relative_to(
-                    os.path.realpath(path)
+                if (
+                    home is not None
+                    and not self._recursive
+                    and Path(os.path.realpath(home)).is_relative_to(os.path.realpath(path))
                 ):
                     raise LsegError(
                         f"The list names {name!r}, a folder that holds the list itself; give --recursive to take all "
@@ -147,7 +150,9 @@ class _Search:
         if kind == "folder":
             return self._walk_store(address)
         if kind is None and not is_listed:
-            advice = "patterns are of files; give the folder" if _MAGIC.search(address.path) else "check bucket and name"
+            advice = (
+                "patterns are of files; give the folder" if _MAGIC.search(address.path) else "check bucket and name"
+            )
             raise LsegError(f"There is no object or folder {address}; {advice}.")
         return [Source(address, address.parent, address.name)]
 
@@ -203,15 +208,14 @@ class _Search:
                 continue
             has_journal = any(entry.name == JOURNAL for entry in entries)
             for entry in entries:
+                path, name = current / entry.name, (current / entry.name).relative_to(root).as_posix()
                 if entry.name.startswith(".") or (has_journal and entry.name in RESULT_FOLDERS):
                     continue
-                path = current / entry.name
-                name = path.relative_to(root).as_posix()
-                if _is_folder(entry) and not (entry.is_symlink() and is_picture(entry.name)):
-                    if self._enters(name):
-                        (linked if entry.is_symlink() else pending).append(path)
-                elif self._takes(name):
-                    sources.append(Source(path, root, name))  # a link to a folder, called like a picture, fails
+                is_folder = _is_folder(entry)
+                if is_folder and self._enters(name):
+                    (linked if entry.is_symlink() else pending).append(path)
+                elif not is_folder and self._takes(name):
+                    sources.append(Source(path, root, name))
         return sorted(sources, key=lambda source: source.name)
 
     def _enters(self, name: str) -> bool:
@@ -226,8 +230,7 @@ class _Search:
         """Whether a file, by its name below the root, is a picture to take; counts it if not."""
         left_out = [part for part in PurePosixPath(name).parts[:-1] if is_left_out(part)]
         if left_out:
-            self._folders.update({left_out[0]: 0})
-            self._folders[left_out[0]] = max(1, self._folders[left_out[0]])
+            self._folders.setdefault(left_out[0], 1)
             return False
         if self._is_excluded(name):
             return False
@@ -245,18 +248,18 @@ class _Search:
 def _names(data: bytes, what: str) -> list[str]:
     """Lines of a list, or names ended by zero bytes as `find -print0` writes them; '#' starts a comment."""
     if b"\0" in data and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        names: Iterable[str] = map(os.fsdecode, data.split(b"\0"))  # any name that a file can have
-        if sum(len(name) == 1 for name in names) * 2 > data.count(b"\0"):
-            raise LsegError(f"The list of pictures {what} is not UTF-8; save it as UTF-8, or as UTF-16 with its mark.")
-        names = map(os.fsdecode, data.split(b"\0"))
+        names = [os.fsdecode(name) for name in data.split(b"\0")]  # any name that a file can have
+        if 2 * sum(len(name) == 1 for name in names) > len(names):  # letters of UTF-16 without a mark
+            raise not_text(f"The list of pictures {what}")
     else:
-        names = (line.strip() for line in decode_text(data, f"The list of pictures {what}").split("\n"))
+        names = [line.strip() for line in decode_text(data, f"The list of pictures {what}").split("\n")]
     return [name for name in names if name and not name.startswith("#")]
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    """A link to a folder that is called like a picture is none: as a picture, it fails, and is counted."""
     try:
-        return entry.is_dir()
+        return entry.is_dir() and not (entry.is_symlink() and is_picture(entry.name))
     except OSError:  # a link to itself
         return False
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lseg_cli.data.images import MAX_MEGAPIXELS, PictureError, open_image
+from lseg_cli.data.images import MAX_MEGAPIXELS, PictureError, open_picture
 from lseg_cli.errors import DataError
 from lseg_cli.inference.embedding import Embedding, Half, as_embedding, as_encoder
 from lseg_cli.inference.interpolation import Floats
@@ -35,6 +35,8 @@ class Loaded:
         image: (1, h, w, 3) uint8 at the network's size; empty where tiles are cut from the picture.
         picture: in RGB; None where nothing after the network needs it.
         ms: milliseconds per step so far.
+        valid: (H, W), False where the picture holds no data; None: it does everywhere.
+        values: how its numbers became 8 bits, see `Picture`.
     """
 
     item: Item
@@ -43,6 +45,8 @@ class Loaded:
     image: NDArray[np.uint8]
     picture: Image.Image | None
     ms: dict[str, float]
+    valid: NDArray[np.bool_] | None = None
+    values: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class Steps:
         self.is_on_cpu = segmenter.engine.device == "cpu"
 
     def load(self, item: Item, admit: Callable[[int], None] | None = None) -> Loaded | Failed:
-        """Reads, decodes and preprocesses; `admit` as in `open_image`."""
+        """Reads, decodes and preprocesses; `admit` as in `open_picture`."""
         ms: dict[str, float] = {}
         waited: dict[str, float] = {"wait": 0.0}
 
@@ -100,7 +104,8 @@ class Steps:
         try:
             stamp = Stamp.of(path)
             with stopwatch(ms, "read"):
-                picture = open_image(path, self.max_megapixels, wait)
+                read = open_picture(path, self.max_megapixels, wait)
+            picture = read.image
             ms["read"] = round(ms["read"] - waited["wait"], 3)
             width, height = picture.size
             in_tiles = self._tiling is not None and self._tiling.is_needed((height, width))
@@ -111,7 +116,7 @@ class Steps:
         except MemoryError:
             return Failed(str(path), "decode", FULL_MEMORY)
         kept = picture if in_tiles or self._folder.needs_picture else None
-        return Loaded(item, stamp, (height, width), image, kept, ms)
+        return Loaded(item, stamp, (height, width), image, kept, ms, read.valid, read.values)
 
     def infer(self, batch: Sequence[Loaded]) -> Sequence[Inferred | Segmentation]:
         """What the network says of pictures of one shape; a picture that is cut into tiles comes back segmented.

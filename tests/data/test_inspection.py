@@ -56,7 +56,7 @@ def test_pictures_are_read_whole_only_if_asked(mini: Path) -> None:
     assert inspect(DataRef(path=str(mini))).problem_count == 0
     report = inspect(DataRef(path=str(mini)), decode=True)
     assert report.problem_count == 1
-    assert "images/train/0.png cannot be read as a picture" in report.problems[0]
+    assert "images/train/0.png is damaged" in report.problems[0]
 
 
 def test_of_very_many_problems_the_first_are_told_and_all_are_counted(mini: Path) -> None:
