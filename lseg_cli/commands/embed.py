@@ -30,6 +30,8 @@ def embed(  # noqa: PLR0913  an option is a parameter
     precision: options.Precision = EngineChoice.precision,
     threads: options.Threads = EngineChoice.threads,
     overwrite: options.Overwrite = EmbedJob.overwrite,
+    exclude: options.Exclude = None,
+    recursive: options.Recursive = EmbedJob.recursive,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -42,7 +44,15 @@ def embed(  # noqa: PLR0913  an option is a parameter
     from lseg_engines.opener import open_engine
 
     job = EmbedJob(
-        tuple(inputs), EngineChoice(model, "auto", device, precision, threads), out, imgsz, stride, kind, overwrite
+        tuple(inputs),
+        EngineChoice(model, "auto", device, precision, threads),
+        out,
+        imgsz,
+        stride,
+        kind,
+        overwrite,
+        tuple(exclude or ()),
+        recursive,
     )
     run = EmbedRun(job, open_engine)
     raise typer.Exit(show_embedding(run, f"embeddings in {out}", Console(quiet, verbose, json)))

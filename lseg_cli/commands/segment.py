@@ -42,6 +42,8 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     max_failures: options.MaxFailures = SegmentJob.max_failures,
     fail_fast: options.FailFast = SegmentJob.fail_fast,
     ignore_failures: options.IgnoreFailures = SegmentJob.ignore_failures,
+    exclude: options.Exclude = None,
+    recursive: options.Recursive = SegmentJob.recursive,
     max_pixels: options.MaxPixels = SegmentJob.max_megapixels,
     rebuild: engine_options.Rebuild = "never",
     offline: options.Offline = False,  # acted on where it is defined
@@ -74,6 +76,8 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
         tile=tile,
         overlap=overlap,
         batch=batch,
+        exclude=tuple(exclude or ()),
+        recursive=recursive,
         workers=workers,
         shard=shard,
         ray=ray,

@@ -15,7 +15,7 @@ from typing import Literal, cast
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, _imaging
 
 from lseg_cli.data.formats import foreign, formats_of, is_heif
 from lseg_cli.data.store import Place
@@ -266,6 +266,6 @@ def _know_heif() -> None:
 def _silence_libtiff() -> None:
     """Pillow's own copy writes what it stumbles over to stderr; the same comes as an exception. Not on Windows."""
     with suppress(OSError, AttributeError):
-        library = ctypes.CDLL(Image.core.__file__)  # a symbol is looked for in what this one is linked with, too
+        library = ctypes.CDLL(_imaging.__file__)  # a symbol is looked for in what this one is linked with, too
         for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
             getattr(library, name)(None)

@@ -64,8 +64,8 @@ def scale(
 
 def without(values: NDArray[np.generic], nodata: float) -> NDArray[np.bool_]:
     """(H, W): False where every band holds the value that stands for no data."""
-    equal = values == _as_stored(values, nodata)
-    return ~(equal.all(axis=2) if equal.ndim == 3 else equal)
+    differs: NDArray[np.bool_] = values != _as_stored(values, nodata)
+    return np.asarray(differs.any(axis=2) if differs.ndim == 3 else differs)
 
 
 def is_transparency(band: NDArray[np.generic]) -> bool:

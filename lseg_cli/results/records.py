@@ -46,6 +46,7 @@ class Done:
     ms: dict[str, float]  # per stage
     file: Stamp = Stamp("")  # of the source
     files: dict[str, str] = field(default_factory=dict)  # beside the mask, by kind
+    values: str = ""  # how the picture's numbers became 8 bits; nothing where they were
 
 
 @dataclass(frozen=True)

@@ -55,10 +55,10 @@ class EmbedRun:
         self._suffix = check_format(job.format)
         if (self.folder / JOURNAL).exists() and not job.overwrite:
             raise LsegError(f"{self.folder} holds the results of an earlier run; use --overwrite, or another -o.")
-        self._sources = find_images(job.inputs)
+        self.notices: list[str] = []
+        self._sources = find_images(job.inputs, job.exclude, job.recursive, self.notices.append)
         self.total = len(self._sources)
         self.done = self.failed = 0
-        self.notices: list[str] = []
         self.engine = open_engine(job.engine)
         as_encoder(self.engine)
         any_label = np.ones((1, self.engine.spec.model.text.width), np.float32)  # labels come later

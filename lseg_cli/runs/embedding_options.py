@@ -17,6 +17,8 @@ class EmbedJob:
     stride: Stride = 4  # 4: compact, and exact for relabel; 2: the paper's embedding, of unit length
     format: EmbeddingFormat = "safetensors"
     overwrite: bool = False
+    exclude: tuple[str, ...] = ()  # as in SegmentJob
+    recursive: bool = False  # as in SegmentJob
 
 
 @dataclass(frozen=True)

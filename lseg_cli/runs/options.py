@@ -29,6 +29,8 @@ class SegmentJob:
     top_k: int = 1
     tile: int | None = None  # px
     overlap: int | None = None  # px; None: an eighth of the tile
+    exclude: tuple[str, ...] = ()  # patterns of names in folders that are left out
+    recursive: bool = False  # a list may name a folder that holds the list itself
     max_megapixels: float = 512.0
     batch: int | None = None  # pictures at a time; None: 1 on the CPU, else 8
     workers: int | None = None  # threads that read, and as many that write; None: one per core

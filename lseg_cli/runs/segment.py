@@ -126,7 +126,7 @@ class Run:
         self._work.check()
         self.folder = self._work.folder()
         self.folder.check(overwrite=True)
-        self._items = _share(find_images(job.inputs), job.shard)
+        self._items = _share(find_images(job.inputs, job.exclude, job.recursive, self.notices.append), job.shard)
         self.summary = Summary(len(self._items), ignores_failures=job.ignore_failures)
         limit = FailureLimit(count=0) if job.fail_fast else job.max_failures
         self._most_failures = None if limit is None else limit.most(len(self._items))

@@ -154,7 +154,7 @@ class Steps:
                 embedding = self._embedding(loaded, answer.features)
             stage = "write"
             with stopwatch(ms, "write"):
-                ids = self._folder.ids(result.index, self._unsure(result))
+                ids = self._folder.ids(result.index, _either(self._unsure(result), loaded.valid))
                 mask = self._folder.write_picture(loaded.item.name, loaded.picture, ids, result.confidence)
                 self._folder.write_more(loaded.item.name, ids, result, scores, embedding)
             share, ignored = self._folder.shares(ids)
@@ -165,7 +165,17 @@ class Steps:
         height, width = loaded.size
         mean = round(result.mean_confidence, 6)
         return Done(
-            path, mask, height, width, share, ignored, mean, ms, loaded.stamp, self._folder.beside(loaded.item.name)
+            path,
+            mask,
+            height,
+            width,
+            share,
+            ignored,
+            mean,
+            ms,
+            loaded.stamp,
+            self._folder.beside(loaded.item.name),
+            loaded.values,
         )
 
     def _embedding(self, loaded: Loaded, features: Half | None) -> Embedding | None:
@@ -183,3 +193,10 @@ class Steps:
         if self._min_margin and len(result.probability) > 1:
             unsure |= first - result.probability[1] < self._min_margin
         return unsure
+
+
+def _either(unsure: NDArray[np.bool_] | None, valid: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    """(H, W): pixels that get no label, as the answer is unsure or there is no data."""
+    if valid is None:
+        return unsure
+    return ~valid if unsure is None else unsure | ~valid
