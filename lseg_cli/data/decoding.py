@@ -144,7 +144,7 @@ def _headed(path: Place, stream: io.BufferedReader, head: bytes) -> Decoded:
         raise PictureError(f"{path} {tiff.refusal()}.", "decode")
     if tiff is not None and tiff.is_deep:
         return Decoded(tiff.size, tiff.orientation, tiff)
-    image = _recognised(path, stream, head)
+    image = _recognised(path, stream, head, tiff)
     return Decoded(image.size, _orientation(image, may_load=False), tiff, image)
 
 
@@ -158,13 +158,15 @@ def _loaded(path: Place, stream: io.BufferedReader, head: bytes, found: Decoded)
     return replace(found, orientation=_orientation(image, may_load=True), deep=deep)
 
 
-def _recognised(path: Place, stream: io.BufferedReader, head: bytes) -> Image.Image:
+def _recognised(path: Place, stream: io.BufferedReader, head: bytes, tiff: Tiff | None) -> Image.Image:
     Image.init()
     formats = [name for name in formats_of(path.name) if name in Image.OPEN]  # some need a package
     try:
         return Image.open(stream, formats=formats)
     except UnidentifiedImageError as error:
-        kind = foreign(head)
+        kind, unread = foreign(head), tiff.unread() if tiff else ""
+        if unread:
+            raise PictureError(f"{path} {unread}.", "decode") from error
         if kind:
             raise PictureError(f"{path} is {kind}; convert it to PNG.", "decode") from error
         lacks_heif = is_heif(path.name) and not importlib.util.find_spec(HEIF_PACKAGE)
