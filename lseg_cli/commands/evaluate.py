@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from lseg_cli.commands import options
+from lseg_cli.commands.label_words import joined_labels, whole_variable
 from lseg_cli.commands.parsing import parse_batch, parse_folds
 from lseg_cli.commands.parsing import split as split_commas
 from lseg_cli.console.evaluation import show_evaluation
@@ -38,17 +39,22 @@ Lists = Annotated[
     options.option(metavar="FOLDER", help="HSNet's split lists, if they are not in ROOT/splits."),
 ]
 Labels = Annotated[
-    str | None,
+    list[str] | None,
     options.option(
         "-l",
         "--labels",
         metavar="WORDS",
+        callback=whole_variable,
         help="Other words for the classes, one for each and in their order, as of lseg segment; or a vocabulary.",
     ),
 ]
 Extra = Annotated[
-    str | None,
-    options.option(metavar="WORDS", help="Labels beside the classes: a labelled pixel that gets one is wrong."),
+    list[str] | None,
+    options.option(
+        metavar="WORDS",
+        callback=whole_variable,
+        help="Labels beside the classes: a labelled pixel that gets one is wrong.",
+    ),
 ]
 Without = Annotated[
     list[str] | None,
@@ -101,8 +107,8 @@ def evaluate(  # noqa: PLR0913  an option is a parameter
     protocol: Protocol = EvalOptions.protocol,
     fold: Fold = None,
     lists: Lists = EvalOptions.lists,
-    labels: Labels = EvalOptions.labels,
-    extra_labels: Extra = EvalOptions.extra_labels,
+    labels: Labels = None,
+    extra_labels: Extra = None,
     without: Without = None,
     unseen: Unseen = None,
     label_map: LabelMap = EvalOptions.label_map,
@@ -138,8 +144,8 @@ def evaluate(  # noqa: PLR0913  an option is a parameter
         split=split,
         folds=fold or (),
         lists=lists,
-        labels=labels,
-        extra_labels=extra_labels,
+        labels=joined_labels(labels) if labels else None,
+        extra_labels=joined_labels(extra_labels) if extra_labels else None,
         without=split_commas(without),
         unseen=split_commas(unseen),
         label_map=label_map,

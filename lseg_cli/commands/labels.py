@@ -103,8 +103,9 @@ def list_labels(labels: Spec, json: options.Json = False) -> None:
 
 def _as_labels(text: str) -> str:
     """A file may be named without an @, for here the labels are mostly in one."""
-    is_file = len(text) < 4096 and "\0" not in text and Path(text).is_file()
-    return "@" + text.replace(",", "\\,") if is_file else text
+    from lseg_cli.data.label_files import is_file  # noqa: PLC0415  pydantic takes its time
+
+    return "@" + text.replace(",", "\\,") if is_file(text) else text
 
 
 def _encoder(model: str, text_encoder: EncoderName | None, template: list[str] | None) -> "TextConfig":

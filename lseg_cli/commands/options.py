@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from lseg_cli import engine_choice
+from lseg_cli.commands.label_words import whole_variable
 from lseg_cli.commands.parsing import (
     parse_batch,
     parse_device,
@@ -54,11 +55,12 @@ Inputs = Annotated[
     ),
 ]
 Labels = Annotated[
-    str,
+    list[str],
     option(
         "-l",
         "--labels",
         metavar="WORDS",
+        callback=whole_variable,
         help="The labels: words such as 'sky,road,other', synonyms as road=road|street, a file as @labels.txt (or "
         ".json, .yaml), a vocabulary, or a known set such as ade20k or coco.",
     ),
@@ -93,7 +95,7 @@ Format = Annotated[
         parser=parse_kinds("--format", FORMATS),
         autocompletion=lambda: list(FORMATS),
         rich_help_panel=MASKS,
-        help="Formats beside the PNG masks: npy, coco-rle, coco-panoptic, csv (shares). Separate by commas, or repeat.",
+        help="Formats beside the PNG masks, by commas: npy, coco-rle, coco-panoptic, geojson, labelme, yolo, csv.",
     ),
 ]
 Palette = Annotated[

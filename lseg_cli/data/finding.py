@@ -14,7 +14,10 @@ from lseg_cli.errors import DataError, LsegError
 from lseg_cli.files import decode_text, not_text, read_regular
 
 JOURNAL = "results.jsonl"  # lies in every output folder, beside:
-RESULT_FOLDERS = ("masks", "overlays", "conf", "probs", "embeddings", "topk", "npy", "coco-rle", "coco-panoptic")
+RESULT_FOLDERS = (
+    "masks", "overlays", "conf", "probs", "embeddings", "topk", "npy", "coco-rle", "coco-panoptic", "geojson",
+    "labelme", "yolo",
+)  # fmt: skip
 
 _MAGIC = re.compile(r"[*?\[]")
 _LONGEST_LIST = 256_000_000  # bytes
