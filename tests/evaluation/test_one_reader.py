@@ -41,6 +41,10 @@ def _tiff(values: NDArray[np.generic], photometric: str = "minisblack", nodata: 
     return paint
 
 
+def _deep_png(path: Path) -> None:
+    cv2.imwrite(str(path.with_suffix(".png")), PHOTO.astype(np.uint16) * 30)
+
+
 def _saved(image: Image.Image, ending: str = "png") -> Paint:
     return lambda path: image.save(path.with_suffix(f".{ending}"))
 
@@ -73,7 +77,7 @@ KINDS: dict[str, Paint] = {
     "12 bits": _tiff(GREY.astype(np.uint16) * 16),
     "16 bit colours": _tiff(PHOTO.astype(np.uint16) * 257, "rgb"),
     "reflectance": _tiff(PHOTO.astype(np.uint16) * 12 + 100, "rgb"),
-    "16 bit png": lambda path: cv2.imwrite(str(path.with_suffix(".png")), PHOTO.astype(np.uint16) * 30) or None,
+    "16 bit png": _deep_png,
     "float": _tiff((GREY / 255).astype(np.float32)),
     "float colours": _tiff((PHOTO / 255).astype(np.float32), "rgb"),
     "kelvin": _tiff((280 + GREY / 10).astype(np.float32)),
