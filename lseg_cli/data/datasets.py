@@ -14,7 +14,17 @@ from lseg_cli.data.sets.registry import KNOWN
 from lseg_cli.data.split import Dataset
 from lseg_cli.errors import DataError, LsegError
 
-__all__ = ["Dataset", "cannot_teach", "check_dataset", "first_epoch_steps", "list_dataset", "open_dataset"]
+_NAMED = 12  # classes that occur nowhere which are named
+
+__all__ = [
+    "Dataset",
+    "absent_classes",
+    "cannot_teach",
+    "check_dataset",
+    "first_epoch_steps",
+    "list_dataset",
+    "open_dataset",
+]
 
 
 def list_dataset(ref: DataRef) -> Dataset:
@@ -89,6 +99,14 @@ def cannot_teach(dataset: Dataset, counts: NDArray[np.int64]) -> str:
             "class, as in masks in black and white, make ids of it (lseg data import)."
         )
     return ""
+
+
+def absent_classes(dataset: Dataset, counts: NDArray[np.int64]) -> str:
+    """A sentence on classes that occur nowhere, by their pixel counts; nothing where all do."""
+    absent = [name for name, count in zip(dataset.classes, counts, strict=False) if not count]
+    more = f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else ""
+    named = ", ".join(absent[:_NAMED]) + more
+    return f"{len(absent)} of {len(dataset.classes)} classes occur nowhere: {named}." if absent else ""
 
 
 def first_epoch_steps(datasets: Sequence[Dataset], pictures_per_step: int) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.config import DataRef
-from lseg_cli.data.datasets import cannot_teach, list_dataset
+from lseg_cli.data.datasets import absent_classes, cannot_teach, list_dataset
 from lseg_cli.data.images import open_picture
 from lseg_cli.data.references import expanded, parse_data, unknown_set
 from lseg_cli.data.sets.folder import read_description
@@ -17,7 +17,6 @@ from lseg_cli.data.sets.registry import KNOWN
 from lseg_cli.data.split import Dataset
 from lseg_cli.errors import DataError
 
-_NAMED = 12  # classes that occur nowhere which are named
 _UNUSUAL = 0.5  # share of pixels without a label
 MAX_PROBLEMS = 50  # of a split that are told in full; the others are counted
 
@@ -55,10 +54,9 @@ class SplitReport:
         if self.dataset is None:
             return []
         notes = list(self.dataset.notes)
-        absent = [name for name, count in zip(self.dataset.classes, self.counts, strict=False) if not count]
+        absent = absent_classes(self.dataset, self.counts)
         if self.sound and absent:
-            named = ", ".join(absent[:_NAMED]) + (f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else "")
-            notes.append(f"{len(absent)} of {len(self.dataset.classes)} classes occur nowhere: {named}.")
+            notes.append(absent)
         if self.ignored() > _UNUSUAL:
             notes.append(f"{self.ignored():.1%} of the pixels have no label.")
         return notes
