@@ -123,6 +123,6 @@ def test_a_table_holds_no_formula(text: str, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
 def test_a_full_disk_is_told_by_its_number() -> None:
-    with pytest.raises(OSError) as full:
+    with pytest.raises(OSError, match="No space left") as full:
         write_npy(Path("/dev/full"), np.zeros((1000, 1000), np.uint8))
     assert full.value.errno == errno.ENOSPC
