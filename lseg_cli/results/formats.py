@@ -5,7 +5,7 @@ import importlib
 import json
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,10 +34,17 @@ def check_formats(formats: Collection[str]) -> None:
             raise MissingError("--format coco-rle needs pycocotools: pip install 'lseg-cli[coco]'.") from error
 
 
+class _Stream:
+    """A file of which NumPy knows no descriptor, so that it does not write around Python, which tells a full disk."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.write = file.write
+
+
 def write_npy(path: Path, array: NDArray[np.generic]) -> None:
     """An array as it is."""
     with path.open("wb") as file:
-        np.save(file, array)
+        np.save(_Stream(file), array)
 
 
 def write_best(path: Path, ids: Ids, probability: NDArray[np.float32] | None) -> None:

@@ -26,12 +26,14 @@ class Entry(NamedTuple):
         main: the kind that the line is about, the mask or the embedding.
         files: all of its results below the output folder, by kind.
         sizes: their bytes, by kind; none where an earlier version wrote the line.
+        mean_confidence: of a mask.
     """
 
     stamp: Stamp
     main: str
     files: dict[str, str]
     sizes: dict[str, int]
+    mean_confidence: float
 
 
 def parse_line(line: bytes, folder: Path) -> tuple[Data, Entry] | None:
@@ -83,7 +85,8 @@ def _entry(data: Data, folder: Path) -> Entry:
     for side in ("height_px", "width_px"):
         _count(data[side])
     sizes = {str(kind): _count(each) for kind, each in data.get("sizes", {}).items()}
-    return Entry(Stamp(resolved(folder, path), size, mtime), main, files, sizes)
+    confidence = float(data.get("mean_confidence", 0.0))
+    return Entry(Stamp(resolved(folder, path), size, mtime), main, files, sizes, confidence)
 
 
 def _check_name(kind: str, name: str) -> None:

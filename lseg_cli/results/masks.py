@@ -1,5 +1,6 @@
 """The mask of a picture, and what was asked for beside it."""
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from lseg_cli.data.labels import IGNORE_8_BIT, LabelSet
 from lseg_cli.drawing.overlay import draw_overlay
 from lseg_cli.drawing.palette import colors, png_palette
 from lseg_cli.drawing.png import write_png
-from lseg_cli.errors import LsegError
+from lseg_cli.errors import DataError, LsegError
 from lseg_cli.inference.embedding import Embedding, write_tensor
 from lseg_cli.inference.interpolation import Floats
 from lseg_cli.inference.segmentation import Segmentation
@@ -35,6 +36,11 @@ from lseg_cli.results.records import Done, Item, Stamp
 
 Ids = NDArray[np.uint8] | NDArray[np.uint16]
 Writers = dict[str, Callable[[Path], None]]
+
+# They say what the mask says.
+_OF_MASK = frozenset(
+    ("overlay", "npy", "coco-rle", "coco-panoptic", "coco-panoptic-segments", "geojson", "labelme", "yolo")
+)
 
 
 @dataclass(frozen=True)
@@ -157,8 +163,47 @@ class MaskWriter:
             MissingError: the disk is full or read-only.
         """
         ids = self.ids(result)
-        writers: Writers = {
+        writers = self._of_mask(item, ids, picture) | {
             "mask": lambda path: write_png(path, ids, self._palette),
+            "top-k": lambda path: write_best(path, np.take(self._ids, result.best), result.probability),
+        }
+        confidence = result.confidence
+        if confidence is not None:
+            writers["conf"] = lambda path: write_png(path, np.rint(confidence * 255).astype(np.uint8))
+        if scores is not None:
+            writers["probs"] = lambda path: write_npy(path, probabilities(scores))
+        if embedding is not None:
+            writers["embeddings"] = lambda path: write_tensor(path, embedding)
+        return self._write(item, writers, ids, result.mean_confidence)
+
+    def can_redraw(self, item: Item) -> bool:
+        """Whether all that a picture lacks can be made of the mask that is there."""
+        return item.kinds is not None and item.kinds <= _OF_MASK
+
+    def redraw(self, item: Item, picture: Image.Image | None) -> WrittenMask:
+        """Writes files of a picture that say what the mask says that is there already.
+
+        Args:
+            item: the picture, which names these files.
+            picture: in RGB, where 'overlay' was asked for.
+
+        Raises:
+            DataError: the mask cannot be read or is not of this picture, or a file cannot be written.
+            MissingError: the disk is full or read-only.
+        """
+        path = self._output.folder / file_name("mask", item.name)
+        try:
+            with Image.open(path, formats=("PNG",)) as mask:
+                ids = np.asarray(mask).astype(self._ids.dtype)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path} cannot be read; delete it, and run the same command again.") from error
+        if picture is not None and ids.shape != (picture.height, picture.width):
+            raise DataError(f"{path} has another size than its picture; delete it, and run the same command again.")
+        return self._write(item, self._of_mask(item, ids, picture), ids, 0.0)
+
+    def _of_mask(self, item: Item, ids: Ids, picture: Image.Image | None) -> Writers:
+        """What writes the files that say what a mask says."""
+        writers: Writers = {
             "npy": lambda path: write_npy(path, ids),
             "coco-rle": lambda path: write_rle(path, ids, self._labels),
             "coco-panoptic": lambda path: write_panoptic(path, ids, self._labels),
@@ -166,20 +211,15 @@ class MaskWriter:
             "geojson": lambda path: write_geojson(path, ids, self._labels),
             "labelme": lambda path: write_labelme(path, ids, self._labels, item.source.path),
             "yolo": lambda path: write_yolo(path, ids, self._labels),
-            "top-k": lambda path: write_best(path, np.take(self._ids, result.best), result.probability),
         }
-        confidence = result.confidence
-        if confidence is not None:
-            writers["conf"] = lambda path: write_png(path, np.rint(confidence * 255).astype(np.uint8))
         if picture is not None:
             writers["overlay"] = lambda path: self._write_overlay(path, picture, ids)
-        if scores is not None:
-            writers["probs"] = lambda path: write_npy(path, probabilities(scores))
-        if embedding is not None:
-            writers["embeddings"] = lambda path: write_tensor(path, embedding)
+        return writers
+
+    def _write(self, item: Item, writers: Writers, ids: Ids, mean_confidence: float) -> WrittenMask:
         kinds = self.kinds if item.kinds is None else item.kinds
         written = self._output.write(item.name, {kind: write for kind, write in writers.items() if kind in kinds})
-        return WrittenMask(item, written, *self._shares(ids), result.mean_confidence)
+        return WrittenMask(item, written, *self._shares(ids), mean_confidence)
 
     def ids(self, result: Segmentation) -> Ids:
         """(H, W) ids of the labels, with the ignore id where the network is not sure or there is no data."""
@@ -205,7 +245,9 @@ class MaskWriter:
 
     def _write_overlay(self, path: Path, picture: Image.Image, ids: Ids) -> None:
         overlay = draw_overlay(pixels_of(picture), ids, self._labels, self._colors)
-        overlay.save(path, "JPEG", quality=90)
+        file = io.BytesIO()  # Pillow takes what a full disk still took of a file for all of it
+        overlay.save(file, "JPEG", quality=90)
+        path.write_bytes(file.getvalue())
 
     def _shares(self, ids: Ids) -> tuple[dict[str, float], float]:
         """(H, W) ids -> the share of each label in the picture, by name, and that of ignored pixels."""

@@ -25,7 +25,7 @@ from lseg_cli.results.folder import RUN, OutputFolder
 from lseg_cli.results.journal import Journal, Record
 from lseg_cli.results.lock import FolderLock
 from lseg_cli.results.names import output_names
-from lseg_cli.results.records import Failed, Item, Result
+from lseg_cli.results.records import Done, Failed, Item, Result
 from lseg_cli.runs.crew import Crew
 from lseg_cli.runs.options import RunOptions
 from lseg_cli.runs.shard import Shard
@@ -195,6 +195,8 @@ class FolderRun:
             return result
         kept = {kind: name for kind, name in before.files.items() if kind not in (before.main, *result.files)}
         sizes = {kind: before.sizes[kind] for kind in (before.main, *kept) if kind in before.sizes}
+        if isinstance(result, Done):  # the mask is the one that was there
+            result = replace(result, mean_confidence=before.mean_confidence)
         return replace(result, files={**kept, **result.files}, sizes={**sizes, **result.sizes})
 
     def _report(self, code: int) -> dict[str, Any]:

@@ -85,19 +85,22 @@ class SegmentSteps:
         if isinstance(opened, Failed):
             return opened
         watch, in_tiles = Stopwatch(), self._tiling is not None and self._tiling.is_needed(opened.size)
+        is_kept = in_tiles or self._writer.can_redraw(item)
         try:
-            image = _NO_IMAGE if in_tiles else self._segmenter.preprocess(opened.picture)
+            image = _NO_IMAGE if is_kept else self._segmenter.preprocess(opened.picture)
         except MemoryError as error:
             return failed(item, "decode", error)
-        picture = opened.picture if in_tiles or "overlay" in self._kinds(item) else None
+        picture = opened.picture if is_kept or "overlay" in self._kinds(item) else None
         ms = {"read": opened.read_ms, "preprocess": watch.ms}
         return LoadedPicture(item, opened.stamp, opened.size, image, picture, ms, opened.valid, opened.values)
 
-    def infer(self, batch: Sequence[LoadedPicture]) -> Sequence[Inferred | Segmentation]:
-        """The network's answers; a picture that is cut into tiles comes back segmented. Raises as `Steps.infer`."""
-        if self._tiling is not None and not batch[0].image.size:
-            pictures = [each.picture for each in batch if each.picture is not None]
-            return [segment_in_tiles(self._segmenter, self._tiling, picture) for picture in pictures]
+    def infer(self, batch: Sequence[LoadedPicture]) -> Sequence[Inferred | Segmentation | None]:
+        """The network's answers; a picture that is cut into tiles comes back segmented. Raises as `Steps.infer`.
+
+        None of a picture whose mask is there: it only gets files that say what the mask says.
+        """
+        if not batch[0].image.size:
+            return [self._in_tiles(each) for each in batch]
         watch = Stopwatch()
         images = np.concatenate([each.image for each in batch])
         if self._segmenter.many is not None and not any("probs" in self._kinds(each.item) for each in batch):
@@ -110,9 +113,11 @@ class SegmentSteps:
             answers = [Inferred(scores, None, watch.ms) for scores in self._segmenter.infer(images)]
         return [replace(answer, ms=round(answer.ms / len(batch), 3)) for answer in answers]
 
-    def finish(self, loaded: LoadedPicture, answer: Inferred | Segmentation) -> Done | Failed:
+    def finish(self, loaded: LoadedPicture, answer: Inferred | Segmentation | None) -> Done | Failed:
         """Postprocesses and writes. Raises as `Steps.finish`."""
         item, stage, scores, embedding = loaded.item, "infer", None, None
+        if answer is None:
+            return self._redraw(loaded)
         try:
             if isinstance(answer, Segmentation):
                 result = answer
@@ -129,6 +134,19 @@ class SegmentSteps:
             return failed(item, stage, error)
         ms = {**loaded.ms, **result.ms, "write": watch.ms}
         return replace(mask.as_done(loaded.size, loaded.stamp, ms), values=loaded.values)
+
+    def _in_tiles(self, loaded: LoadedPicture) -> Segmentation | None:
+        if self._tiling is None or loaded.picture is None or self._writer.can_redraw(loaded.item):
+            return None
+        return segment_in_tiles(self._segmenter, self._tiling, loaded.picture)
+
+    def _redraw(self, loaded: LoadedPicture) -> Done | Failed:
+        watch = Stopwatch()
+        try:
+            mask = self._writer.redraw(loaded.item, loaded.picture)
+        except (DataError, MemoryError) as error:
+            return failed(loaded.item, "write", error)
+        return mask.as_done(loaded.size, loaded.stamp, {**loaded.ms, "write": watch.ms})
 
     def _segmented(self, answer: Inferred, size: tuple[int, int]) -> Segmentation:
         segmenter = self._segmenter

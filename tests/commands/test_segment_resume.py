@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lseg_cli.data.images import open_image
+from lseg_cli.inference.segmenter import Segmenter
 from lseg_cli.results import folder
 from lseg_cli.runs import pictures
 from tests.command_line import lseg
@@ -86,6 +87,31 @@ class TestResuming:
         draw("in/a.png")
         assert segment("in") == segment("in", "-q") == segment("./in/a.png") == 0  # the same picture, said otherwise
         assert read == ["a.png"]
+
+    def test_an_overlay_that_is_added_is_drawn_from_the_mask(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        draw("in/a.png", "in/b.png")
+        assert segment("in", "--save", "overlay", "--format", "npy", "-o", "whole") == 0
+        assert segment("in") == 0
+        before = {name: Path("out", name).stat().st_mtime_ns for name in masks()}
+        (first, second) = lines()
+
+        def refuse(*_arguments: object) -> None:
+            pytest.fail("The network ran.")
+
+        monkeypatch.setattr(Segmenter, "infer", refuse)
+        assert segment("in", "--save", "overlay", "--format", "npy,coco-panoptic") == 0
+        assert {name: Path("out", name).stat().st_mtime_ns for name in masks()} == before
+        assert not Path("out/previous-1").exists()
+        for name in ("overlays/a.jpg", "overlays/b.jpg", "npy/a.npy", "npy/b.npy"):
+            assert Path("out", name).read_bytes() == Path("whole", name).read_bytes()
+        again = lines()
+        for old, new in zip((first, second), again, strict=True):
+            assert {key: new[key] for key in ("share", "ignored", "mean_confidence", "mask")} == {
+                key: old[key] for key in ("share", "ignored", "mean_confidence", "mask")
+            }
+            assert set(new["files"]) == {"overlay", "npy", "coco-panoptic", "coco-panoptic-segments"}
+        assert segment("in", "--save", "overlay") == segment("in") == 0
+        assert lines() == again
 
     def test_a_changed_picture_is_done_again(self, read: list[str]) -> None:
         draw("in/a.png", "in/b.png")

@@ -1,6 +1,7 @@
 """Masks in other formats, as the tools that read them take them."""
 
 import csv
+import errno
 import io
 import json
 from contextlib import redirect_stdout
@@ -17,6 +18,7 @@ from lseg_cli.results.formats import (
     first_category,
     shown_as_text,
     write_coco,
+    write_npy,
     write_panoptic,
     write_rle,
     write_segments,
@@ -117,3 +119,10 @@ def test_a_table_holds_no_formula(text: str, tmp_path: Path) -> None:
     assert row[1] == f"masks/{text}.png"
     assert row[-1] == "-0.5"  # a number stays one
     assert shown_as_text("sky = blue") == "sky = blue"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
+def test_a_full_disk_is_told_by_its_number() -> None:
+    with pytest.raises(OSError, match="No space left") as full:
+        write_npy(Path("/dev/full"), np.zeros((1000, 1000), np.uint8))
+    assert full.value.errno == errno.ENOSPC

@@ -102,10 +102,10 @@ class TestWorker:
         assert Path("out/masks/a.png").exists()
 
     def test_only_the_files_that_an_item_names_are_written(self, plan: Plan, work: SegmentWork) -> None:
-        work = replace(work, options=replace(work.options, formats=("png", "npy")))
-        item = Item(Source(Path("in/a.png"), Path("in"), "a.png"), "a", frozenset(["npy"]))
+        work = replace(work, options=replace(work.options, save=("probs",)))
+        item = Item(Source(Path("in/a.png"), Path("in"), "a.png"), "a", frozenset(["probs"]))
         RayWorker(replace(plan, work=work))({"number": 0, "items": dump_items([item])})
-        assert Path("out/npy/a.npy").exists()
+        assert Path("out/probs/a.npy").exists()
         assert not Path("out/masks").exists()
 
     def test_it_begins_nothing_when_the_run_is_to_stop(self, plan: Plan) -> None:
