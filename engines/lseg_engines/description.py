@@ -50,7 +50,7 @@ def read_spec(model: str) -> GraphSpec:
 
     Raises:
         LsegError: there is none.
-        MismatchError: the file is no model of this tool, or damaged.
+        MismatchError: the file is not a model of this tool, or damaged.
         MissingError: it cannot be read.
     """
     path = find_model(model)
@@ -68,7 +68,7 @@ def text_encoder_of(model: str) -> TextConfig:
 
     Raises:
         LsegError: there is neither.
-        MismatchError: the file is no model of this tool, or damaged.
+        MismatchError: the file is not a model of this tool, or damaged.
         MissingError: it cannot be read.
     """
     if model != BUNDLED and model in PRESETS:

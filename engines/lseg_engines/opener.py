@@ -76,7 +76,7 @@ def kind_of(path: Path) -> ModelKind:
     if head[1:4] == b"trt" or sidecar_path(path).is_file():
         return "engine"
     raise MismatchError(
-        f"{path} is no model of this tool: it is neither a safetensors nor an ONNX file, nor a TensorRT engine."
+        f"{path} is not a model of this tool: it is neither a safetensors nor an ONNX file, nor a TensorRT engine."
     )
 
 

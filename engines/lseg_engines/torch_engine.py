@@ -62,7 +62,7 @@ class TorchEngine:
 
         Raises:
             MissingError: a device that is not there, or one that has not this precision.
-            MismatchError: the file is no model of this tool.
+            MismatchError: the file is not a model of this tool.
             DataError: the file cannot be read.
         """
         if threads is not None:
@@ -146,7 +146,9 @@ def find_device(name: str) -> torch.device:
     here = ["cpu", *(f"cuda:{index}" for index in range(gpus)), *(["mps"] if has_mps else [])]
     wanted = {"auto": "cuda:0" if gpus else "mps" if has_mps else "cpu", "cuda": "cuda:0"}.get(name, name)
     if wanted not in here:
-        raise MissingError(f"The device {name!r} is not here; here are {', '.join(here)}: choose one with --device.")
+        raise MissingError(
+            f"The device {name!r} was not found; available are {', '.join(here)}: choose one with --device."
+        )
     return torch.device(wanted)
 
 

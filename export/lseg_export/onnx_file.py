@@ -42,7 +42,7 @@ def export_onnx(model_path: Path, path: Path, options: ExportOptions) -> GraphSp
         LsegError: a size, precision or opset that cannot be.
         MissingError: the exporter's package is not installed, or onnxslim where `is_slim`.
         VerificationError: something of the example the graph was traced with is left in it.
-        MismatchError: `model_path` is no model of this tool.
+        MismatchError: `model_path` is not a model of this tool.
         DataError: `model_path` cannot be read.
     """
     check_options(options)

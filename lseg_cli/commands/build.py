@@ -20,7 +20,9 @@ Target = Annotated[
     str | None,
     options.option("-o", "--out", metavar="FILE", help="The .engine file to write. Default: <file>.engine here."),
 ]
-Verify = Annotated[bool, options.option(help="Where a GPU is: compare with the ONNX file; else no engine is left.")]
+Verify = Annotated[
+    bool, options.option(help="If a GPU is present, compare with the ONNX file; delete the engine on mismatch.")
+]
 
 
 def build(  # noqa: PLR0913, PLR0917  an option is a parameter

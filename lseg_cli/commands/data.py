@@ -51,7 +51,9 @@ def check(  # noqa: PLR0913  an option is a parameter
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Count a data set's pictures and classes, and tell all that is wrong with its masks. Exit code 4 if anything is.
+    """Count a data set's pictures and classes, and report everything that is wrong with its masks.
+
+    The exit code is 4 if anything is.
 
     Example: lseg data check ade20k /data --sheet ade20k.jpg
     """
@@ -70,7 +72,7 @@ def check(  # noqa: PLR0913  an option is a parameter
     show_reports(reports, json, quiet)
     problem_count = sum(report.problem_count for report in reports)
     if problem_count:
-        raise DataError(f"{data} has {problem_count} problem{'s' if problem_count > 1 else ''}, which are listed.")
+        raise DataError(f"{data} has {problem_count} problem{'s' if problem_count > 1 else ''}, listed above.")
 
 
 def _samples(reports: "Sequence[SplitReport]") -> "list[Sample]":

@@ -8,7 +8,7 @@ from lseg_cli.errors import MissingError
 
 
 def doctor(json: options.Json = False) -> None:
-    """Tell what this machine can run and why not: versions, GPUs, providers, caches; each is tried.
+    """Report what this machine can run, and why not: versions, GPUs, providers, caches; each is tried.
 
     The exit code is 0 when pictures can be segmented, else 6.
 

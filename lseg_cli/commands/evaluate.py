@@ -62,7 +62,7 @@ Without = Annotated[
 ]
 Unseen = Annotated[
     list[str] | None,
-    options.option(metavar="CLASSES", help="Classes whose mIoU is told apart from that of the rest."),
+    options.option(metavar="CLASSES", help="Classes whose mIoU is reported separately from the rest."),
 ]
 LabelMap = Annotated[
     str | None,

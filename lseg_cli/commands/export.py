@@ -75,7 +75,7 @@ Triton = Annotated[
     options.option(metavar="DIR", help="Put it into a model repository of Triton as well."),
 ]
 Opset = Annotated[int, options.option(metavar="N", help="Of the ONNX standard, 18 to 22.")]
-Verify = Annotated[bool, options.option(help="Compare with PyTorch; no file is left if the answers differ.")]
+Verify = Annotated[bool, options.option(help="Compare with PyTorch; delete the file on mismatch.")]
 
 KeepOnnx = Annotated[bool, options.option("--keep-onnx", help="Engines: leave the ONNX file beside the engine.")]
 

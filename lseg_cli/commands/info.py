@@ -16,7 +16,7 @@ File = Annotated[
 
 
 def info(file: File, json: options.Json = False) -> None:
-    """Tell what a file is: a model's architecture, text encoder, sizes, precision and origin; a vocabulary's labels.
+    """Describe a file: a model's architecture, text encoder, sizes, precision and origin; a vocabulary's labels.
 
     Example: lseg info tiny.onnx
     """

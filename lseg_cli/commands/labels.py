@@ -29,7 +29,7 @@ TextEncoder = Annotated[
     options.option(
         parser=parse_text_encoder,
         metavar="NAME[/TAG]",
-        help="Rather than the model's: words, or one of open_clip's such as ViT-B-32-quickgelu/openai.",
+        help="Instead of the model's: words, or one of open_clip such as ViT-B-32-quickgelu/openai.",
     ),
 ]
 
@@ -76,7 +76,7 @@ def check(
     template: options.Template = None,
     json: options.Json = False,
 ) -> None:
-    """Tell what is odd about labels: near-duplicates, text that is cut, empty entries, a lone label.
+    """Check labels for problems: near-duplicates, text that is cut, empty entries, a lone label.
 
     Example: lseg labels check "sky,road,street,other"
     """

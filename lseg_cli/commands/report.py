@@ -31,7 +31,7 @@ def report(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Tell what a folder of masks holds: the share of each label, failures, time, and a page to look at.
+    """Report what a folder of masks holds: the share of each label, failures, time, and a page to look at.
 
     Example: lseg report out/ --csv shares.csv
     """

@@ -18,7 +18,7 @@ Only = Annotated[
     list[str] | None,
     options.option("--only", metavar="VARIANT", help="Only this variant. Repeat for more."),
 ]
-DryRun = Annotated[bool, options.option("--dry-run", help="Only tell what would be done; write nothing.")]
+DryRun = Annotated[bool, options.option("--dry-run", help="Only report what would be done; write nothing.")]
 Out = Annotated[
     Path | None,
     options.option("-o", "--out", metavar="FOLDER", help="Folder of the runs. Default: runs/NAME."),

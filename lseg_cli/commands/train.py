@@ -28,7 +28,7 @@ Data = Annotated[
 ]
 Validation = Annotated[
     str | None,
-    options.option("--val", metavar="DATA", help="What to validate on, said in the same way."),
+    options.option("--val", metavar="DATA", help="What to validate on, given in the same way."),
 ]
 Model = Annotated[
     str | None,
@@ -58,7 +58,7 @@ Epochs = Annotated[int | None, options.option(metavar="N", help="Epochs.")]
 Batch = Annotated[int | None, options.option("-b", "--batch", metavar="N", help="Pictures per device and step.")]
 Rate = Annotated[float | None, options.option("--lr", metavar="RATE", help="Learning rate of the backbone.")]
 Crop = Annotated[int | None, options.option("--imgsz", metavar="N", help="Side of the training crop in pixels.")]
-Seed = Annotated[int | None, options.option(metavar="N", help="Of everything random.")]
+Seed = Annotated[int | None, options.option(metavar="N", help="Random seed.")]
 Workers = Annotated[int | None, options.option("-j", "--workers", metavar="N", help="Processes that read pictures.")]
 Device = Annotated[
     Literal["auto", "cpu"] | None, options.option("-d", "--device", metavar="DEVICE", help="auto or cpu.")
@@ -80,7 +80,7 @@ DryRun = Annotated[
     bool,
     options.option(
         "--dry-run",
-        help="Build everything, make two steps, tell memory and time of a run; write nothing.",
+        help="Build everything, make two steps, report memory and time of a run; write nothing.",
     ),
 ]
 Resume = Annotated[

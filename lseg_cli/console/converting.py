@@ -23,7 +23,7 @@ def show_conversion(path: Path, result: "Conversion", console: Console) -> None:
     console.note(f"Used: {len(result.used)} tensors ({_groups(result.used)}).")
     console.note(f"Dead by design: {len(result.dead)} tensors ({_groups(result.dead)}).")
     if result.left_out:
-        console.note(f"Left out, for it is no model: {', '.join(result.left_out)}.")
+        console.note(f"Left out, because it is not part of a model: {', '.join(result.left_out)}.")
     if console.verbose:
         for fate, keys in (("used", result.used), ("dead", result.dead)):
             for key in keys:

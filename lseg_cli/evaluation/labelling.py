@@ -29,7 +29,7 @@ class Labelling:
 
     Attributes:
         classes: that are compared.
-        extra: labels that are no class.
+        extra: labels that are not classes.
         queried: positions of the labels, of all that were given for the classes, that the model is asked for.
         columns: (labels + 1,) what each label asked for counts as, extra ones after them; the last: no label.
         rows: (65536,) what each mask id counts as, or `IGNORED` or `UNKNOWN`.
@@ -140,7 +140,7 @@ def find_classes(names: Sequence[str], classes: Sequence[str], option: str) -> l
     named = [fold(name) for name in classes]
     for name in names:
         if fold(name) not in named:
-            raise LsegError(f"{option} names '{name}', which is no class of the data set: {_shown(classes)}.")
+            raise LsegError(f"{option} names '{name}', which is not a class of the data set: {_shown(classes)}.")
     return [number for number, name in enumerate(named) if name in {fold(each) for each in names}]
 
 
@@ -148,21 +148,21 @@ def read_label_map(path: Path, classes: Sequence[str]) -> dict[str, str]:
     """The new name of every class that a label map names: a YAML file of `new name: [class, class]`.
 
     Raises:
-        DataError: the file cannot be read or is no such map.
-        LsegError: a name that is no class, or a class under two new names.
+        DataError: the file cannot be read or is not such a map.
+        LsegError: a name that is not a class, or a class under two new names.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"The label map {path} cannot be read: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"The label map {path} is no YAML: {' '.join(str(error).split())}.") from error
+        raise DataError(f"The label map {path} is not valid YAML: {' '.join(str(error).split())}.") from error
     is_map = isinstance(content, dict) and all(
         isinstance(new, str) and isinstance(old, list) and all(isinstance(name, str) for name in old)
         for new, old in content.items()
     )
     if not is_map or not content:
-        raise DataError(f"{path} is no label map; it holds lines such as 'vehicle: [car, bus, truck]'.")
+        raise DataError(f"{path} is not a label map; it holds lines such as 'vehicle: [car, bus, truck]'.")
     merged: dict[str, str] = {}
     for new, old in content.items():
         for number in find_classes(old, classes, str(path)):

@@ -25,7 +25,7 @@ class Scores:
         pictures: how many.
         fb_iou: mean of the IoU of the background and of all other classes as one; None without a background.
         no_label: labelled pixels that got no label, for want of confidence.
-        extra: labelled pixels that got a label which is no class.
+        extra: labelled pixels that got a label which is not a class.
     """
 
     pixel_accuracy: float
@@ -53,7 +53,7 @@ class Confusion:
         Args:
             classes: by number.
             ignore: a number in the true masks.
-            extra: labels that are no class: whoever predicts one of them is wrong.
+            extra: labels that are not classes: whoever predicts one of them is wrong.
         """
         self.classes = classes
         self.labels = (*classes, *extra, NONE)

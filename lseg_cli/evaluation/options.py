@@ -32,7 +32,7 @@ class EvalOptions:
     folds: tuple[int, ...] = ()  # of pascal5i and coco20i
     lists: str | None = None  # a folder of split lists
     labels: str | None = None  # one for every class; None: the classes' names
-    extra_labels: str | None = None  # that are no class
+    extra_labels: str | None = None  # that are not classes
     without: tuple[str, ...] = ()  # classes that the model is not asked for
     unseen: tuple[str, ...] = ()  # classes whose mean IoU is reported apart
     label_map: str | None = None  # a YAML file

@@ -27,7 +27,7 @@ class SavedMasks:
         """Reads its journals; masks are read when they are asked for.
 
         Raises:
-            DataError: it is no such folder.
+            DataError: it is not such a folder.
         """
         self._folder = folder
         try:
@@ -40,7 +40,7 @@ class SavedMasks:
             lines = [json.loads(line) for path in journals for line in path.read_text(encoding="utf-8").splitlines()]
             self._masks = {str(line["file"]["path"]): folder / line["mask"] for line in lines}
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{folder} is no output folder of lseg segment: {error!r}.") from error
+            raise DataError(f"{folder} is not an output folder of lseg segment: {error!r}.") from error
         self._order = self.names
 
     def split(self, classes: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -142,7 +142,7 @@ def _open_masks(options: EvalOptions) -> SavedMasks | None:
 
     Raises:
         LsegError: options that would change them.
-        DataError: it is no folder of masks.
+        DataError: it is not a folder of masks.
     """
     if options.masks is None:
         return None

@@ -130,9 +130,9 @@ def features_of(engine: Engine, images: NDArray[np.uint8], stride: int) -> list[
 
 def unit_upsample(features: Floats) -> Half:
     """The dense embedding as the paper defines it: (C, h, w) -> (C, 2h, 2w), unit length along C."""
-    dense = upsample2(features)
-    dense /= np.maximum(np.linalg.norm(dense, axis=0), _TINY)
-    return dense.astype(np.float16)
+    embedding = upsample2(features)
+    embedding /= np.maximum(np.linalg.norm(embedding, axis=0), _TINY)
+    return embedding.astype(np.float16)
 
 
 def as_embedding(

@@ -56,8 +56,8 @@ def upsampled_square(features: Tensor) -> Tensor:
 
 def unit_upsample(features: Tensor) -> Tensor:
     """The dense embedding itself, as the paper defines it: (B, C, h, w) -> (B, C, 2h, 2w), unit length along C."""
-    dense = upsample2(features)
-    unit: Tensor = dense / dense.norm(dim=1, keepdim=True)
+    embedding = upsample2(features)
+    unit: Tensor = embedding / embedding.norm(dim=1, keepdim=True)
     return unit
 
 

@@ -37,7 +37,7 @@ def load_recipe(path: Path | None, flags: Keys, base: Keys | None = None) -> Tra
         base: keys below those of the file, such as `FINE_TUNING`.
 
     Raises:
-        DataError: the file cannot be read or is no YAML.
+        DataError: the file cannot be read or is not valid YAML.
         LsegError: as `compose`.
     """
     recipe = {} if path is None else read_recipe(path)
@@ -92,7 +92,7 @@ def parse_settings(texts: Iterable[str]) -> dict[str, object]:
         try:
             settings[key.strip()] = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise LsegError(f"The value of '{text}' is no YAML: {' '.join(str(error).split())}.") from error
+            raise LsegError(f"The value of '{text}' is not valid YAML: {' '.join(str(error).split())}.") from error
     return settings
 
 
@@ -113,7 +113,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
     """What a recipe's file holds, unchecked.
 
     Raises:
-        DataError: it cannot be read or is no YAML.
+        DataError: it cannot be read or is not valid YAML.
         LsegError: it holds no keys.
     """
     try:
@@ -121,7 +121,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise DataError(f"The recipe {path} cannot be read: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"The recipe {path} is no YAML: {' '.join(str(error).split())}.") from error
+        raise DataError(f"The recipe {path} is not valid YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(recipe, dict):
         raise LsegError(f"The recipe {path} holds {type(recipe).__name__}; it must be a mapping of keys to values.")
     return recipe

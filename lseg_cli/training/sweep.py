@@ -71,7 +71,7 @@ def read_sweep(path: Path, out: Path, settings: Keys | None = None) -> list[Swee
 
     Raises:
         DataError: the file or its recipe cannot be read.
-        LsegError: it is no sweep; names the key.
+        LsegError: it is not a sweep; names the key.
     """
     try:
         sweep = SweepFile.model_validate(read_recipe(path))

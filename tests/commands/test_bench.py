@@ -81,7 +81,7 @@ def test_a_table_with_memory_of_two_engines(models: tuple[Path, Path], capsys: p
         (("--imgsz", "100"), 5, "multiples of 32"),
         (("--engine", "openvino"), 5, "is a .safetensors file, and --engine openvino runs .onnx files"),
         (("--engine", "caffe"), 2, "--engine caffe is not known; choose from auto, torch, onnx, openvino, trt"),
-        (("-d", "cuda:9"), 6, "The device 'cuda:9' is not here"),
+        (("-d", "cuda:9"), 6, "The device 'cuda:9' was not found"),
     ],
 )
 def test_what_cannot_be_measured_is_told(

@@ -85,7 +85,7 @@ def test_an_engine_is_exported_from_a_model(
         (("model.onnx", "--rtx", "--sm", "turing"), 2, "--sm 'turing' is not a list of compute capabilities"),
         (("model.onnx", "--rtx", "--sm", "75"), 5, "FP32 GEMM is not supported"),
         (("model.onnx", "--rtx", "--opt-labels", "300"), 2, "does not lie between 1 and --max-labels 256"),
-        (("text.onnx", "--rtx"), 5, "is no model of this tool"),
+        (("text.onnx", "--rtx"), 5, "is not a model of this tool"),
         (("model.onnx", "--rtx", "-o", "model.onnx/x.engine"), 2, "cannot be written"),
     ],
 )
@@ -110,7 +110,9 @@ def test_trt_without_a_gpu_says_what_to_do(
 ) -> None:
     assert lseg(*command, "--trt") == 6
     said = capsys.readouterr().err
-    assert "TensorRT builds an engine on the GPU that is to run it, and here is none; use --rtx to build here." in said
+    assert (
+        "TensorRT builds an engine on the GPU that is to run it, and none was found; use --rtx to build here." in said
+    )
     assert said.count("\n") == 1
     assert names(tmp_path) == ["model.onnx"]
 
@@ -122,7 +124,7 @@ def test_an_engine_without_a_gpu_is_one_sentence(
     Image.new("RGB", (96, 64)).save(tmp_path / "photo.png")
     assert lseg("build", "model.onnx", "--rtx", "-q") == 0
     assert lseg("segment", "photo.png", "-l", "sky,road", "-m", "model.engine", "-q") == 6
-    assert "A TensorRT engine runs on an NVIDIA GPU, and here is none" in capsys.readouterr().err
+    assert "A TensorRT engine runs on an NVIDIA GPU, and none was found" in capsys.readouterr().err
     assert lseg("segment", "photo.png", "-l", "sky", "-m", "model.engine", "--rebuild", "often") == 2
     assert "Invalid value for '--rebuild': 'often' is not one of 'never', 'auto'" in capsys.readouterr().err
 

@@ -52,7 +52,7 @@ def test_all_that_is_wrong_is_listed_and_the_exit_code_is_4(
     (tmp_path / "ADEChallengeData2016" / "images" / "validation").rename(tmp_path / "elsewhere")
     assert lseg("data", "check", "ade20k", tmp_path, *(["--json"] if as_json else [])) == 4
     out, err = capsys.readouterr()
-    assert err.strip() == "lseg: ade20k has 3 problems, which are listed."
+    assert err.strip() == "lseg: ade20k has 3 problems, listed above."
     for part in ("ADE_train_00000001.png is missing", "holds id 200", "images/validation is missing"):
         assert part in out
     if as_json:

@@ -199,7 +199,7 @@ class TestARun:
                 "Invalid value for '--engine': 'caffe' is not one of 'auto', 'torch', 'onnx', 'openvino', 'trt'.",
             ),
             (["-l", LABELS, "--engine", "onnx"], 5, "is a .safetensors file, and --engine onnx runs .onnx files"),
-            (["-l", LABELS, "-d", "cuda:9"], 6, "The device 'cuda:9' is not here"),
+            (["-l", LABELS, "-d", "cuda:9"], 6, "The device 'cuda:9' was not found"),
             (["-l", LABELS, "--precision", "fp16", "-d", "cpu"], 6, "fp16 needs a CUDA device"),
             (["-l", LABELS, "--template", "no place"], 2, "has no place for the label"),
             (["gone.png", "-l", LABELS], 2, "There is no file or folder 'gone.png'"),

@@ -197,7 +197,7 @@ class TestTorch:
 
     @pytest.mark.parametrize("device", ["cuda:77", "cuda:x", "tpu", "", "mps:3"])
     def test_a_device_that_is_not_there_is_told(self, device: str) -> None:
-        with pytest.raises(MissingError, match=rf"The device '{device}' is not here; here are cpu"):
+        with pytest.raises(MissingError, match=rf"The device '{device}' was not found; available are cpu"):
             find_device(device)
 
     @pytest.mark.parametrize("precision", ["fp16", "bf16"])

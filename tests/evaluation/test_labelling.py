@@ -53,7 +53,7 @@ def test_extra_labels_are_columns_of_their_own() -> None:
     ("options", "sentence"),
     [
         ({"extra": ("Sky",)}, "The extra label 'sky' is a class"),
-        ({"without": ("boat",)}, "--without names 'boat', which is no class of the data set: sky, road, car, bus"),
+        ({"without": ("boat",)}, "--without names 'boat', which is not a class of the data set: sky, road, car, bus"),
         ({"without": CLASSES}, "No label is left"),
     ],
 )
@@ -76,11 +76,11 @@ def test_merged_classes_are_one_for_masks_and_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("vehicle: [car, lorry]", "names 'lorry', which is no class"),
+        ("vehicle: [car, lorry]", "names 'lorry', which is not a class"),
         ("vehicle: [car]\nred: [car]", "puts 'car' into both 'vehicle' and 'red'"),
-        ("vehicle: car", "is no label map"),
-        ("", "is no label map"),
-        ("a: [", "is no YAML"),
+        ("vehicle: car", "is not a label map"),
+        ("", "is not a label map"),
+        ("a: [", "is not valid YAML"),
     ],
 )
 def test_a_wrong_label_map_says_what_is_wrong(tmp_path: Path, content: str, sentence: str) -> None:

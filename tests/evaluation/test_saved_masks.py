@@ -45,7 +45,7 @@ def test_masks_of_16_bits(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is no output folder of lseg segment"):
+    with pytest.raises(DataError, match="is not an output folder of lseg segment"):
         SavedMasks(tmp_path)
     picture = write(tmp_path, ("sky",), np.full((2, 3), 9, np.uint8))
     masks = SavedMasks(tmp_path)

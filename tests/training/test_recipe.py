@@ -93,7 +93,7 @@ def test_settings_are_keys_and_yaml() -> None:
     settings = parse_settings(texts)
     assert list(settings.values()) == [True, 0.5, [1, 2], "a=b.yaml"]
     assert load_recipe(None, {"data": [{"path": "x"}], **settings}).augment.scale == (1, 2)
-    for text, sentence in (("epochs", "sets nothing"), ("=3", "sets nothing"), ("a=[", "is no YAML")):
+    for text, sentence in (("epochs", "sets nothing"), ("=3", "sets nothing"), ("a=[", "is not valid YAML")):
         with pytest.raises(LsegError, match=sentence):
             parse_settings([text])
 
@@ -116,7 +116,7 @@ def test_a_recipe_that_cannot_be_read_is_told(tmp_path: Path, path: Path) -> Non
         load_recipe(tmp_path / "none.yaml", {})
     for content in (b"data: [", b"\xff\xfe\x80"):
         path.write_bytes(content)
-        with pytest.raises(DataError, match=r"recipe\.yaml is no YAML"):
+        with pytest.raises(DataError, match=r"recipe\.yaml is not valid YAML"):
             load_recipe(path, {})
 
 

@@ -36,7 +36,7 @@ class Check:
 
     Attributes:
         name: what.
-        state: 'not here' is no fault in itself: it says what this machine cannot do.
+        state: 'not here' is not a fault in itself: it says what this machine cannot do.
         found: as it is.
         advice: what to do; '' if nothing.
     """

@@ -72,7 +72,7 @@ class OnnxEngine:
 
         Raises:
             MissingError: a device that is not there or cannot be used; never another one instead.
-            MismatchError: the file is no ONNX graph, none of this tool, or has not these outputs.
+            MismatchError: the file is not an ONNX graph, none of this tool, or has not these outputs.
         """
         session, name = open_session(path, device, threads, outputs)
         engine = cls(session, str(path), name)
@@ -151,7 +151,9 @@ def open_session(
         )
     except _REFUSALS as error:
         origin = "The graph" if isinstance(source, bytes) else source
-        raise MismatchError(f"{origin} is no whole ONNX graph that ONNX Runtime can run: {_reason(error)}") from error
+        raise MismatchError(
+            f"{origin} is not a complete ONNX graph that ONNX Runtime can run: {_reason(error)}"
+        ) from error
     if provider not in session.get_providers():
         raise MissingError(
             f"ONNX Runtime cannot use {name}: its {provider} does not load; CUDA {onnxruntime.cuda_version or '?'} "

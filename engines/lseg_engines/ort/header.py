@@ -64,7 +64,7 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def metadata_of(model: memoryview) -> dict[str, str]:
-    """Keys and values of a model's metadata; raises ValueError where it is no whole model."""
+    """Keys and values of a model's metadata; raises ValueError where it is not a complete model."""
     entries = [field.content for field in wire.find(model, METADATA)]
     return {wire.string(entry, _KEY): wire.string(entry, _VALUE) for entry in entries}
 
@@ -84,7 +84,7 @@ def opened(path: Path) -> Iterator[memoryview]:
     except OSError as error:
         raise MissingError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, IndexError) as error:
-        raise MismatchError(f"{path} is damaged: it is no whole ONNX graph.") from error
+        raise MismatchError(f"{path} is damaged: it is not a complete ONNX graph.") from error
 
 
 def _shape(value: memoryview) -> list[int | str]:

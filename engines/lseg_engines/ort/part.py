@@ -30,7 +30,7 @@ def part_of(path: Path, outputs: Collection[Output]) -> bytes:
     """An ONNX file without what makes other outputs only; weights that stand beside it stay there.
 
     Raises:
-        MismatchError: the file is no ONNX graph, none of this tool, or has not these outputs.
+        MismatchError: the file is not an ONNX graph, none of this tool, or has not these outputs.
         MissingError: it cannot be read.
     """
     with opened(path) as model:

@@ -42,7 +42,7 @@ def fields(message: memoryview) -> Iterator[Field]:
     """The fields of a message in the order of the file.
 
     Raises:
-        ValueError: it is no whole message.
+        ValueError: it is not a complete message.
     """
     place, end = 0, len(message)
     while place < end:

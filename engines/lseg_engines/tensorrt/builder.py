@@ -28,7 +28,7 @@ from lseg_engines.tensorrt.sidecar import (
     Check,
     Shapes,
     Sidecar,
-    make_tie,
+    make_build_id,
     onnx_of,
     read_sidecar,
     write_sidecar,
@@ -88,7 +88,7 @@ def build_engine(
     path.write_bytes(engine)
     sidecar = Sidecar(
         written_by=f"lseg {__version__}",
-        tie=make_tie(build),
+        build_id=make_build_id(build),
         build=build,
         engine_bytes=path.stat().st_size,
         engine_sha256=file_sha256(path),
@@ -125,7 +125,8 @@ def open_session(options: BuildOptions) -> Session:
     _check_options(flavour, options)
     if flavour.needs_gpu and not find_gpus():
         raise MissingError(
-            f"{flavour.title} builds an engine on the GPU that is to run it, and here is none; use --rtx to build here."
+            f"{flavour.title} builds an engine on the GPU that is to run it, and none was found; use --rtx to build "
+            "here."
         )
     session = Session(flavour)
     if options.sm:
@@ -136,9 +137,9 @@ def open_session(options: BuildOptions) -> Session:
 def _check_options(flavour: Flavour, options: BuildOptions) -> None:
     _check_counts(options)
     if options.opt_level is not None and options.opt_level not in OPT_LEVELS:
-        raise LsegError(f"--opt-level {options.opt_level} cannot be; it goes from 0 to {OPT_LEVELS[-1]}.")
+        raise LsegError(f"--opt-level {options.opt_level} is invalid; give 0 to {OPT_LEVELS[-1]}.")
     if options.workspace_gib is not None and options.workspace_gib <= 0:
-        raise LsegError(f"--workspace {options.workspace_gib:g} cannot be; it is in GiB and more than 0.")
+        raise LsegError(f"--workspace {options.workspace_gib:g} is invalid; give GiB, more than 0.")
     for name, is_given, only in (
         ("--sm", bool(options.sm), "rtx"),
         ("--timing-cache", options.timing_cache is not None, "trt"),
@@ -164,7 +165,7 @@ def make_profiles(spec: GraphSpec, options: BuildOptions) -> dict[str, Shapes]:
     tuned = spec.model.image.long_side_px
     longest = options.max_side_px or tuned
     if longest < SIZE_MULTIPLE or longest % SIZE_MULTIPLE:
-        raise LsegError(f"--max-size {longest} cannot be; it must be a multiple of {SIZE_MULTIPLE}.")
+        raise LsegError(f"--max-size {longest} is invalid; it must be a multiple of {SIZE_MULTIPLE}.")
     heights, widths = (
         (side, side, side) if side else (SIZE_MULTIPLE, min(tuned, longest), longest)
         for side in (spec.height_px, spec.width_px)
@@ -182,7 +183,7 @@ def _build(session: Session, onnx_path: Path, build: BuildRecord, options: Build
     parser = trt.OnnxParser(network, log)
     if not parser.parse_from_file(str(onnx_path.resolve())):  # by its path, for weights that lie beside it
         raise MismatchError(f"{session.flavour.title} cannot read {onnx_path.name}: {_parser_error(parser, session)}.")
-    network.name = make_tie(build)
+    network.name = make_build_id(build)
     config = builder.create_builder_config()
     _add_profile(session, builder, network, config, build.profiles)
     cache = _configure(session, config, options)

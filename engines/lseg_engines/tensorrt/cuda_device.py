@@ -35,12 +35,12 @@ class CudaDevice:
         here = [f"cuda:{index}" for index in range(len(gpus))]
         if not gpus:
             raise MissingError(
-                "A TensorRT engine runs on an NVIDIA GPU, and here is none; take the .onnx file or the model itself."
+                "A TensorRT engine runs on an NVIDIA GPU, and none was found; take the .onnx file or the model itself."
             )
         if wanted not in here:
             raise MissingError(
-                f"A TensorRT engine cannot run on the device {name!r}; here are {', '.join(here)}: choose one with "
-                "--device."
+                f"A TensorRT engine cannot run on the device {name!r}; available are {', '.join(here)}: choose one "
+                "with --device."
             )
         if not torch.cuda.is_available():
             raise MissingError(

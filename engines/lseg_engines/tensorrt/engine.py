@@ -26,7 +26,7 @@ from lseg_engines.tensorrt.cuda_device import CudaDevice
 from lseg_engines.tensorrt.flavour import Session
 from lseg_engines.tensorrt.precision import read_precisions
 from lseg_engines.tensorrt.runtime_cache import RuntimeCache
-from lseg_engines.tensorrt.sidecar import Sidecar, check_fits, check_tie, read_sidecar
+from lseg_engines.tensorrt.sidecar import Sidecar, check_build_id, check_fits, read_sidecar
 from lseg_engines.text_tower import with_tower
 
 BUCKETS = (8, 32, 64, 256)  # numbers of labels; beyond, multiples of the last
@@ -58,7 +58,7 @@ class TensorrtEngine:
         self._runtime.engine_host_code_allowed = sidecar.build.options.is_version_compatible
         with device.active():
             self._engine = self._load(path)
-            check_tie(sidecar, self._engine.name, path)
+            check_build_id(sidecar, self._engine.name, path)
             self._cache_file, self._cache, config = self._configure(sidecar)
             self._context = self._engine.create_execution_context(config)
         if self._context is None:
@@ -151,7 +151,7 @@ class TensorrtEngine:
         if not hasattr(config, "create_runtime_cache"):
             return None, None, config
         folder = cache_root() / "tensorrt-rtx"
-        file = RuntimeCache(folder, self._session.version, self._device.gpu.name, sidecar.tie)
+        file = RuntimeCache(folder, self._session.version, self._device.gpu.name, sidecar.build_id)
         cache = config.create_runtime_cache()
         file.load_into(cache)
         if not config.set_runtime_cache(cache):

@@ -18,16 +18,16 @@ _PATIENCE_S = 10.0
 class RuntimeCache:
     """The kernels of one engine."""
 
-    def __init__(self, folder: Path, version: str, gpu: str, tie: str) -> None:
+    def __init__(self, folder: Path, version: str, gpu: str, build_id: str) -> None:
         """Names the file, which need not exist.
 
         Args:
             folder: for all of them.
             version: of TensorRT-RTX.
             gpu: its name.
-            tie: of the engine.
+            build_id: of the engine.
         """
-        key = re.sub(r"[^A-Za-z0-9.]+", "-", f"{version} {gpu} {tie}")
+        key = re.sub(r"[^A-Za-z0-9.]+", "-", f"{version} {gpu} {build_id}")
         self.path = folder / f"{key}.kernels"
         self._lock = FileLock(folder / f"{key}.lock", timeout=_PATIENCE_S)
 

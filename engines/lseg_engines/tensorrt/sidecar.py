@@ -61,7 +61,7 @@ class Sidecar(Frozen):
     """The whole file."""
 
     written_by: str  # such as 'lseg 0.1.0'
-    tie: str  # the network's name
+    build_id: str  # the network's name
     build: BuildRecord
     engine_bytes: int
     engine_sha256: str
@@ -74,9 +74,9 @@ class Sidecar(Frozen):
         return FLAVOURS[self.build.flavour]
 
 
-def make_tie(build: BuildRecord) -> str:
+def make_build_id(build: BuildRecord) -> str:
     """The name to give to a network."""
-    return _tie(build.model_dump(mode="json"))
+    return _build_id(build.model_dump(mode="json"))
 
 
 def sidecar_path(engine: Path) -> Path:
@@ -100,7 +100,7 @@ def read_sidecar(engine: Path) -> Sidecar:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         sidecar = Sidecar.model_validate(content, strict=False)
-        is_whole = _tie(content["build"]) == sidecar.tie
+        is_whole = _build_id(content["build"]) == sidecar.build_id
     except FileNotFoundError as error:
         raise MismatchError(
             f"{engine} is a TensorRT engine without {path.name}, which says what it is: put that file beside it, or "
@@ -114,7 +114,7 @@ def read_sidecar(engine: Path) -> Sidecar:
     size = engine.stat().st_size
     if size != sidecar.engine_bytes:
         raise MismatchError(
-            f"{path.name} is not of this {engine}: it tells of {sidecar.engine_bytes:,} bytes, and the engine has "
+            f"{path.name} is not of this {engine}: it states {sidecar.engine_bytes:,} bytes, and the engine has "
             f"{size:,}; copy both files again, or build the engine with `lseg build`."
         )
     return sidecar
@@ -127,18 +127,18 @@ def check_is_of(sidecar: Sidecar, engine: Path) -> None:
         MismatchError: it is not.
     """
     with engine.open("rb") as file:
-        has_name = sidecar.tie.encode() in file.read(_BEGINNING)
+        has_name = sidecar.build_id.encode() in file.read(_BEGINNING)
     if not has_name and file_sha256(engine) != sidecar.engine_sha256:
         raise MismatchError(_other(engine))
 
 
-def check_tie(sidecar: Sidecar, name: str, engine: Path) -> None:
+def check_build_id(sidecar: Sidecar, name: str, engine: Path) -> None:
     """Whether a sidecar is that of an engine whose network has a name.
 
     Raises:
         MismatchError: it is not.
     """
-    if name != sidecar.tie:
+    if name != sidecar.build_id:
         raise MismatchError(_other(engine))
 
 
@@ -189,7 +189,7 @@ def _other(engine: Path) -> str:
     )
 
 
-def _tie(build: dict[str, Any]) -> str:
+def _build_id(build: dict[str, Any]) -> str:
     """Of the JSON as it is in the file: a later version of this tool may know more fields."""
     text = json.dumps(build, sort_keys=True, separators=(",", ":"))
     return TIE_PREFIX + hashlib.sha256(text.encode()).hexdigest()[:16]

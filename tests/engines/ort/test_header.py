@@ -63,7 +63,7 @@ def test_a_file_that_is_cut_off_is_told(
     content = exported(pyramid_config, ExportOptions())[1].read_bytes()
     path = tmp_path / "cut.onnx"
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(MismatchError, match="is damaged: it is no whole ONNX graph"):
+    with pytest.raises(MismatchError, match="is damaged: it is not a complete ONNX graph"):
         read_onnx(path)
     with pytest.raises(MissingError, match="cannot be read"):
         read_onnx(tmp_path / "none.onnx")

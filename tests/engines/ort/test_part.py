@@ -85,5 +85,5 @@ def test_an_output_of_a_later_version_is_told(path: Path, tmp_path: Path) -> Non
 def test_what_is_no_graph_is_told(tmp_path: Path) -> None:
     path = tmp_path / "broken.onnx"
     path.write_bytes(b"\x08\x0a" + b"nonsense" * 4)
-    with pytest.raises(MismatchError, match="is damaged: it is no whole ONNX graph"):
+    with pytest.raises(MismatchError, match="is damaged: it is not a complete ONNX graph"):
         part_of(path, SCORES)

@@ -59,7 +59,7 @@ class TestReal:
         assert kind_of(path) == "engine"
         assert sidecar == read_sidecar(path)
         check_is_of(sidecar, path)
-        assert sidecar.tie.encode() in path.read_bytes()  # the network's name, which the engine keeps
+        assert sidecar.build_id.encode() in path.read_bytes()  # the network's name, which the engine keeps
         assert sidecar.build.precision == options.precision
         assert sidecar.build.spec.max_labels == 300
         assert sidecar.build.profiles["text"] == ((1, 16), (16, 16), (300, 16))
@@ -110,7 +110,7 @@ class TestReal:
 
 def test_a_broken_file_is_told(onnx_path: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.onnx").write_bytes(onnx_path.read_bytes()[:5000])
-    with pytest.raises(MismatchError, match=r"broken\.onnx is damaged: it is no whole ONNX graph"):
+    with pytest.raises(MismatchError, match=r"broken\.onnx is damaged: it is not a complete ONNX graph"):
         build_engine(tmp_path / "broken.onnx", tmp_path / "x.engine", RTX, go_on)
 
 
@@ -119,13 +119,13 @@ def test_a_broken_file_is_told(onnx_path: Path, tmp_path: Path) -> None:
     [
         (replace(RTX, opt_labels=300), "--opt-labels 300 does not lie between 1 and --max-labels 256"),
         (replace(RTX, opt_batch=0), "--opt-batch 0 does not lie between 1 and --max-batch 4"),
-        (replace(RTX, opt_level=6), "--opt-level 6 cannot be; it goes from 0 to 5"),
+        (replace(RTX, opt_level=6), "--opt-level 6 is invalid; give 0 to 5"),
         (replace(RTX, workspace_gib=0.0), "--workspace 0 cannot be"),
         (replace(RTX, timing_cache="t"), "TensorRT-RTX has no --timing-cache: it goes with --trt only"),
         (replace(RTX, is_version_compatible=True), "TensorRT-RTX has no --version-compatible"),
         (replace(RTX, is_hardware_compatible=True), "TensorRT-RTX has no --hardware-compatible"),
         (replace(TRT, sm=(86,)), "TensorRT has no --sm: it goes with --rtx only"),
-        (replace(RTX, max_side_px=100), "--max-size 100 cannot be; it must be a multiple of 32"),
+        (replace(RTX, max_side_px=100), "--max-size 100 is invalid; it must be a multiple of 32"),
     ],
 )
 def test_options_that_cannot_be_are_told_at_once(options: BuildOptions, message: str, onnx_path: Path) -> None:
@@ -223,7 +223,7 @@ class TestStandIn:
     ) -> None:
         make_machine(TENSORRT_11)
         monkeypatch.setattr("lseg_engines.tensorrt.builder.find_gpus", lambda: [])
-        with pytest.raises(MissingError, match="and here is none; use --rtx to build here"):
+        with pytest.raises(MissingError, match="and none was found; use --rtx to build here"):
             build_engine(onnx_path, Path("never"), TRT, go_on)
 
 

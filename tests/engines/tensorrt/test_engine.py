@@ -250,5 +250,5 @@ def test_precisions_are_those_of_the_layers(machine: World, path: Path) -> None:
 def test_without_a_gpu_there_is_a_sentence(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setattr("lseg_engines.tensorrt.cuda_device.find_gpus", lambda: [])
-    with pytest.raises(MissingError, match="runs on an NVIDIA GPU, and here is none"):
+    with pytest.raises(MissingError, match="runs on an NVIDIA GPU, and none was found"):
         open_engine(EngineChoice(str(path)))

@@ -15,10 +15,10 @@ from lseg_engines.tensorrt.sidecar import (
     BuildRecord,
     IncompatibleEngineError,
     Sidecar,
+    check_build_id,
     check_fits,
     check_is_of,
-    check_tie,
-    make_tie,
+    make_build_id,
     onnx_of,
     read_sidecar,
     sidecar_path,
@@ -57,7 +57,7 @@ def record(pyramid_config: ModelConfig) -> BuildRecord:
 def beside(engine: Path, build: BuildRecord) -> Sidecar:
     sidecar = Sidecar(
         written_by="lseg 0.1.0",
-        tie=make_tie(build),
+        build_id=make_build_id(build),
         build=build,
         engine_bytes=engine.stat().st_size,
         engine_sha256=file_sha256(engine),
@@ -75,19 +75,19 @@ def test_what_is_written_is_read(engine: Path, record: BuildRecord) -> None:
     sidecar = beside(engine, record)
     assert read_sidecar(engine) == sidecar
     check_is_of(sidecar, engine)
-    check_tie(sidecar, make_tie(record), engine)
+    check_build_id(sidecar, make_build_id(record), engine)
     assert sidecar_path(engine).name == "x.engine.json"
 
 
 def test_a_tie_depends_on_all_that_was_built(record: BuildRecord) -> None:
-    ties = {
-        make_tie(record),
-        make_tie(record.model_copy(update={"onnx_sha256": "2" * 64})),
-        make_tie(record.model_copy(update={"version": "10.13.2.7"})),
-        make_tie(record.model_copy(update={"options": replace(TRT, max_labels=255)})),
+    build_ids = {
+        make_build_id(record),
+        make_build_id(record.model_copy(update={"onnx_sha256": "2" * 64})),
+        make_build_id(record.model_copy(update={"version": "10.13.2.7"})),
+        make_build_id(record.model_copy(update={"options": replace(TRT, max_labels=255)})),
     }
-    assert len(ties) == 4
-    assert all(len(tie) == 21 and tie.startswith("lseg:") for tie in ties)
+    assert len(build_ids) == 4
+    assert all(len(build_id) == 21 and build_id.startswith("lseg:") for build_id in build_ids)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_tie_depends_on_all_that_was_built(record: BuildRecord) -> None:
         (None, r"x\.engine is a TensorRT engine without x\.engine\.json, which says what it is: put that file beside"),
         ("{", r"x\.engine\.json is damaged; build the engine again"),
         ("[]", r"x\.engine\.json was written by another version of this tool"),
-        ('{"tie": ""}', "was written by another version of this tool"),
+        ('{"build_id": ""}', "was written by another version of this tool"),
     ],
 )
 def test_a_sidecar_that_cannot_be_read_is_told(content: str | None, message: str, engine: Path) -> None:
@@ -122,9 +122,9 @@ def test_a_sidecar_of_another_engine_is_told(engine: Path, record: BuildRecord) 
     with pytest.raises(MismatchError, match=r"x\.engine\.json is not of this .*x\.engine but of another build"):
         check_is_of(sidecar, engine)
     with pytest.raises(MismatchError, match="but of another build"):
-        check_tie(sidecar, "Unnamed Network 0", engine)
+        check_build_id(sidecar, "Unnamed Network 0", engine)
     engine.write_bytes(b"ftrt")
-    with pytest.raises(MismatchError, match="it tells of 64 bytes, and the engine has 4"):
+    with pytest.raises(MismatchError, match="it states 64 bytes, and the engine has 4"):
         read_sidecar(engine)
 
 
