@@ -1,18 +1,24 @@
 """What a file of this tool says about itself, read without opening it as an engine: no PyTorch, no session."""
 
-import json
 import math
 import struct
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from lseg_cli.config import PRESETS, ModelConfig, TextConfig
-from lseg_cli.contract import CONFIG_KEY, METADATA_PREFIX, MODEL_OUTPUTS, PRECISION_KEY, TOWER_KEY, GraphSpec
+from lseg_cli.contract import (
+    CONFIG_KEY,
+    METADATA_PREFIX,
+    MODEL_OUTPUTS,
+    PRECISION_KEY,
+    TOWER_KEY,
+    GraphSpec,
+    parse_config,
+)
 from lseg_cli.data.vocabulary import VOCABULARY_KEY, read_vocabulary
 from lseg_cli.errors import MismatchError
-from lseg_cli.files import file_sha256
+from lseg_cli.files import file_sha256, open_regular
+from lseg_cli.reading import parse_json, reading
 from lseg_engines.opener import BUNDLED, find_model, kind_of
 from lseg_engines.tensorrt.sidecar import check_is_of, read_sidecar
 
@@ -39,7 +45,7 @@ def describe(path: Path) -> Facts:
         facts = _of_engine(path)
     else:
         header = _read_header(path)
-        is_vocabulary = VOCABULARY_KEY in header.get("__metadata__", {})
+        is_vocabulary = VOCABULARY_KEY in header["__metadata__"]
         kind, facts = ("vocabulary", _of_vocabulary(path)) if is_vocabulary else (kind, _of_safetensors(path, header))
     return {"file": str(path), "kind": kind, "size_mb": round(path.stat().st_size / 1e6, 3), **facts}
 
@@ -105,32 +111,32 @@ def _of_model(config: ModelConfig) -> Facts:
 
 def _read_header(path: Path) -> dict[str, Any]:
     """The header of a safetensors file alone: its length in eight bytes, then JSON."""
-    try:
-        with path.open("rb") as file:
+    with reading(path, "is damaged: its header cannot be read"):
+        with open_regular(path) as file:
             (length,) = struct.unpack("<Q", file.read(8))
-            header: dict[str, Any] = json.loads(file.read(min(length, _MOST_HEADER)))
-    except ValueError as error:
-        raise MismatchError(f"{path} is damaged: its header cannot be read.") from error
+            if length > min(_MOST_HEADER, path.stat().st_size):
+                raise ValueError("it is cut off")
+            header: dict[str, Any] = parse_json(file.read(length))
+        metadata = header.setdefault("__metadata__", {})
+        if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+            raise ValueError("its metadata are not texts")
     return header
 
 
 def _model_config(path: Path, header: dict[str, Any]) -> ModelConfig:
-    config = header.get("__metadata__", {}).get(CONFIG_KEY)
+    config = header["__metadata__"].get(CONFIG_KEY)
     if config is None:
         raise MismatchError(f"{path} holds tensors but no LSeg configuration: it is not a model of this tool.")
-    try:
-        return ModelConfig.model_validate_json(config)
-    except ValidationError as error:
-        raise MismatchError(f"{path} was written by another version of this tool.") from error
+    return parse_config(config, path)
 
 
 def _of_safetensors(path: Path, header: dict[str, Any]) -> Facts:
-    try:
+    with reading(path, "is damaged: its header cannot be read"):
         tensors = [
-            (entry["dtype"], math.prod(entry["shape"])) for name, entry in header.items() if name != "__metadata__"
+            (str(entry["dtype"]), math.prod(int(side) for side in entry["shape"]))
+            for name, entry in header.items()
+            if name != "__metadata__"
         ]
-    except (KeyError, TypeError) as error:
-        raise MismatchError(f"{path} is damaged: its header cannot be read.") from error
     types = sorted({dtype for dtype, _ in tensors})
     facts = _of_model(_model_config(path, header))
     if TOWER_KEY in header["__metadata__"]:

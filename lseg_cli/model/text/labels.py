@@ -16,6 +16,7 @@ from lseg_cli.config import TextConfig
 from lseg_cli.errors import LsegError, MismatchError
 from lseg_cli.model.text.cache import Embedding, EmbeddingCache
 from lseg_cli.model.text.clip_files import architecture, encoder_key
+from lseg_cli.model.text.confinement import confined
 from lseg_cli.model.text.encoder_name import EncoderName
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ def open_encoder(config: TextConfig) -> TextEncoder:
     if config.kind == "words":
         from lseg_cli.model.text.word_table import WordTable  # noqa: PLC0415  reads a table of some megabytes
 
-        encoder = _Words(WordTable.open(Path(config.pretrained) if config.pretrained else None))
+        place = confined(config).pretrained
+        encoder = _Words(WordTable.open(Path(place) if place else None))
     else:
         from lseg_cli.model.text.clip import ClipTextEncoder  # noqa: PLC0415  torch and open_clip: seconds
 
@@ -129,7 +131,8 @@ def spelled_out(prompts: Sequence[Sequence[str]], config: TextConfig) -> list[st
         return []
     from lseg_cli.model.text.word_table import WordTable  # noqa: PLC0415  reads a table of some megabytes
 
-    table = WordTable.open(Path(config.pretrained) if config.pretrained else None)
+    place = confined(config).pretrained
+    table = WordTable.open(Path(place) if place else None)
     words = list(dict.fromkeys(word for text in chain.from_iterable(prompts) for word in table.unknown(text)))
     if not words:
         return []
