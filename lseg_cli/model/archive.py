@@ -77,7 +77,7 @@ def check_sizes(path: Path, tensors: Mapping[str, Tensor], error: type[LsegError
 class _Storage(NamedTuple):
     key: str
     dtype: torch.dtype
-    count: int
+    numbers: int
 
 
 class _Spec(NamedTuple):

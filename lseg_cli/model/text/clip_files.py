@@ -85,7 +85,9 @@ def architecture(name: str) -> dict[str, Any]:
 
     if name.startswith(LOCAL_DIR):
         path = Path(name.removeprefix(LOCAL_DIR)) / "open_clip_config.json"
-        with reading(path, "is not a readable configuration of open_clip", LsegError):
+        if not path.is_file():
+            raise LsegError(f"{name} holds no readable open_clip_config.json; give a folder made for open_clip.")
+        with reading(path, "is not a readable open_clip_config.json", LsegError):
             _check_facts(parse_json(read_regular(path, _MAX_CONFIG)))
     try:
         facts: dict[str, Any] | None = open_clip.get_model_config(name)

@@ -142,7 +142,7 @@ def test_a_configuration_larger_than_its_weights_is_not_built(tmp_path: Path) ->
 def test_a_program_is_read_and_not_run(tmp_path: Path) -> None:
     archive, mark = tmp_path / "evil.pt", tmp_path / "mark"
     (tmp_path / "make.py").write_text(MAKE)  # torch reads the source again
-    make = [sys.executable, "-W", "ignore", tmp_path / "make.py", archive, mark]
+    make = [sys.executable, "-W", "ignore", str(tmp_path / "make.py"), str(archive), str(mark)]
     subprocess.run(make, check=True)
     mark.unlink(missing_ok=True)
     with pytest.raises(MismatchError, match="holds no such text encoder"):
