@@ -92,7 +92,7 @@ def recolored(labels: LabelSet, path: str) -> LabelSet:
     Raises:
         LsegError: the file cannot be read, or holds something else.
     """
-    with reading(path, "is not a palette: names and colours, such as sky: '#4682b4'", LsegError):
+    with reading(f"The palette {path}", "is not of names and colours, such as sky: '#4682b4'", LsegError):
         data = parse_yaml(read_text(Path(path), _MAX_BYTES))  # JSON is YAML too
         given = data if isinstance(data, dict) else dict(zip(labels.names, data, strict=False))
         table = {fold(str(name)[:_MAX_NAME]): _rgb(color) for name, color in given.items()}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 Draw = Callable[[Any], Any]
 
 _NUMBERS = (0, -1, 1, 255, 65_535, 2**31 - 1, 2**31, 2**32, 2**63, 10**30, 1e308, -1.5)
-_VALUES = (None, True, "", "\u0000", "x" * 300, "\ud83d\ude00", [], {}, [[]], {"a": {}}, *_NUMBERS)
+_VALUES: tuple[Any, ...] = (None, True, "", "\u0000", "x" * 300, "\ud83d\ude00", [], {}, [[]], {"a": {}}, *_NUMBERS)
 _BYTES = (b"\0", b"\xff", b"\n", b"{", b"[", b'"', b"PK\3\4", b"\x80\4", b"9" * 30, b"../", b"\xc3\x28", b"%n")
 
 
@@ -108,7 +108,8 @@ def other_onnx(draw: Draw, data: bytes) -> bytes:
     model = onnx.load_model_from_string(data)
     for _ in range(draw(st.integers(1, 3))):
         draw(st.sampled_from(_CHANGES))(draw, model)
-    return model.SerializeToString()
+    serialized: bytes = model.SerializeToString()
+    return serialized
 
 
 _SIZE = st.sampled_from([0, -1, 1, 3, 2**31, 2**40, 2**62])

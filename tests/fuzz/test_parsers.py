@@ -25,6 +25,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lseg_cli.config import ModelConfig
+from lseg_cli.contract import SCORES
 from lseg_cli.data.labels import parse_labels
 from lseg_cli.data.vocabulary import open_labels
 from lseg_cli.drawing.palette import recolored
@@ -91,7 +92,7 @@ def _script() -> bytes:
 
 
 def _words() -> bytes:
-    tensors = {
+    tensors: dict[str, np.ndarray[Any, Any]] = {
         "entries": np.frombuffer(b"sky\nroad", np.uint8), "entry_rows": np.ones((2, 4), np.int8),
         "entry_weights": np.ones(2, np.float16), "pieces": np.frombuffer(b"sk\ny</w>", np.uint8),
         "piece_rows": np.ones((2, 4), np.int8), "piece_scales": np.ones(2, np.float16),
@@ -146,10 +147,10 @@ def _convert(path: Path) -> None:
 
 
 def _run(path: Path) -> None:
-    engine = OnnxEngine.open(path, "cpu", threads=1, outputs=("scores",))
+    engine = OnnxEngine.open(path, "cpu", threads=1, outputs=SCORES)
     side = engine.spec.height_px or 32, engine.spec.width_px or 32
     text = np.eye(2, engine.spec.model.text.width, dtype=np.float32)
-    engine.run(np.zeros((1, *side, 3), np.uint8), text, ("scores",))
+    engine.run(np.zeros((1, *side, 3), np.uint8), text, SCORES)
 
 
 def _labels(path: Path) -> None:

@@ -23,7 +23,7 @@ _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16)
 _MOST = 2**27  # numbers of one tensor at the smallest picture; or:
 _MOST_PER_PIXEL = 2_000  # ViT-L/16's attention has 56 at 480 pixels, 256 at 1,024
 _SMALL = 4_096  # numbers of a constant that may be a shape
-_BITS = {TensorProto.UINT4: 4, TensorProto.INT4: 4, TensorProto.FLOAT4E2M1: 4}
+_BITS: dict[int, int] = {TensorProto.UINT4: 4, TensorProto.INT4: 4, TensorProto.FLOAT4E2M1: 4}
 
 
 def check_graph(model: onnx.ModelProto, spec: GraphSpec, path: Path) -> None:
