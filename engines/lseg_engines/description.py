@@ -1,30 +1,22 @@
 """What a file of this tool says about itself, read without opening it as an engine: no PyTorch, no session."""
 
 import math
-import struct
 from pathlib import Path
 from typing import Any
 
 from lseg_cli.config import PRESETS, ModelConfig, TextConfig
-from lseg_cli.contract import (
-    CONFIG_KEY,
-    METADATA_PREFIX,
-    MODEL_OUTPUTS,
-    PRECISION_KEY,
-    TOWER_KEY,
-    GraphSpec,
-    parse_config,
-)
+from lseg_cli.contract import METADATA_PREFIX, PRECISION_KEY, TOWER_KEY, GraphSpec
 from lseg_cli.data.vocabulary import VOCABULARY_KEY, read_vocabulary
-from lseg_cli.errors import MismatchError
-from lseg_cli.files import file_sha256, open_regular
-from lseg_cli.reading import parse_json, reading
-from lseg_engines.opener import BUNDLED, find_model, kind_of
+from lseg_cli.files import file_sha256
+from lseg_cli.model.header import read_config, read_header, read_model_config
+from lseg_cli.reading import reading
+from lseg_engines.bundled import BUNDLED
+from lseg_engines.opener import find_model, kind_of
+from lseg_engines.ort.header import read_onnx
 from lseg_engines.tensorrt.sidecar import check_is_of, read_sidecar
+from lseg_engines.text_tower import with_tower
 
 Facts = dict[str, Any]
-
-_MOST_HEADER = 100_000_000  # bytes: the limit of safetensors itself
 
 
 def describe(path: Path) -> Facts:
@@ -44,8 +36,8 @@ def describe(path: Path) -> Facts:
     elif kind == "engine":
         facts = _of_engine(path)
     else:
-        header = _read_header(path)
-        is_vocabulary = VOCABULARY_KEY in header["__metadata__"]
+        header = read_header(path)
+        is_vocabulary = VOCABULARY_KEY in header.get("__metadata__", {})
         kind, facts = ("vocabulary", _of_vocabulary(path)) if is_vocabulary else (kind, _of_safetensors(path, header))
     return {"file": str(path), "kind": kind, "size_mb": round(path.stat().st_size / 1e6, 3), **facts}
 
@@ -64,13 +56,11 @@ def read_spec(model: str) -> GraphSpec:
     path = find_model(model)
     kind = kind_of(path)
     if kind == "onnx":
-        from lseg_engines.ort.header import read_onnx  # noqa: PLC0415  not needed for the other kinds
-
-        return read_onnx(path)[1]
+        return with_tower(read_onnx(path).spec, path)
     if kind == "engine":
-        return read_sidecar(path).build.spec
-    config = _model_config(path, _read_header(path))
-    return GraphSpec(model=config, model_sha256=file_sha256(path), outputs=MODEL_OUTPUTS)
+        return with_tower(read_sidecar(path).build.spec, path)
+    config = read_model_config(path)
+    return GraphSpec(model=config, model_sha256=file_sha256(path))
 
 
 def text_encoder_of(model: str) -> TextConfig:
@@ -84,13 +74,8 @@ def text_encoder_of(model: str) -> TextConfig:
     if model != BUNDLED and model in PRESETS:
         return PRESETS[model].text
     path = find_model(model)
-    if kind_of(path) == "onnx":
-        from lseg_engines.ort.header import read_onnx  # noqa: PLC0415  not needed for the other kinds
-
-        return read_onnx(path)[1].model.text
-    if kind_of(path) == "engine":
-        return read_sidecar(path).build.spec.model.text
-    return _model_config(path, _read_header(path)).text
+    is_source = kind_of(path) == "safetensors"
+    return (read_model_config(path) if is_source else read_spec(model).model).text
 
 
 def _of_model(config: ModelConfig) -> Facts:
@@ -109,27 +94,6 @@ def _of_model(config: ModelConfig) -> Facts:
     }
 
 
-def _read_header(path: Path) -> dict[str, Any]:
-    """The header of a safetensors file alone: its length in eight bytes, then JSON."""
-    with reading(path, "is damaged: its header cannot be read"):
-        with open_regular(path) as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > min(_MOST_HEADER, path.stat().st_size):
-                raise ValueError("it is cut off")
-            header: dict[str, Any] = parse_json(file.read(length))
-        metadata = header.setdefault("__metadata__", {})
-        if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-            raise ValueError("its metadata are not texts")
-    return header
-
-
-def _model_config(path: Path, header: dict[str, Any]) -> ModelConfig:
-    config = header["__metadata__"].get(CONFIG_KEY)
-    if config is None:
-        raise MismatchError(f"{path} holds tensors but no LSeg configuration: it is not a model of this tool.")
-    return parse_config(config, path)
-
-
 def _of_safetensors(path: Path, header: dict[str, Any]) -> Facts:
     with reading(path, "is damaged: its header cannot be read"):
         tensors = [
@@ -138,7 +102,7 @@ def _of_safetensors(path: Path, header: dict[str, Any]) -> Facts:
             if name != "__metadata__"
         ]
     types = sorted({dtype for dtype, _ in tensors})
-    facts = _of_model(_model_config(path, header))
+    facts = _of_model(read_config(path, header.get("__metadata__", {})))
     if TOWER_KEY in header["__metadata__"]:
         facts["text_encoder"] += ", in this file"
     return facts | {
@@ -163,18 +127,12 @@ def _of_vocabulary(path: Path) -> Facts:
 
 
 def _of_onnx(path: Path) -> Facts:
-    from lseg_engines.ort.header import read_onnx  # noqa: PLC0415  not needed for the other kinds
-
-    graph, spec, metadata = read_onnx(path)
-    values = {
-        value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
-        for value in (*graph.graph.input, *graph.graph.output)
-    }
+    spec, metadata, shapes, opset = read_onnx(path)
     return _of_model(spec.model) | {
         "precision": metadata.get(PRECISION_KEY, "fp32"),
         "input_px": f"{spec.height_px}x{spec.width_px}" if spec.height_px else "any multiple of 32",
-        "shapes": values,
-        "opset": next(each.version for each in graph.opset_import if each.domain in ("", "ai.onnx")),
+        "shapes": shapes,
+        "opset": opset,
         "model_sha256": spec.model_sha256,
         "written_by": f"lseg {metadata.get(f'{METADATA_PREFIX}version', '?')}",
     }

@@ -95,7 +95,7 @@ Format = Annotated[
         parser=parse_kinds("--format", FORMATS),
         autocompletion=lambda: list(FORMATS),
         rich_help_panel=MASKS,
-        help="Formats beside the PNG masks: npy, coco-rle, coco-panoptic, csv (shares). Separate by commas, or repeat.",
+        help="Formats beside the PNG masks, by commas: npy, coco-rle, coco-panoptic, geojson, labelme, yolo, csv.",
     ),
 ]
 Palette = Annotated[
@@ -174,7 +174,8 @@ Engine = Annotated[
     option(
         metavar="KIND",
         rich_help_panel=MACHINE,
-        help="Require the model's file to be of one kind: torch (.safetensors), onnx or trt (.engine); auto: any.",
+        help="Runtime: torch (.safetensors files), onnx or openvino (.onnx), trt (.engine); auto: by the file. The "
+        "bundled model runs in each but trt.",
     ),
 ]
 Device = Annotated[

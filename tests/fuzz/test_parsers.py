@@ -196,7 +196,7 @@ def _torch_kinds() -> Iterator[Kind]:
 
 def _tensor_kinds(safetensors_file: Path, onnx_file: Path) -> Iterator[Kind]:
     from lseg_cli.contract import GraphSpec  # noqa: PLC0415
-    from lseg_cli.model.checkpoint import read_model_config  # noqa: PLC0415
+    from lseg_cli.model.header import read_model_config  # noqa: PLC0415
 
     model = read_model_config(safetensors_file)
     spec = GraphSpec(model=model, model_sha256="0" * 64, max_batch=4, max_labels=256)

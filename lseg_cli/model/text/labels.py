@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.config import TextConfig
+from lseg_cli.contract import TOWER_SUFFIX
 from lseg_cli.errors import LsegError, MismatchError
+from lseg_cli.extras import require
 from lseg_cli.model.text.cache import Embedding, EmbeddingCache
 from lseg_cli.model.text.clip_files import architecture, encoder_key
-from lseg_cli.model.text.confinement import confined
 from lseg_cli.model.text.encoder_name import EncoderName
 
 if TYPE_CHECKING:
@@ -88,7 +89,12 @@ def open_encoder(config: TextConfig) -> TextEncoder:
 
         place = confined(config).pretrained
         encoder = _Words(WordTable.open(Path(place) if place else None))
+    elif config.weights.endswith(TOWER_SUFFIX):
+        from lseg_cli.model.text.exported_tower import ExportedTower  # noqa: PLC0415  onnxruntime
+
+        encoder = ExportedTower.open(Path(config.weights))
     else:
+        require("torch", f"The text encoder {config.name}, which lies in no file beside the model,")
         from lseg_cli.model.text.clip import ClipTextEncoder  # noqa: PLC0415  torch and open_clip: seconds
 
         encoder = ClipTextEncoder.open(config)
@@ -131,8 +137,7 @@ def spelled_out(prompts: Sequence[Sequence[str]], config: TextConfig) -> list[st
         return []
     from lseg_cli.model.text.word_table import WordTable  # noqa: PLC0415  reads a table of some megabytes
 
-    place = confined(config).pretrained
-    table = WordTable.open(Path(place) if place else None)
+    table = WordTable.open(Path(config.pretrained) if config.pretrained else None)
     words = list(dict.fromkeys(word for text in chain.from_iterable(prompts) for word in table.unknown(text)))
     if not words:
         return []
