@@ -34,7 +34,7 @@ class _Usual:
 
 @cache
 def _usual() -> _Usual:
-    facts = yaml.safe_load(_FACTS.read_text("utf-8"))
+    facts = parse_yaml(_FACTS.read_text("utf-8"))
     sets = (facts[name] for name in ("ade20k", "cityscapes", "neutral"))  # of two colours of a name the later one
     return _Usual({name: _rgb(color) for each in sets for name, color in each.items()}, facts["synonyms"])
 
