@@ -105,13 +105,12 @@ def read_sidecar(engine: Path) -> Sidecar:
     advice = "; build the engine again with `lseg build`"
     with reading(path, "is damaged", advice=advice):
         content: dict[str, Any] = parse_json(read_regular(path, _MAX_SIDECAR))
-        tie = _tie(content["build"])
     with reading(path, "was written by another version of this tool", advice=advice):
         sidecar = Sidecar.model_validate(content, strict=False)
         spec = sidecar.build.spec
         spec = spec.model_copy(update={"model": spec.model.found_in(engine)})
         sidecar = sidecar.model_copy(update={"build": sidecar.build.model_copy(update={"spec": spec})})
-    is_whole = tie == sidecar.tie
+        is_whole = _tie(content["build"]) == sidecar.tie
     if not is_whole:
         raise MismatchError(f"{path} was changed after it was written; build the engine again with `lseg build`.")
     size = engine.stat().st_size
