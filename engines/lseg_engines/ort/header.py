@@ -88,7 +88,7 @@ def opened(path: Path) -> Iterator[memoryview]:
     except OSError as error:
         raise MissingError(f"{path} cannot be read ({error.strerror}).") from error
     except ValueError as error:
-        raise MismatchError(f"{path} is empty (0 bytes).") from error
+        raise MismatchError(f"{path} is damaged: it is no whole ONNX graph (0 bytes).") from error
     with reading(path, "is damaged: it is no whole ONNX graph"):
         yield memoryview(content)
 
