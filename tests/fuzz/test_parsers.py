@@ -235,7 +235,7 @@ def kinds(
     pyramid_config: ModelConfig, exported: Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
 ) -> dict[str, Kind]:
     if not _KINDS:
-        files = exported(pyramid_config, ExportOptions(is_dynamic_size=True))
+        files = exported(pyramid_config, ExportOptions())
         _KINDS.update((kind.name, kind) for kind in (*_text_kinds(), *_torch_kinds(), *_tensor_kinds(*files)))
     return _KINDS
 
