@@ -130,7 +130,7 @@ def pipeline(device: str) -> Figures:
     from lseg_cli.runs.segment import open_segmentation  # noqa: PLC0415
     from lseg_engines.description import read_spec  # noqa: PLC0415
 
-    count = 200 if is_cuda(device) else 8
+    count = 200 if is_cuda(device) else 3
     choice = EngineChoice("lseg-tiny", "torch", device)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "in")
@@ -157,7 +157,7 @@ def training(device: str) -> Figures:
     from lseg_cli.model import load  # noqa: PLC0415
 
     kind, dtype = torch.device(device).type, torch.float16 if is_cuda(device) else torch.bfloat16
-    steps = 20 if is_cuda(device) else 2
+    steps = 20 if is_cuda(device) else 1
     pixels = torch.from_numpy(make_pictures(2, 96, 96)).permute(0, 3, 1, 2).float().to(device) / 128 - 1
     target = torch.arange(2 * 96 * 96, device=device).reshape(2, 96, 96) // 997 % 5
 
@@ -179,7 +179,7 @@ def training(device: str) -> Figures:
             scaler.step(optimizer)
             scaler.update()
             optimizer.zero_grad()
-            found.append(float(loss))
+            found.append(float(loss.detach()))
         parts = {"model": model, "optimizer": optimizer, "scaler": scaler}
         return found, {name: part.state_dict() for name, part in parts.items()}
 
