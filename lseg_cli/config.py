@@ -3,13 +3,16 @@
 Everything that must match the weights travels in here: architecture, normalisation, size, prompt template, encoder.
 """
 
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lseg_cli.errors import LsegError
 
 SIZE_MULTIPLE = 32  # the deepest level has stride 32 and must land on whole cells
+MAX_WIDTH = 65_536  # of any vector: far above what there is, far below what no machine can hold
+MAX_SIDE_PX = 65_536
 TEMPERATURE = 0.07  # section 3 of the paper: a constant, never trained
 
 
@@ -19,24 +22,44 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
+
+
 class TextConfig(Frozen):
     """Which text encoder gives the labels their embeddings."""
 
     kind: Literal["open_clip", "words", "learned"]  # learned: no encoder; the class vectors of one training
     name: str  # an open_clip architecture, such as 'ViT-B-32-quickgelu', or the word table's name
     pretrained: str = ""  # an open_clip tag, such as 'openai'
-    width: int  # C
-    templates: tuple[str, ...] = ("{}",)  # the paper embeds the bare word
+    width: int = Field(ge=1, le=MAX_WIDTH)  # C
+    templates: tuple[str, ...] = Field(("{}",), max_length=1_000)  # the paper embeds the bare word
     sha256: str = ""  # of the encoder's weights, once known
     weights: str = Field("", exclude=True)  # a file with them: the model's own if it brings them. Never written down
+    home: str = Field("", exclude=True)  # folder of the file that names this encoder; '': the user, or this tool, does
+
+    def found_in(self, path: Path) -> "TextConfig":
+        """This encoder as a file names it: what lies elsewhere, or on the hub, is not for the file to say."""
+        return self.model_copy(update={"weights": "", "home": str(path.absolute().parent)})
+
+    def __eq__(self, other: object) -> bool:
+        """Who names an encoder is no part of what it is."""
+        return isinstance(other, TextConfig) and self._facts() == other._facts()
+
+    def __hash__(self) -> int:
+        """As equality has it."""
+        return hash(self._facts())
+
+    def _facts(self) -> tuple[object, ...]:
+        return tuple(getattr(self, name) for name in type(self).model_fields if name != "home")
 
 
 class ImageConfig(Frozen):
     """How a picture becomes the encoder's input."""
 
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    long_side_px: int = Field(480, ge=SIZE_MULTIPLE)
+    std: tuple[Positive, Positive, Positive] = (0.5, 0.5, 0.5)
+    long_side_px: int = Field(480, ge=SIZE_MULTIPLE, le=MAX_SIDE_PX)
     resize: Literal["bilinear, antialiased"] = "bilinear, antialiased"  # as Pillow does it, and torchvision
 
 
@@ -44,9 +67,9 @@ class EncoderConfig(Frozen):
     """The image encoder: a plain ViT tapped at four blocks, or a convolutional pyramid; names are timm's."""
 
     kind: Literal["vit", "pyramid"]
-    name: str
+    name: str = Field(pattern=r"^[A-Za-z0-9_]{1,100}(\.[A-Za-z0-9_]{1,100})?$")  # so neither a path nor of the hub
     taps: tuple[int, int, int, int]  # ViT: 0-based blocks; pyramid: indices of timm's features at strides 4, 8, 16, 32
-    channels: tuple[int, ...] = ()  # ViT: widths of the four reassembled maps
+    channels: tuple[Width, ...] = Field((), max_length=4)  # ViT: widths of the four reassembled maps
 
 
 class RegularizerConfig(Frozen):
@@ -62,11 +85,15 @@ class ModelConfig(Frozen):
 
     name: str
     encoder: EncoderConfig
-    decoder_width: int = 256
+    decoder_width: int = Field(256, ge=1, le=MAX_WIDTH)
     regularizer: RegularizerConfig = RegularizerConfig()
     text: TextConfig
     image: ImageConfig = ImageConfig()
     origin: str = ""  # how the weights came about, for `lseg info`
+
+    def found_in(self, path: Path) -> "ModelConfig":
+        """This model as a file describes it; see `TextConfig.found_in`."""
+        return self.model_copy(update={"text": self.text.found_in(path)})
 
 
 _CLIP_B32 = TextConfig(kind="open_clip", name="ViT-B-32-quickgelu", pretrained="openai", width=512)

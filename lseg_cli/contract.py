@@ -4,12 +4,14 @@ Core code takes *an* engine; only a command chooses which.
 """
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol, runtime_checkable
 
-from pydantic import ValidationError
+from pydantic import Field
 
-from lseg_cli.config import SIZE_MULTIPLE, Frozen, ModelConfig
+from lseg_cli.config import MAX_SIDE_PX, SIZE_MULTIPLE, Frozen, ModelConfig
 from lseg_cli.errors import MismatchError
+from lseg_cli.reading import reading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +32,24 @@ TOWER_SUFFIX = ".text.onnx"  # of a tower's file; the model's lies beside it as 
 PRECISION_KEY = METADATA_PREFIX + "precision"  # of the graph: a property of the file, not of the model
 
 
+def parse_config(text: str, path: Path) -> ModelConfig:
+    """The configuration that a model's file carries.
+
+    Args:
+        text: JSON.
+        path: of the file, whose folder bounds what the configuration may name.
+
+    Raises:
+        MismatchError: it is not one, or another version of this tool wrote it.
+    """
+    with reading(path, "was written by another version of this tool"):
+        return ModelConfig.model_validate_json(text).found_in(path)
+
+
+Side = Annotated[int, Field(ge=SIZE_MULTIPLE, le=MAX_SIDE_PX, multiple_of=SIZE_MULTIPLE)]
+Count = Annotated[int, Field(ge=1)]
+
+
 class GraphSpec(Frozen):
     """All that running needs to know; travels inside or beside the engine's file.
 
@@ -41,10 +61,10 @@ class GraphSpec(Frozen):
 
     model: ModelConfig
     model_sha256: str  # of the weights' file: part of every record of a run
-    height_px: int | None = None  # None: any multiple of 32
-    width_px: int | None = None
-    max_batch: int | None = None  # None: no limit
-    max_labels: int | None = None
+    height_px: Side | None = None  # None: any multiple of 32
+    width_px: Side | None = None
+    max_batch: Count | None = None  # None: no limit
+    max_labels: Count | None = None
     outputs: tuple[Output, ...] = OUTPUTS
     kernel: tuple[float, ...] = ()  # of the regulariser: 9 weights, 1 bias; none without it. Travels with embeddings
 
@@ -112,10 +132,9 @@ class GraphSpec(Frozen):
         """
         if SPEC_KEY not in metadata:
             raise MismatchError(f"{origin} does not say what it is: `lseg export` did not write it.")
-        try:
-            return cls.model_validate_json(metadata[SPEC_KEY])
-        except ValidationError as error:
-            raise MismatchError(f"{origin} was written by another version of this tool; export it again.") from error
+        with reading(origin, "was written by another version of this tool", advice="; export it again"):
+            spec = cls.model_validate_json(metadata[SPEC_KEY])
+        return spec.model_copy(update={"model": spec.model.found_in(Path(origin))})
 
 
 class Engine(Protocol):

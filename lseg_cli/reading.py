@@ -52,6 +52,10 @@ def reading(
 
 def reason_of(problem: BaseException) -> str:
     """What a parser says, on one line and not too long; the name of the exception where it says nothing."""
+    first = getattr(problem, "errors", None)
+    if callable(first):  # of pydantic: the whole of it is a page, with what was in the file
+        facts = first(include_url=False, include_context=False, include_input=False)[0]
+        problem = ValueError(": ".join(filter(None, (".".join(map(str, facts["loc"]))[:80], facts["msg"]))))
     text = " ".join(str(problem).split()).rstrip(".:")
     if not text or isinstance(problem, KeyError | IndexError | AssertionError):
         text = f"{type(problem).__name__}{': ' if text else ''}{text}"

@@ -7,9 +7,9 @@ from typing import Any
 from lseg_cli.config import PRESETS, ModelConfig, TextConfig
 from lseg_cli.contract import METADATA_PREFIX, PRECISION_KEY, TOWER_KEY, GraphSpec
 from lseg_cli.data.vocabulary import VOCABULARY_KEY, read_vocabulary
-from lseg_cli.errors import MismatchError
 from lseg_cli.files import file_sha256
 from lseg_cli.model.header import read_config, read_header, read_model_config
+from lseg_cli.reading import reading
 from lseg_engines.bundled import BUNDLED
 from lseg_engines.opener import find_model, kind_of
 from lseg_engines.ort.header import read_onnx
@@ -95,12 +95,12 @@ def _of_model(config: ModelConfig) -> Facts:
 
 
 def _of_safetensors(path: Path, header: dict[str, Any]) -> Facts:
-    try:
+    with reading(path, "is damaged: its header cannot be read"):
         tensors = [
-            (entry["dtype"], math.prod(entry["shape"])) for name, entry in header.items() if name != "__metadata__"
+            (str(entry["dtype"]), math.prod(int(side) for side in entry["shape"]))
+            for name, entry in header.items()
+            if name != "__metadata__"
         ]
-    except (KeyError, TypeError) as error:
-        raise MismatchError(f"{path} is damaged: its header cannot be read.") from error
     types = sorted({dtype for dtype, _ in tensors})
     facts = _of_model(read_config(path, header.get("__metadata__", {})))
     if TOWER_KEY in header["__metadata__"]:

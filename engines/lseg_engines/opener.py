@@ -8,6 +8,7 @@ from lseg_cli.contract import Engine, Output
 from lseg_cli.engine_choice import EngineChoice, EngineKind
 from lseg_cli.errors import LsegError, MismatchError, MissingError
 from lseg_cli.extras import require
+from lseg_cli.files import open_regular
 from lseg_cli.model.published.zoo import PUBLISHED
 from lseg_engines.bundled import BUNDLED, SOURCE, bundled_file
 from lseg_engines.tensorrt.sidecar import IncompatibleEngineError, sidecar_path
@@ -64,7 +65,7 @@ def kind_of(path: Path) -> ModelKind:
         MissingError: it cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(16)
     except OSError as error:
         raise MissingError(f"{path} cannot be read: {error.strerror}.") from error

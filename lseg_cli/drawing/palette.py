@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import yaml
-
 from lseg_cli.data.labels import IGNORE_8_BIT, Label, LabelSet, fold
 from lseg_cli.errors import LsegError
+from lseg_cli.reading import parse_yaml, read_text, reading
 
 RGB = tuple[int, int, int]
 
+_MAX_BYTES = 1_000_000  # of a palette's file
+_MAX_NAME = 1_000  # characters that are looked at
 IGNORE_COLOR: RGB = (255, 255, 255)  # white: black is 'background', and an ignored pixel is not background
 
 _FACTS = Path(__file__).with_name("colors.yaml")
@@ -33,7 +34,7 @@ class _Usual:
 
 @cache
 def _usual() -> _Usual:
-    facts = yaml.safe_load(_FACTS.read_text("utf-8"))
+    facts = parse_yaml(_FACTS.read_text("utf-8"))
     sets = (facts[name] for name in ("ade20k", "cityscapes", "neutral"))  # of two colours of a name the later one
     return _Usual({name: _rgb(color) for each in sets for name, color in each.items()}, facts["synonyms"])
 
@@ -64,14 +65,15 @@ def recolored(labels: LabelSet, path: str) -> LabelSet:
     Raises:
         LsegError: the file cannot be read, or holds something else.
     """
-    try:
-        data = yaml.safe_load(Path(path).read_text("utf-8"))  # JSON is YAML too
+    with reading(f"The palette {path}", "is not of names and colours, such as sky: '#4682b4'", LsegError):
+        data = parse_yaml(read_text(Path(path), _MAX_BYTES))  # JSON is YAML too
         given = data if isinstance(data, dict) else dict(zip(labels.names, data, strict=False))
-        table = {fold(str(name)): _rgb(color) for name, color in given.items()}
-    except OSError as error:
-        raise LsegError(f"The palette {path} cannot be read ({error.strerror}); give a file, or none.") from error
-    except (ValueError, TypeError, yaml.YAMLError) as error:
-        raise LsegError(f"The palette {path} is not of names and colours, such as sky: '#4682b4'.") from error
+        table = {fold(str(name)[:_MAX_NAME]): _rgb(color) for name, color in given.items()}
+    strange = [str(name) for name in given if fold(str(name)) not in set(map(fold, labels.names))]
+    if len(strange) == len(given):
+        raise LsegError(
+            f"The palette {path} names none of the labels, but {', '.join(map(repr, strange[:3]))[:100] or 'nothing'}."
+        )
     recolor = (label.model_copy(update={"color": table.get(fold(label.name), label.color)}) for label in labels.labels)
     return labels.model_copy(update={"labels": tuple(recolor)})
 

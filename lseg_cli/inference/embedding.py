@@ -5,8 +5,6 @@ from these `relabel` computes what `segment` does, in a quarter of the space. At
 paper, every cell of unit length along C: what OpenScene, VLMaps and others take. Both in float16.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,19 +12,22 @@ from typing import Literal
 import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from lseg_cli import __version__
 from lseg_cli.config import Frozen, ModelConfig
 from lseg_cli.contract import FEATURES, METADATA_PREFIX, Engine, GraphSpec
 from lseg_cli.errors import DataError, LsegError, MismatchError
-from lseg_cli.files import atomic
+from lseg_cli.files import atomic, open_regular, read_regular
 from lseg_cli.inference.frame import Frame
 from lseg_cli.inference.interpolation import Floats, upsample2
+from lseg_cli.reading import reading
 
 INFO_KEY = METADATA_PREFIX + "embedding"
 TENSOR = "embedding"
 FORMATS = ("safetensors", "npy")
+_COMPLAINT = "is not a whole embedding that lseg wrote"
+_MAX_INFO = 10_000_000  # bytes
 STRIDES = (2, 4)
 GEOMETRY = (
     "The array is (C, h, w) with h x w = network_px / stride. It was sampled with align_corners=True: cell (i, j) lies "
@@ -217,7 +218,7 @@ def read_embedding(path: Path) -> Embedding:
         DataError: it cannot be read, or is no embedding.
     """
     info = read_info(path)
-    with _readable(path):
+    with reading(path, _COMPLAINT, DataError):
         if path.suffix == ".npy":
             array = np.load(path, allow_pickle=False)
         else:
@@ -235,19 +236,14 @@ def read_info(path: Path) -> EmbeddingInfo:
     Raises:
         DataError: it cannot be read, or is no embedding.
     """
-    with _readable(path):
+    with reading(path, _COMPLAINT, DataError):
+        open_regular(path).close()
         if path.suffix == ".npy":
-            return EmbeddingInfo.model_validate_json(path.with_suffix(".json").read_bytes())
-        with safe_open(path, framework="np") as file:
-            return EmbeddingInfo.model_validate_json((file.metadata() or {})[INFO_KEY])
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError, KeyError, EOFError, SafetensorError) as error:
-        raise DataError(f"{path} is no whole embedding that lseg wrote.") from error
+            info = EmbeddingInfo.model_validate_json(read_regular(path.with_suffix(".json"), _MAX_INFO))
+        else:
+            with safe_open(path, framework="np") as file:
+                info = EmbeddingInfo.model_validate_json((file.metadata() or {})[INFO_KEY])
+        return info.model_copy(update={"model": info.model.found_in(path)})
 
 
 def find_embeddings(inputs: tuple[str, ...]) -> list[tuple[Path, str]]:

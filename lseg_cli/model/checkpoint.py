@@ -1,17 +1,21 @@
 """A model in one `.safetensors` file: weights, and the configuration as JSON in the header's metadata. No pickle."""
 
 import os
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from lseg_cli.contract import CONFIG_KEY, TOWER_KEY
 from lseg_cli.errors import DataError, LsegError, MismatchError
+from lseg_cli.files import open_regular
 from lseg_cli.model.header import read_config
 from lseg_cli.model.lseg import LSeg, build
+from lseg_cli.reading import reading
 
 TOWER = "text."  # of the names of the text encoder's tensors, where a model file brings them
 KEPT = "original."  # of tensors that nothing uses, kept for the way back to another layout
@@ -61,14 +65,15 @@ def read_tensors(path: Path, skip: tuple[str, ...] = ()) -> tuple[dict[str, Tens
     Raises:
         DataError: no such file, or it is no safetensors file.
     """
-    if not path.is_file():
-        raise DataError(f"There is no file {path}.")
     try:
-        with safe_open(path, framework="pt") as file:
-            names = [name for name in file.keys() if not name.startswith(skip)]  # noqa: SIM118
-            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise DataError(f"{path} is not a whole safetensors file: {error}.") from error
+        open_regular(path).close()
+    except FileNotFoundError as error:
+        raise DataError(f"There is no file {path}.") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}).") from error
+    with reading(path, "is not a whole safetensors file", DataError), safe_open(path, framework="pt") as file:
+        names = [name for name in file.keys() if not name.startswith(skip)]  # noqa: SIM118
+        return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
 
 
 def load_model(path: Path) -> LSeg:
@@ -79,8 +84,14 @@ def load_model(path: Path) -> LSeg:
         MismatchError: not a model of this tool, or its tensors do not fit its configuration.
     """
     state, metadata = read_tensors(path, skip=(TOWER, KEPT))
+    config = read_config(path, metadata)
+    wanted: Mapping[str, Tensor] | None = None
+    with suppress(LsegError), torch.device("meta"):  # without memory: a configuration can claim any size
+        wanted = build(config).state_dict()  # some encoders need numbers while they are built: checked below then
+    if wanted is not None:
+        check_fits(wanted, state, str(path))
     try:
-        model = build(read_config(path, metadata))
+        model = build(config)
     except LsegError as error:
         raise MismatchError(f"{path} was written by another version of this tool: {error}") from error
     load_weights(model, state, str(path))
@@ -93,7 +104,21 @@ def load_weights(model: torch.nn.Module, state: dict[str, Tensor], origin: str) 
     Raises:
         MismatchError: a tensor is missing, left over or has another shape; says which, and where it comes from.
     """
-    wanted = {k: v.shape for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+    wanted = check_fits(model.state_dict(), state, origin)
+    floats = {k: v.float() if v.is_floating_point() else v for k, v in state.items() if k in wanted}
+    model.load_state_dict(floats, strict=False)
+
+
+def check_fits(needed: Mapping[str, Tensor], state: Mapping[str, Tensor], origin: str) -> dict[str, torch.Size]:
+    """Whether tensors are those that a model needs, by name and shape; the model's own may have no memory.
+
+    Returns:
+        The shapes that are needed, by name.
+
+    Raises:
+        MismatchError: as `load_weights`.
+    """
+    wanted = {k: v.shape for k, v in needed.items() if not k.endswith("num_batches_tracked")}
     given = {k: v.shape for k, v in state.items() if not k.endswith("num_batches_tracked")}
     wrong = sorted(k for k in wanted.keys() | given.keys() if wanted.get(k) != given.get(k))
     if wrong:
@@ -102,8 +127,7 @@ def load_weights(model: torch.nn.Module, state: dict[str, Tensor], origin: str) 
             f"{len(wrong)} tensors of {origin} do not fit, first {name}: the file has {_shape(given.get(name))}, "
             f"the model needs {_shape(wanted.get(name))}."
         )
-    floats = {k: v.float() if v.is_floating_point() else v for k, v in state.items() if k in wanted}
-    model.load_state_dict(floats, strict=False)
+    return wanted
 
 
 def _shape(shape: torch.Size | None) -> str:

@@ -1,16 +1,15 @@
 """What a `.safetensors` model says of itself: its header alone, without PyTorch and without its weights."""
 
-import json
 import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from lseg_cli.config import ModelConfig
-from lseg_cli.contract import CONFIG_KEY, TOWER_KEY
+from lseg_cli.contract import CONFIG_KEY, TOWER_KEY, parse_config
 from lseg_cli.errors import DataError, MismatchError
+from lseg_cli.files import open_regular
+from lseg_cli.reading import parse_json, reading
 
 _MOST_HEADER = 100_000_000  # bytes: the limit of safetensors itself
 
@@ -23,15 +22,19 @@ def read_header(path: Path) -> dict[str, Any]:
         MismatchError: it is damaged.
     """
     try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header: dict[str, Any] = json.loads(file.read(min(length, _MOST_HEADER)))
-    except OSError as error:
+        file = open_regular(path)
+    except FileNotFoundError as error:
         raise DataError(f"There is no file {path}.") from error
-    except (ValueError, struct.error) as error:
-        raise MismatchError(f"{path} is damaged: its header cannot be read.") from error
-    if not isinstance(header, dict):
-        raise MismatchError(f"{path} is damaged: its header cannot be read.")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}).") from error
+    with file, reading(path, "is damaged: its header cannot be read"):
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > min(_MOST_HEADER, path.stat().st_size):
+            raise ValueError("it is cut off")
+        header: dict[str, Any] = parse_json(file.read(length))
+        metadata = header.setdefault("__metadata__", {})
+        if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+            raise ValueError("its metadata are not texts")
     return header
 
 
@@ -53,10 +56,7 @@ def read_config(path: Path, metadata: Mapping[str, str]) -> ModelConfig:
     """
     if CONFIG_KEY not in metadata:
         raise MismatchError(f"{path} holds tensors but no LSeg configuration: it is not a model of this tool.")
-    try:
-        config = ModelConfig.model_validate_json(metadata[CONFIG_KEY])
-    except (ValidationError, json.JSONDecodeError) as error:
-        raise MismatchError(f"{path} was written by another version of this tool: {error}") from error
+    config = parse_config(metadata[CONFIG_KEY], path)
     if TOWER_KEY not in metadata:
         return config
     return config.model_copy(update={"text": config.text.model_copy(update={"weights": str(path.absolute())})})

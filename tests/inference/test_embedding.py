@@ -185,7 +185,7 @@ def test_broken_files_are_told(engine: TorchEngine, tmp_path: Path, damage: str)
         path.with_suffix(".json").unlink()
     else:
         np.save(path, np.zeros((16, 2, 2), np.float16))
-    with pytest.raises(DataError, match=r"no whole embedding|but says that it is"):
+    with pytest.raises(DataError, match=r"not a whole embedding|but says that it is"):
         read_embedding(path)
 
 

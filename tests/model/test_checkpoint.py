@@ -74,8 +74,8 @@ def test_the_file_says_what_it_is(model: LSeg, path: Path) -> None:
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
-    for path in (tmp_path / "none.safetensors", tmp_path):
-        with pytest.raises(DataError, match="There is no file"):
+    for path, said in ((tmp_path / "none.safetensors", "There is no file"), (tmp_path, "it is a folder, not a file")):
+        with pytest.raises(DataError, match=said):
             load_model(path)
 
 

@@ -14,6 +14,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as errors
 from lseg_cli.contract import PRECISION_KEY, GraphSpec, Output
 from lseg_cli.errors import MemoryFullError, MismatchError, MissingError
 from lseg_engines.doctor.nvidia_driver import find_gpus
+from lseg_engines.ort.header import read_onnx
 from lseg_engines.ort.part import part_of
 from lseg_engines.text_tower import with_tower
 
@@ -51,6 +52,7 @@ class OnnxEngine:
         self.precision = metadata.get(PRECISION_KEY, "fp32")
         self.device = device
         self._session = session
+        self._origin = origin
         self._is_on_host = device == "cpu"
 
     @classmethod
@@ -95,12 +97,16 @@ class OnnxEngine:
             tensors = self._session.run(names, feeds) if self._is_on_host else self._run_bound(names, feeds)
         except _REFUSALS as error:
             if "alloc" not in str(error).lower():
-                raise
+                raise MismatchError(f"{self._origin} cannot be run by ONNX Runtime: {_reason(error)}") from error
             raise MemoryFullError(
                 f"The memory of {self.device} is full at {image.shape[1]}x{image.shape[2]} pixels with {len(text)} "
                 "labels; take a smaller --imgsz or fewer labels."
             ) from error
-        return dict(zip(names, tensors, strict=True))
+        answers = dict(zip(names, tensors, strict=True))
+        for name, array in answers.items():
+            if array.shape != _shape_of(name, image.shape, len(text), array.shape):
+                raise MismatchError(f"{self._origin} answers with {name} of shape {array.shape}; export it again.")
+        return answers
 
     def _run_bound(self, names: Sequence[str], feeds: dict[str, Any]) -> list[NDArray[np.generic]]:
         """Binds inputs and only the outputs that are asked for, so that a mask comes back without its logits."""
@@ -138,7 +144,9 @@ def open_session(
     settings.log_severity_level = _FATAL
     settings.intra_op_num_threads = threads or 0
     graph = source if isinstance(source, bytes) else str(source)
-    if outputs is not None and isinstance(source, Path):
+    if outputs is None and isinstance(source, Path):
+        read_onnx(source)  # checks it
+    elif outputs is not None and isinstance(source, Path):
         graph = part_of(source, outputs)
         settings.add_session_config_entry(_BESIDE, str(source.parent))
     try:
@@ -149,7 +157,7 @@ def open_session(
             providers=[(provider, options)],
             enable_fallback=0,
         )
-    except _REFUSALS as error:
+    except Exception as error:  # whatever it stumbles over: the graph is somebody else's
         origin = "The graph" if isinstance(source, bytes) else source
         raise MismatchError(
             f"{origin} is not a complete ONNX graph that ONNX Runtime can run: {_reason(error)}"
@@ -180,6 +188,18 @@ def _find_provider(device: str) -> tuple[str, dict[str, str], str]:
     if kind not in ("cuda", "tensorrt"):
         return built[kind], {}, kind
     return built[kind], {"device_id": index or "0"}, f"{kind}:{index or 0}"
+
+
+def _shape_of(name: str, image: tuple[int, ...], count: int, given: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of an output for a picture (B, H, W, 3) and so many labels; as in GraphSpec."""
+    batch, height, width = image[:3]
+    shapes: dict[str, tuple[int, ...]] = {
+        "logits": (batch, count, height, width),
+        "mask": (batch, height, width),
+        "confidence": (batch, height, width),
+        "scores": (batch, count, height // 2, width // 2),
+    }
+    return shapes.get(name, given)
 
 
 def _reason(error: Exception) -> str:

@@ -8,7 +8,10 @@ from typing import NamedTuple
 
 from lseg_cli.contract import GraphSpec
 from lseg_cli.errors import MismatchError, MissingError
+from lseg_cli.files import open_regular
+from lseg_cli.reading import reading
 from lseg_engines.ort import wire
+from lseg_engines.ort.graph_check import check_graph
 
 GRAPH, OPSET, METADATA = 7, 8, 14  # of ModelProto
 INPUTS, OUTPUTS = 11, 12  # of GraphProto
@@ -53,8 +56,10 @@ def read_onnx(path: Path) -> Header:
             if field.number in (INPUTS, OUTPUTS)
         }
         opsets = [field.content for field in wire.find(model, OPSET)]
+        spec = GraphSpec.from_metadata(metadata, str(path))
+        check_graph(model, spec, path)
         opset = next((wire.numbers(each, _VERSION)[0] for each in opsets if wire.string(each, _DOMAIN) in _ONNX), 0)
-    return Header(GraphSpec.from_metadata(metadata, str(path)), metadata, shapes, opset)
+    return Header(spec, metadata, shapes, opset)
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -78,13 +83,14 @@ def opened(path: Path) -> Iterator[memoryview]:
         MissingError: it cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # goes with the last view of it
-        yield memoryview(content)
     except OSError as error:
-        raise MissingError(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, IndexError) as error:
-        raise MismatchError(f"{path} is damaged: it is not a complete ONNX graph.") from error
+        raise MissingError(f"{path} cannot be read ({error.strerror}).") from error
+    except ValueError as error:
+        raise MismatchError(f"{path} is damaged: it is not a complete ONNX graph (0 bytes).") from error
+    with reading(path, "is damaged: it is not a complete ONNX graph"):
+        yield memoryview(content)
 
 
 def _shape(value: memoryview) -> list[int | str]:

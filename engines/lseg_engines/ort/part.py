@@ -15,6 +15,7 @@ from pathlib import Path
 from lseg_cli.contract import GraphSpec, Output
 from lseg_cli.errors import MismatchError
 from lseg_engines.ort import wire
+from lseg_engines.ort.graph_check import check_graph
 from lseg_engines.ort.header import GRAPH, INPUTS, OPSET, OUTPUTS, metadata_of, opened
 
 _NODE, _INITIALIZER = 1, 5  # of GraphProto
@@ -35,6 +36,7 @@ def part_of(path: Path, outputs: Collection[Output]) -> bytes:
     """
     with opened(path) as model:
         metadata = metadata_of(model)
+        check_graph(model, GraphSpec.from_metadata(metadata, str(path)), path)
         whole: Chunks = []
         missing: list[str] = []
         for field in wire.fields(model):
@@ -45,7 +47,6 @@ def part_of(path: Path, outputs: Collection[Output]) -> bytes:
             missing += [name for name in outputs if name not in made]
             whole += wire.message(GRAPH, *_free_kernels(_cut(field.content, set(outputs))))
         part = b"".join(whole)
-    GraphSpec.from_metadata(metadata, str(path))
     if missing:
         raise MismatchError(f"{path} has no output {missing[0]!r}: an earlier version wrote it; export it again.")
     return part

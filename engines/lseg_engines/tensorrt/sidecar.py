@@ -11,16 +11,16 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from lseg_cli.config import Frozen
 from lseg_cli.contract import GraphSpec
 from lseg_cli.errors import MismatchError
-from lseg_cli.files import file_sha256
+from lseg_cli.files import file_sha256, open_regular, read_regular
+from lseg_cli.reading import parse_json, reading
 from lseg_engines.tensorrt.flavour import FLAVOURS, Flavour
 from lseg_engines.tensorrt.options import BuildOptions
 
 TIE_PREFIX = "lseg:"
+_MAX_SIDECAR = 10_000_000  # bytes
 _BEGINNING = 1 << 20  # bytes: TensorRT-RTX 1.7 has the name within the first 4,000
 AMPERE = 80  # the first compute capability, times ten, that a portable engine runs on
 
@@ -97,18 +97,20 @@ def read_sidecar(engine: Path) -> Sidecar:
         MismatchError: there is none, it cannot be read, or it is that of another engine.
     """
     path = sidecar_path(engine)
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        sidecar = Sidecar.model_validate(content, strict=False)
-        is_whole = _build_id(content["build"]) == sidecar.build_id
-    except FileNotFoundError as error:
+    if not path.exists():
         raise MismatchError(
             f"{engine} is a TensorRT engine without {path.name}, which says what it is: put that file beside it, or "
             "build the engine again with `lseg build`."
-        ) from error
-    except (OSError, ValueError, TypeError) as error:
-        reason = "was written by another version of this tool" if isinstance(error, ValidationError) else "is damaged"
-        raise MismatchError(f"{path} {reason}; build the engine again with `lseg build`.") from error
+        )
+    advice = "; build the engine again with `lseg build`"
+    with reading(path, "is damaged", advice=advice):
+        content: dict[str, Any] = parse_json(read_regular(path, _MAX_SIDECAR))
+    with reading(path, "was written by another version of this tool", advice=advice):
+        sidecar = Sidecar.model_validate(content, strict=False)
+        spec = sidecar.build.spec
+        spec = spec.model_copy(update={"model": spec.model.found_in(engine)})
+        sidecar = sidecar.model_copy(update={"build": sidecar.build.model_copy(update={"spec": spec})})
+        is_whole = _build_id(content["build"]) == sidecar.build_id
     if not is_whole:
         raise MismatchError(f"{path} was changed after it was written; build the engine again with `lseg build`.")
     size = engine.stat().st_size
@@ -126,7 +128,7 @@ def check_is_of(sidecar: Sidecar, engine: Path) -> None:
     Raises:
         MismatchError: it is not.
     """
-    with engine.open("rb") as file:
+    with open_regular(engine) as file:
         has_name = sidecar.build_id.encode() in file.read(_BEGINNING)
     if not has_name and file_sha256(engine) != sidecar.engine_sha256:
         raise MismatchError(_other(engine))

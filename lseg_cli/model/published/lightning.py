@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.serialization import safe_globals
 
 from lseg_cli.errors import DataError, MismatchError
-from lseg_cli.files import file_sha256
+from lseg_cli.files import file_sha256, open_regular
+from lseg_cli.model.archive import check_sizes, is_torchscript, open_archive
 
 
 class _Inert:
@@ -69,6 +70,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     state = content.get("state_dict", content) if isinstance(content, Mapping) else {}
     if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise MismatchError(f"{path} holds no model: there is no dictionary of tensors in it.")
+    check_sizes(path, {str(name): tensor for name, tensor in state.items()}, DataError)
     envelope = content if "state_dict" in content else {}
     facts = {name: envelope[name] for name in _FACTS if isinstance(envelope.get(name), int | str)}
     left_out = tuple(str(name) for name in envelope if name != "state_dict" and name not in facts)
@@ -77,7 +79,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 def _load(path: Path) -> Any:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(512)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
@@ -93,7 +95,7 @@ def _load(path: Path) -> Any:
             f"{path} was refused and nothing in it was run: it holds {refused[1]}, and only tensors and a few records "
             "of PyTorch Lightning are read, for other objects can run code."
         ) from error
-    except (RuntimeError, ValueError, LookupError, EOFError, OSError, TypeError, AttributeError) as error:
+    except Exception as error:  # whatever it is: nothing of ours runs in there
         raise DataError(f"{path} is damaged: it cannot be read to its end. Fetch it again.") from error
 
 
@@ -108,9 +110,9 @@ def _check_kind(path: Path, head: bytes) -> None:
     if not head.startswith((b"PK", b"\x80")):
         raise MismatchError(f"{path} is no checkpoint: torch did not write it.")
     if head.startswith(b"PK"):
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-        if any(name.endswith("/constants.pkl") for name in names):
+        with open_archive(path, DataError) as archive:
+            names, is_program = archive.namelist(), is_torchscript(archive)
+        if is_program:
             raise MismatchError(f"{path} is a TorchScript program and no checkpoint; it was not run.")
         if not any(name.endswith("data.pkl") for name in names):
             raise MismatchError(f"{path} is an archive, but torch did not write it; give a .ckpt file.")

@@ -6,7 +6,6 @@ a tag, the tower gets that activation whatever its name says; of a file nobody k
 
 import hashlib
 import logging
-import pickle
 import warnings
 import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -22,19 +21,20 @@ from torch import Tensor
 
 from lseg_cli.config import TextConfig
 from lseg_cli.errors import MismatchError, MissingError
-from lseg_cli.model.text.clip_files import architecture, find_weights
+from lseg_cli.files import open_regular
+from lseg_cli.model.archive import ScriptTensors, check_sizes, is_torchscript, open_archive
+from lseg_cli.model.text.clip_files import architecture, count_numbers, find_weights
+from lseg_cli.model.text.confinement import VARIABLE, confined, may_fetch
+from lseg_cli.model.text.encoder_name import HF_HUB, LOCAL_DIR
+from lseg_cli.reading import reading, reason_of
 
 _BATCH = 64
+_SMALL = 30_000_000  # numbers that any machine has room for
 # The smallest image tower there can be: open_clip builds whole models only.
 _NO_VISION = {"image_size": 32, "patch_size": 32, "width": 64, "layers": 1}
 _NOT_TEXT = ("visual.", "text_decoder.", "logit_")
 # How files name what we call `token_embedding.weight`: CLIP, CustomTextCLIP, the same from a parallel run, lang-seg.
 _PREFIXES = ("", "text.", "module.", "module.text.", "net.clip_pretrained.")
-# What torch and safetensors raise for a file that is damaged, cut off or of another kind.
-_UNREADABLE = (
-    *(OSError, RuntimeError, EOFError, LookupError, TypeError, ValueError, AttributeError),
-    *(pickle.UnpicklingError, zipfile.BadZipFile, safetensors.SafetensorError),
-)
 
 
 class _Tower(Protocol):
@@ -79,13 +79,15 @@ class ClipTextEncoder:
         Raises:
             LsegError: open_clip knows no such name or weights.
             MissingError: the weights are not on this machine and cannot be fetched.
-            MismatchError: the file holds no text tower of this architecture.
+            MismatchError: the file holds no text tower of this architecture; or as `confined`.
         """
         with _quiet(), torch.random.fork_rng(devices=[]):  # the same random numbers follow, cached or not
+            config = confined(config)
             path = find_weights(config)
             import open_clip  # noqa: PLC0415  takes seconds: not before a missing file is found out
 
             facts = architecture(config.name)
+            _check_built_from(config, facts, path)
             tag = open_clip.get_pretrained_cfg(config.name, config.pretrained) or {}
             quick_gelu = bool(facts.get("quick_gelu") or tag.get("quick_gelu"))
             tower, tokenizer = _build(config, quick_gelu)
@@ -144,49 +146,77 @@ def read_text_tower(path: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tenso
     Raises:
         MismatchError: the file cannot be read, or holds no such tower.
     """
-    try:
+    with reading(path, "cannot be read as weights", advice="; give a whole .safetensors file of them"):
         if path.suffix == ".safetensors":
+            open_regular(path).close()
             with safetensors.safe_open(path, "pt") as file:  # image tensors stay on the disk
-                found = _pick(file.keys(), file.get_tensor, wanted, path)
-        else:
-            state = _unpickle(path)
-            found = _pick(state.keys(), state.__getitem__, wanted, path)
-    except _UNREADABLE as error:
-        raise MismatchError(
-            f"{path} cannot be read as weights ({type(error).__name__}); give a whole .safetensors file of them."
-        ) from error
-    for name, tensor in wanted.items():
-        if found[name].shape != tensor.shape:
-            raise MismatchError(
-                f"{path} is of another text encoder: {name} is {tuple(found[name].shape)} there, and "
-                f"{tuple(tensor.shape)} in the one that the model names."
-            )
-    return found
+                return _pick(file.keys(), lambda name: file.get_slice(name).get_shape(), file.get_tensor, wanted, path)
+        state = _unpickle(path)
+        shape_of = state.shape if isinstance(state, ScriptTensors) else lambda name: tuple(state[name].shape)
+        return _pick(state.keys(), shape_of, state.__getitem__, wanted, path)
 
 
 def _pick(
-    names: Collection[str], get: Callable[[str], Tensor], wanted: Mapping[str, Tensor], path: Path
+    names: Collection[str],
+    shape_of: Callable[[str], Sequence[int]],
+    get: Callable[[str], Tensor],
+    wanted: Mapping[str, Tensor],
+    path: Path,
 ) -> dict[str, Tensor]:
     for prefix in _PREFIXES:
         if all(prefix + name in names for name in wanted):
-            return {name: get(prefix + name).to(like.dtype, copy=True) for name, like in wanted.items()}
-    missing = next(name for name in wanted if name not in names)
-    raise MismatchError(
-        f"{path} holds no such text encoder: {missing} and others are missing; give a CLIP model's weights."
-    )
+            break
+    else:
+        missing = next(name for name in wanted if name not in names)
+        raise MismatchError(
+            f"{path} holds no such text encoder: {missing} and others are missing; give a CLIP model's weights."
+        )
+    for name, like in wanted.items():  # before any is read: a file can claim any size
+        shape = tuple(shape_of(prefix + name))
+        if shape != like.shape:
+            raise MismatchError(
+                f"{path} is of another text encoder: {name} is {shape} there, and {tuple(like.shape)} in the one that "
+                "the model names."
+            )
+    return {name: get(prefix + name).to(like.dtype, copy=True) for name, like in wanted.items()}
 
 
 def _unpickle(path: Path) -> Mapping[str, Tensor]:
-    """A state dict that torch saved. Nothing but tensors is unpickled."""
-    archive = zipfile.is_zipfile(path)
-    load_archive: Callable[..., torch.nn.Module] = torch.jit.load
+    """A state dict that torch saved. Nothing but tensors is unpickled, and no program is run."""
+    open_regular(path).close()
+    is_zip = zipfile.is_zipfile(path)
+    if is_zip:
+        archive = open_archive(path)
+        if is_torchscript(archive):
+            return ScriptTensors(path, archive)
+        archive.close()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch.jit.load is deprecated, but OpenAI's files are TorchScript for good
-        if archive and any(name.endswith("/constants.pkl") for name in zipfile.ZipFile(path).namelist()):
-            return load_archive(path, map_location="cpu").state_dict()
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
-    inner: Mapping[str, Tensor] = state.get("state_dict", state)
-    return inner
+        warnings.simplefilter("ignore")
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+    inner = state.get("state_dict", state)
+    tensors: dict[str, Tensor] = {name: value for name, value in inner.items() if isinstance(value, Tensor)}
+    check_sizes(path, tensors)
+    return tensors
+
+
+def _check_built_from(config: TextConfig, facts: dict[str, Any], path: Path) -> None:
+    """Whether the tower that a folder's configuration describes can be the one in a file, and needs nothing else.
+
+    Raises:
+        MismatchError: it is larger than the file; or a model's file names parts of the hub.
+    """
+    text = facts.get("text_cfg") or {}
+    parts = [str(text[key]) for key in ("hf_model_name", "hf_tokenizer_name") if text.get(key)]
+    is_own = not config.name.startswith((LOCAL_DIR, HF_HUB))  # open_clip's, which names what it knows
+    if is_own:
+        return
+    if parts and not may_fetch(config):
+        raise MismatchError(
+            f"The text encoder {config.name} is built from {parts[0]}, which would be fetched from the hub: if you "
+            f"trust it, say so with {VARIABLE}={config.name}."
+        )
+    if not parts and count_numbers(facts) > max(_SMALL, path.stat().st_size):  # in whatever precision
+        raise MismatchError(f"{path} is of another text encoder: it is smaller than what {config.name} describes.")
 
 
 def _is_text(name: str) -> bool:
@@ -214,9 +244,10 @@ def _build(config: TextConfig, quick_gelu: bool) -> tuple[Any, Any]:
         raise MissingError(
             f"The text encoder {config.name} needs a package that is not installed; run pip install {error.name}."
         ) from error
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # whatever a strange configuration makes open_clip stumble over
         raise MissingError(
-            f"The text encoder {config.name} cannot be built ({error}); files that it needs may be out of reach."
+            f"The text encoder {config.name} cannot be built ({reason_of(error)}); files that it needs may be out of "
+            "reach."
         ) from error
     for name in ("visual", "text_decoder"):
         if hasattr(tower, name):

@@ -18,6 +18,7 @@ from lseg_cli.errors import LsegError, MismatchError
 from lseg_cli.extras import require
 from lseg_cli.model.text.cache import Embedding, EmbeddingCache
 from lseg_cli.model.text.clip_files import architecture, encoder_key
+from lseg_cli.model.text.confinement import confined
 from lseg_cli.model.text.encoder_name import EncoderName
 
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ def open_encoder(config: TextConfig) -> TextEncoder:
     if config.kind == "words":
         from lseg_cli.model.text.word_table import WordTable  # noqa: PLC0415  reads a table of some megabytes
 
-        encoder = _Words(WordTable.open(Path(config.pretrained) if config.pretrained else None))
+        place = confined(config).pretrained
+        encoder = _Words(WordTable.open(Path(place) if place else None))
     elif config.weights.endswith(TOWER_SUFFIX):
         from lseg_cli.model.text.exported_tower import ExportedTower  # noqa: PLC0415  onnxruntime
 
@@ -136,7 +138,8 @@ def spelled_out(prompts: Sequence[Sequence[str]], config: TextConfig) -> list[st
         return []
     from lseg_cli.model.text.word_table import WordTable  # noqa: PLC0415  reads a table of some megabytes
 
-    table = WordTable.open(Path(config.pretrained) if config.pretrained else None)
+    place = confined(config).pretrained
+    table = WordTable.open(Path(place) if place else None)
     words = list(dict.fromkeys(word for text in chain.from_iterable(prompts) for word in table.unknown(text)))
     if not words:
         return []

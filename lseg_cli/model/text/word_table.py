@@ -7,7 +7,6 @@ ICLR 2017).
 """
 
 import hashlib
-import json
 import re
 import struct
 import unicodedata
@@ -17,15 +16,17 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import safetensors
 import safetensors.numpy
 
 from lseg_cli.errors import LsegError, MismatchError, MissingError
+from lseg_cli.files import read_regular
+from lseg_cli.reading import parse_json, reading
 from lseg_cli.weights import WEIGHTS_DIR
 
 BUNDLED = WEIGHTS_DIR / "words.safetensors"
 FORMAT = "lseg-words-1"
 WORD_END = "</w>"  # as in CLIP's byte-pair vocabulary: a piece that ends a word is not the same piece inside one
+_MAX_BYTES = 500_000_000
 LONGEST_PIECE = 24  # letters; CLIP's vocabulary has none longer
 
 _ASCII_MARKS = str.maketrans("\u2018\u2019\u02bc\u2010\u2011\u2012\u2013", "'''----")
@@ -117,10 +118,11 @@ class WordTable:
         """
         path = path or BUNDLED
         try:
-            data = path.read_bytes()
+            data = read_regular(path, _MAX_BYTES)
         except OSError as error:
             raise MissingError(f"Cannot read the word table {path} ({error.strerror}); reinstall lseg-cli.") from error
-        tensors = _read_tensors(data)
+        with reading(path, f"is damaged or no word table of format {FORMAT}", advice="; reinstall lseg-cli"):
+            tensors = _read_tensors(data)
         if tensors is None:
             raise MismatchError(f"{path} is damaged or no word table of format {FORMAT}; reinstall lseg-cli.")
         return cls(tensors, hashlib.sha256(data).hexdigest())
@@ -216,13 +218,10 @@ def _unit(vector: Floats) -> Floats:
 
 
 def _read_tensors(data: bytes) -> dict[str, npt.NDArray[np.generic]] | None:
-    """Read the tensors of a table's file; None if it is damaged or another kind of file."""
-    try:
-        tensors: dict[str, npt.NDArray[np.generic]] = safetensors.numpy.load(data)
-        (length,) = struct.unpack("<Q", data[:8])
-        kind = json.loads(data[8 : 8 + length])["__metadata__"]["format"]
-    except (safetensors.SafetensorError, KeyError, ValueError):
-        return None
+    """Read the tensors of a table's file; None if they are others. Raises what safetensors and JSON raise."""
+    tensors: dict[str, npt.NDArray[np.generic]] = safetensors.numpy.load(data)
+    (length,) = struct.unpack("<Q", data[:8])
+    kind = parse_json(data[8 : 8 + length])["__metadata__"]["format"]
     if kind != FORMAT or any(name not in tensors or tensors[name].dtype != dtype for name, dtype in _DTYPES.items()):
         return None
     return tensors if _fit_together(tensors) else None
