@@ -140,7 +140,7 @@ TopK = Annotated[
         metavar="K",
         min=1,
         rich_help_panel=MASKS,
-        help="Above 1: also write the K best labels of every pixel and their probabilities, as topk/NAME.npz.",
+        help="Above 1: also write the K best labels of every pixel (topk/NAME.npz); up to 1,000: with probabilities.",
     ),
 ]
 

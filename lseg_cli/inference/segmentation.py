@@ -14,7 +14,7 @@ class Segmentation:
     Attributes:
         best: (K, H, W) positions in the label set, the best first.
         probability: (K, H, W) float32, their softmax; None if it was not asked for.
-        mean_confidence: over the network's own scores, so it is the same whatever is asked for.
+        mean_confidence: over the network's own scores; where there are many labels, over 64 of them.
         ms: milliseconds of each stage that made it: preprocess, infer, postprocess.
     """
 
