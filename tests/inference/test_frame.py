@@ -71,4 +71,4 @@ def test_masks_of_a_graph_of_one_size_are_those_of_any_size(pyramid_config: Mode
     assert (kept == expected).mean() > 0.2 + (squashed == expected).mean()
     ours, theirs = (each.encode(picture) for each in (fixed, free))
     assert ours.array.shape == theirs.array.shape
-    assert ours.info.network_px == theirs.info.network_px == (96, 160)
+    assert ours.info.network_px == theirs.info.network_px == (64, 160)
