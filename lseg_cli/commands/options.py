@@ -221,6 +221,18 @@ Batch = Annotated[
         help="Pictures of one shape per network call. Default: auto, 1 on the CPU, else 8.",
     ),
 ]
+Exclude = Annotated[
+    list[str] | None,
+    option(
+        metavar="PATTERN",
+        help="Leave out files and folders of this name inside folders, such as '*_mask.png' or old. Repeat for more.",
+        rich_help_panel=RUN,
+    ),
+]
+Recursive = Annotated[
+    bool,
+    option("--recursive", help="A list may name a folder that holds the list itself.", rich_help_panel=RUN),
+]
 MaxPixels = Annotated[
     float,  # megapixels
     option(

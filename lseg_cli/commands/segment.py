@@ -44,6 +44,8 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     max_failures: options.MaxFailures = SegmentOptions.max_failures,
     fail_fast: options.FailFast = SegmentOptions.fail_fast,
     ignore_failures: options.IgnoreFailures = SegmentOptions.ignore_failures,
+    exclude: options.Exclude = None,
+    recursive: options.Recursive = SegmentOptions.recursive,
     max_pixels: options.MaxPixels = SegmentOptions.max_megapixels,
     rebuild: engine_options.Rebuild = "never",
     offline: options.Offline = False,  # acted on where it is defined
@@ -61,6 +63,8 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
 
     settings = SegmentOptions(
         inputs=tuple(inputs),
+        exclude=tuple(exclude or ()),
+        recursive=recursive,
         labels=joined_labels(labels, inputs),
         out=out,
         engine=EngineChoice(model, engine, device, precision, threads),

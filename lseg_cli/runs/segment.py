@@ -91,7 +91,7 @@ class SegmentSteps:
             return failed(item, "decode", error)
         picture = opened.picture if in_tiles or "overlay" in self._kinds(item) else None
         ms = {"read": opened.read_ms, "preprocess": watch.ms}
-        return LoadedPicture(item, opened.stamp, opened.size, image, picture, ms)
+        return LoadedPicture(item, opened.stamp, opened.size, image, picture, ms, opened.valid, opened.values)
 
     def infer(self, batch: Sequence[LoadedPicture]) -> Sequence[Inferred | Segmentation]:
         """The network's answers; a picture that is cut into tiles comes back segmented. Raises as `Steps.infer`."""
@@ -122,11 +122,13 @@ class SegmentSteps:
                 result = self._segmented(answer, loaded.size)
                 embedding = self._embedding(loaded, answer.features) if "embeddings" in self._kinds(item) else None
                 result = replace(result, ms={"infer": answer.ms, "postprocess": watch.ms})
+            result = replace(result, valid=loaded.valid)
             stage, watch = "write", Stopwatch()
             mask = self._writer.write(item, loaded.picture, result, scores, embedding)
         except (DataError, MemoryError) as error:
             return failed(item, stage, error)
-        return mask.as_done(loaded.size, loaded.stamp, {**loaded.ms, **result.ms, "write": watch.ms})
+        ms = {**loaded.ms, **result.ms, "write": watch.ms}
+        return replace(mask.as_done(loaded.size, loaded.stamp, ms), values=loaded.values)
 
     def _segmented(self, answer: Inferred, size: tuple[int, int]) -> Segmentation:
         segmenter = self._segmenter
@@ -205,7 +207,8 @@ def open_segmentation(options: SegmentOptions, open_engine: OpenEngine, read_spe
     style.check()
     _check_tiling(options)
     output.check()
-    items = share_of(find_images(options.inputs), options.shard)
+    found = find_images(options.inputs, options.exclude, options.recursive, notices.append)
+    items = share_of(found, options.shard)
     streams = 1 if options.tile else plan_streams(options.engine, options.batch, len(items))
     engine = open_here(options, options.engine, streams, open_engine)
     spec = read_spec(options.engine.model) if engine is None else engine.spec
