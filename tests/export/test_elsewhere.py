@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lseg_cli.bench.made_input import make_pictures, make_text
 from lseg_cli.config import ModelConfig
+from lseg_cli.contract import OUTPUTS
 from lseg_engines.ort.engine import OnnxEngine
 from lseg_export.options import ExportOptions
 
@@ -22,7 +23,6 @@ Answer = Mapping[str, NDArray[Any]]
 Feeds = dict[str, NDArray[Any]]
 
 FIXED = ExportOptions(size=(64, 96))
-OUTPUTS = ("logits", "mask", "confidence", "scores", "features")
 NOT_EVERYWHERE = {
     "GatherElements",
     "ReduceL2",
