@@ -16,7 +16,6 @@ from pathlib import Path, PurePosixPath
 from textwrap import shorten
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote, unquote
-from urllib.request import url2pathname
 
 from lseg_cli.errors import LsegError, MissingError
 
@@ -160,6 +159,8 @@ def locate(text: str) -> Place:
         return Path(text)
     scheme, store, path, query = match.groups()
     if scheme == "file":
+        from urllib.request import url2pathname  # noqa: PLC0415  brings http and ssl, a fortieth of a small run
+
         return Path(url2pathname(f"//{store}{path}" if store else path))
     if ":" in store.rpartition("@")[0] or "secret" in query.lower():
         raise LsegError(

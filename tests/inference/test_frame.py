@@ -67,7 +67,8 @@ def test_masks_of_a_graph_of_one_size_are_those_of_any_size(pyramid_config: Mode
     kept, squashed = fixed.segment(picture).index, Segmenter(fixed.engine, TEXT, (160, 160)).segment(picture).index
     expected = free.segment(picture).index
     assert kept.shape == expected.shape
-    assert (kept == expected).mean() > max(0.9, (squashed == expected).mean())  # the border sees what fills it up
+    # With random weights much depends on what lies beyond the border.
+    assert (kept == expected).mean() > 0.2 + (squashed == expected).mean()
     ours, theirs = (each.encode(picture) for each in (fixed, free))
     assert ours.array.shape == theirs.array.shape
-    assert ours.info.network_px == theirs.info.network_px == (96, 160)
+    assert ours.info.network_px == theirs.info.network_px == (64, 160)

@@ -20,6 +20,9 @@ from lseg_engines.text_tower import with_tower
 
 _SUFFIX = "ExecutionProvider"
 _BESIDE = "session.model_external_initializers_file_folder_path"  # where a graph from memory finds its weights
+# Threads that have nothing to do sleep. By default they spin: of lseg-tiny's first picture in two threads beside other
+# work, making the session then took 0.10 CPU seconds instead of 0.06 and running it 0.36 instead of 0.24.
+_SPINNING = "session.intra_op.allow_spinning"
 _FATAL = 4  # of ONNX Runtime's severities: what goes wrong is raised here, so it need not be on stderr as well
 _REFUSALS = (
     errors.Fail,
@@ -143,6 +146,7 @@ def open_session(
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = _FATAL
     settings.intra_op_num_threads = threads or 0
+    settings.add_session_config_entry(_SPINNING, "0")
     graph = source if isinstance(source, bytes) else str(source)
     if outputs is None and isinstance(source, Path):
         read_onnx(source)  # checks it
