@@ -62,7 +62,8 @@ class ModelConfig(Frozen):
 
     name: str
     encoder: EncoderConfig
-    decoder_width: int = 256
+    decoder_width: int = 256  # of DPT's decoder
+    decoder_widths: tuple[int, ...] = ()  # if given, a `ReadoutDecoder`: a width for each of the strides 4, 8, 16, 32
     regularizer: RegularizerConfig = RegularizerConfig()
     text: TextConfig
     image: ImageConfig = ImageConfig()
@@ -98,9 +99,8 @@ PRESETS = {
         ),
         ModelConfig(
             name="lseg-tiny",
-            encoder=EncoderConfig(kind="pyramid", name="tf_efficientnet_lite0", taps=(1, 2, 3, 4)),
-            decoder_width=64,
-            regularizer=RegularizerConfig(kind="bottleneck", depth=2),
+            encoder=EncoderConfig(kind="pyramid", name="tf_efficientnet_lite2", taps=(1, 2, 3, 4)),
+            decoder_widths=(48, 96, 160, 256),
             text=TextConfig(kind="words", name="words", width=192),
         ),
     )
