@@ -1,4 +1,4 @@
-"""Makes the bundled file: the frozen encoder and a trained decoder, float16, with size, origin and text encoder's hash.
+"""Makes the bundled file: the encoder and a trained decoder, float16, with size, origin and text encoder's hash.
 
 python recipes/lseg-tiny/bundle.py runs/fine.pt lseg_cli/weights/lseg-tiny.safetensors
 """
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import torch
-from sets import encoder
+from sets import LAST_BLOCKS, encoder
 from torch import nn
 
 from lseg_cli.config import preset
@@ -18,8 +18,8 @@ from lseg_cli.model.word_table import WordTable
 
 LONG_SIDE_PX = 640
 ORIGIN = (
-    "recipes/lseg-tiny/make.sh: EfficientNet-Lite2 of ImageNet, frozen; decoder from the train splits of CamVid, MSRC, "
-    "VOC 2012, Clothing Co-Parsing, COCO128 and UJ Staple Pantry (3,534 pictures) and 1,000 pictures of ImageNet"
+    "recipes/lseg-tiny/make.sh: EfficientNet-Lite2 of ImageNet; last blocks and decoder from the train splits of "
+    "CamVid, MSRC, VOC 2012, Clothing Co-Parsing, COCO128, UJ Staple Pantry (3,534 pictures), 1,000 of ImageNet"
 )
 
 
@@ -29,6 +29,10 @@ def main(trained: Path, out: Path) -> None:
     network = encoder()
     decoder = ReadoutDecoder(network.channels, config.decoder_widths, config.text.width)
     state = torch.load(trained, weights_only=True)
+    tuned = {name.removeprefix("blocks."): value for name, value in state.items() if name.startswith("blocks.")}
+    if tuned:
+        network.backbone.blocks[LAST_BLOCKS].load_state_dict(tuned)
+        state = {name.removeprefix("decoder."): v for name, v in state.items() if name.startswith("decoder.")}
     if "tiers.3.project.weight" not in state:
         state = {f"tiers.{int(name[6]) + 1}{name[7:]}": value for name, value in state.items()}
         for module in (decoder.tiers[0].readout, decoder.tiers[0].direct):  # type: ignore[union-attr]

@@ -10,6 +10,7 @@ from vocabulary import embed, held_out_lists
 
 from lseg_cli.model.decoder import upsample2
 
+CELL = 8  # of pixels at half the size
 Figures = dict[str, object]
 
 
@@ -25,13 +26,14 @@ class Judge:
         """Figures by set: mIoU over the classes that occur, and the share of right pixels; of every n-th picture."""
         network.eval()
         if self.fold is not None:
-            return {"coco128": summary(self.confusions("coco128", network, slice(self.fold, None, 5))[0])}
+            own, cells = self.confusions("coco128", network, slice(self.fold, None, 5))
+            return {"coco128": summary(own), "by cells": summary(cells)}
         if self.unseen:
             return self.unseen_figures(network, every)
         figures: Figures = {}
         for name in VALIDATED:
-            own, *others = self.confusions(name, network, slice(None, None, every))
-            figures[name] = summary(own)
+            own, cells, *others = self.confusions(name, network, slice(None, None, every))
+            figures[name] = summary(own) | {"by cells": round(mean_iou(cells), 3)}
             if others:
                 figures["in other words"] = [round(mean_iou(other) / mean_iou(own), 2) for other in others]
         return figures
@@ -39,7 +41,7 @@ class Judge:
     def unseen_figures(self, network: nn.Module, every: int) -> Figures:
         """IoU of VOC's unseen classes: among all 21 labels; and, as the paper does, each alone against 'other'."""
         names = class_names("voc")
-        (all_labels,) = self.confusions("voc", network, slice(None, None, every))
+        all_labels, _ = self.confusions("voc", network, slice(None, None, every))
         among = {word: round(float(ious(all_labels)[names.index(word)]), 3) for word in self.unseen}
         pairs = {word: self.pair(network, names.index(word), every) for word in self.unseen}
         alone = {word: round(float(ious(table)[1]), 3) for word, table in pairs.items() if table[1].sum()}
@@ -56,14 +58,15 @@ class Judge:
         return table
 
     def confusions(self, name: str, network: nn.Module, which: slice) -> list[Tensor]:
-        """Confusions (K, K) by a set's own words and, of CamVid, by each list of other words."""
+        """Confusions (K, K) by a set's own words, pixel by pixel and cell by cell; of CamVid by each other list too."""
         names = class_names(name)
         lists = held_out_lists().values() if name == "camvid" else ()
         texts = [embed(names), *(embed([words[word] for word in names]) for words in lists)]
-        tables = [torch.zeros(len(names), len(names)) for _ in texts]
+        tables = [torch.zeros(len(names), len(names)) for _ in (*texts, "cells")]
         for levels, mask in load(name)[which]:
-            scores = self.scores(network, levels, torch.cat(texts)).split(len(names))
-            tables = [table + confusion(part, mask) for table, part in zip(tables, scores, strict=True)]
+            own, *others = self.scores(network, levels, torch.cat(texts)).split(len(names))
+            found = [(own, mask), cells_of(own, mask), *((part, mask) for part in others)]
+            tables = [table + confusion(*pair) for table, pair in zip(tables, found, strict=True)]
         return tables
 
     def scores(self, network: nn.Module, levels: list[Tensor], text: Tensor) -> Tensor:
@@ -90,6 +93,14 @@ def confusion(scores: Tensor, mask: Tensor) -> Tensor:
     known = mask < count
     pairs = mask[known].long() * count + scores.argmax(0)[known]
     return torch.bincount(pairs, minlength=count * count).reshape(count, count).float()
+
+
+def cells_of(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean scores and labels of the cells of stride 16 that one label covers more than half of; 255 for the others."""
+    count = len(scores)
+    shares = F.one_hot(mask.long().clamp_max(count), count + 1).permute(2, 0, 1).float()
+    best = F.avg_pool2d(shares, CELL)[:count].max(0)
+    return F.avg_pool2d(scores, CELL), torch.where(best.values > 0.5, best.indices, 255)
 
 
 def ious(table: Tensor) -> Tensor:

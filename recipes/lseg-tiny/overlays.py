@@ -42,10 +42,9 @@ def read(name: str) -> NDArray[np.uint8]:
     if name in ("china", "flower"):
         pixels = load_sample_image(f"{name}.jpg")
     elif name == "grace_hopper":
-        with get_sample_data("grace_hopper.jpg") as file:
-            pixels = np.array(Image.open(file))
+        pixels = np.array(Image.open(str(get_sample_data("grace_hopper.jpg", asfileobj=False))))
     elif name == "motorcycle":
-        pixels = skimage.data.stereo_motorcycle()[0]
+        pixels = skimage.data.stereo_motorcycle()[0]  # type: ignore[no-untyped-call]
     else:
         pixels = getattr(skimage.data, name)()
     return pixels

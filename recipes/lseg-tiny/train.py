@@ -13,6 +13,7 @@ import math
 import queue
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,14 @@ import torch
 from features import corners
 from judge import Judge
 from numpy.typing import NDArray
-from sets import CACHE, CHANNELS, IGNORE, PICTURES, SIDE_PX, STRIDES
+from sets import CACHE, CHANNELS, IGNORE, LAST_BLOCKS, PICTURES, SIDE_PX, STRIDES, encoder
 from torch import Tensor, nn
 from torch.nn import functional as F
 from vocabulary import NONE, Chances, Words
 
 from lseg_cli.config import TEMPERATURE
 from lseg_cli.model.decoder import ReadoutDecoder, upsample2
+from lseg_cli.model.encoder import SameConv2d
 
 WIDTHS = (48, 96, 160, 256)
 C = 192
@@ -50,12 +52,71 @@ class Line(nn.Module):
         return maps[0] + upsample2(maps[1] + upsample2(maps[2]))
 
 
+class FloatConv(nn.Conv2d):
+    """A depthwise convolution in float32: its bfloat16 gradient takes three times as long on CPUs."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, C, h, w)."""
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(x.float())
+
+
+class FloatSameConv(SameConv2d):
+    """The same with TensorFlow's padding."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, C, h / stride, w / stride)."""
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(x.float())
+
+
+class Tuned(nn.Module):
+    """The decoder and the encoder's blocks of stride 32, which learn along; their BatchNorm stays as it is."""
+
+    def __init__(self, decoder: nn.Module) -> None:
+        super().__init__()
+        self.decoder = decoder
+        self.blocks = encoder().backbone.blocks[LAST_BLOCKS]
+        for module in self.blocks.modules():
+            if isinstance(module, nn.Conv2d) and module.groups > 1:
+                module.__class__ = FloatSameConv if isinstance(module, SameConv2d) else FloatConv
+
+    def train(self, mode: bool = True) -> "Tuned":
+        """As any module, but for the blocks."""
+        super().train(mode)
+        self.blocks.eval()
+        return self
+
+    def forward(self, levels: list[Tensor], corners: Tensor | None = None, drop: float = 0.0) -> Tensor:
+        """Maps at strides 4, 8, 16; with `corners` they are parts, and the fourth is the whole of stride 16."""
+        coarse = self.blocks(levels[2 if corners is None else 3])
+        if corners is not None:
+            cells = [
+                row[:, y : y + PART_CELLS, x : x + PART_CELLS]
+                for row, (y, x) in zip(coarse, corners.tolist(), strict=True)
+            ]
+            coarse = torch.stack(cells)
+        embeddings: Tensor = self.decoder([F.dropout2d(level, drop) for level in (*levels[:3], coarse)])
+        return embeddings
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Some crops of one set: indices of the pictures, maps and masks, and where the parts lie in the crops."""
+
+    indices: NDArray[np.int64]
+    maps: list[list[NDArray[np.int16]]]
+    masks: list[NDArray[np.uint8]]
+    corners: list[NDArray[np.int64]]
+
+
 class Crops:
     """The cached crops of one data set, of all variants that are there."""
 
     def __init__(self, name: str, options: argparse.Namespace, rng: np.random.Generator) -> None:
         """Counts the classes of the first variant: for the loss's weights, and to show rare ones more often."""
-        self.name, self.tiers, self.parts = name, options.tiers, not options.whole
+        self.name, self.parts, self.tuned = name, not options.whole, options.tune > 0
+        self.tiers = options.tiers
         self.words = Words(name, options.unseen, rng)
         self.variants = [v for v in options.variants if (CACHE / f"{name}.{v}.done").exists()]
         if not self.variants:
@@ -79,23 +140,22 @@ class Crops:
             self.chances[options.fold :: 5] = 0
         self.chances = self.chances / self.chances.sum()
 
-    def draw(
-        self, rng: np.random.Generator, count: int
-    ) -> tuple[NDArray[np.int64], list[list[NDArray[np.int16]]], list[NDArray[np.uint8]]]:
-        """Indices, maps and masks of `count` crops, half of them mirrored."""
-        indices = rng.choice(len(self.chances), count, p=self.chances)
-        maps, masks = [], []
-        for index in indices:
+    def draw(self, rng: np.random.Generator, count: int) -> Drawn:
+        """`count` crops, half of them mirrored."""
+        drawn = Drawn(rng.choice(len(self.chances), count, p=self.chances), [], [], [])
+        for index in drawn.indices:
             variant = self.variants[rng.integers(len(self.variants))]
             levels, mask = [level[index] for level in self.maps[variant]], self.masks[variant][index]
-            if self.parts:
-                levels, mask = part_of(levels, mask, rng.integers(0, SIDE_PX // STRIDES[-1] - PART_CELLS + 1, 2))
             if rng.random() < 0.5:
                 levels, mask = [level[:, ::-1] for level in levels], mask[:, ::-1]
+            corner, whole = rng.integers(0, SIDE_PX // STRIDES[-1] - PART_CELLS + 1, 2), levels
+            if self.parts:
+                levels, mask = part_of(levels, mask, corner)
             at = [corners(side, size) for side, size in zip(levels[0].shape, mask.shape, strict=False)]
-            maps.append(levels)
-            masks.append(mask[np.ix_(*at)])
-        return indices, maps, masks
+            drawn.maps.append([*levels[:3], whole[2]] if self.tuned else levels)
+            drawn.masks.append(mask[np.ix_(*at)])
+            drawn.corners.append(corner)
+        return drawn
 
 
 def part_of(
@@ -112,7 +172,14 @@ def part_of(
     ], cut(mask, STRIDES[-1] // 2)  # type: ignore[misc, return-value]
 
 
-Batch = tuple[list[Tensor], Tensor, dict[str, NDArray[np.int64]]]
+@dataclass(frozen=True)
+class Batch:
+    """Crops of all sets, one set after the other."""
+
+    maps: list[Tensor]  # (B, C, h, w) each
+    masks: Tensor  # (B, h, w)
+    corners: Tensor  # (B, 2)
+    indices: dict[str, NDArray[np.int64]]
 
 
 def produce(sets: dict[str, Crops], mix: dict[str, int], seed: int, batches: "queue.Queue[Batch]") -> None:
@@ -120,10 +187,11 @@ def produce(sets: dict[str, Crops], mix: dict[str, int], seed: int, batches: "qu
     rng = np.random.default_rng(seed)
     while True:
         drawn = {name: sets[name].draw(rng, count) for name, count in mix.items()}
-        stacks = zip(*(levels for _, maps, _ in drawn.values() for levels in maps), strict=True)
+        stacks = zip(*(levels for part in drawn.values() for levels in part.maps), strict=True)
         maps = [torch.from_numpy(np.stack(level)).view(torch.bfloat16).permute(0, 3, 1, 2) for level in stacks]
-        masks = np.stack([mask for _, _, masks in drawn.values() for mask in masks])
-        batches.put((maps, torch.from_numpy(masks).long(), {name: indices for name, (indices, _, _) in drawn.items()}))
+        masks = torch.from_numpy(np.stack([mask for part in drawn.values() for mask in part.masks])).long()
+        places = torch.from_numpy(np.stack([corner for part in drawn.values() for corner in part.corners]))
+        batches.put(Batch(maps, masks, places, {name: part.indices for name, part in drawn.items()}))
 
 
 def loss_of(
@@ -167,7 +235,8 @@ def begin(options: argparse.Namespace) -> nn.Module:
         if missing:  # the new tier starts by adding nothing
             nn.init.zeros_(network.tiers[0].readout.weight)  # type: ignore[union-attr, arg-type]
             nn.init.zeros_(network.tiers[0].direct.weight)  # type: ignore[union-attr, arg-type]
-    return network.to(memory_format=torch.channels_last)
+    whole = Tuned(network) if options.tune else network
+    return whole.to(memory_format=torch.channels_last)
 
 
 def take_over(network: ReadoutDecoder, line: dict[str, Tensor]) -> None:
@@ -180,13 +249,13 @@ def take_over(network: ReadoutDecoder, line: dict[str, Tensor]) -> None:
     network.tiers[-1].readout.bias.data = bias  # type: ignore[union-attr]
 
 
-def optimizer_of(network: nn.Module, rate: float) -> torch.optim.Optimizer:
-    """AdamW; only kernels decay."""
-    kernels = [value for value in network.parameters() if value.ndim > 1]
-    rest = [value for value in network.parameters() if value.ndim <= 1]
-    return torch.optim.AdamW(
-        [{"params": kernels, "weight_decay": 1e-2}, {"params": rest, "weight_decay": 0.0}], lr=rate, betas=(0.9, 0.99)
-    )
+def optimizer_of(network: nn.Module, tune: float) -> torch.optim.Optimizer:
+    """AdamW; only kernels decay; the encoder's blocks take `tune` of the rate."""
+    groups: list[dict[str, object]] = []
+    for name, value in network.named_parameters():
+        factor = tune if name.startswith("blocks.") else 1.0
+        groups.append({"params": [value], "weight_decay": 1e-2 if value.ndim > 1 else 0.0, "factor": factor})
+    return torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.99))
 
 
 def follow(mean: nn.Module, network: nn.Module, step: int, decay: float) -> None:
@@ -200,13 +269,39 @@ def follow(mean: nn.Module, network: nn.Module, step: int, decay: float) -> None
                 ours.copy_(theirs)
 
 
+def losses_of(
+    network: nn.Module,
+    batch: Batch,
+    sets: dict[str, Crops],
+    chances: dict[str, Chances],
+    options: argparse.Namespace,
+) -> dict[str, Tensor]:
+    """The loss of each set of a batch."""
+    with torch.autocast("cpu", torch.bfloat16):
+        if options.tune:
+            embeddings = network(batch.maps, batch.corners, options.drop)
+        else:
+            embeddings = network([F.dropout2d(level, options.drop) for level in batch.maps])
+    losses: dict[str, Tensor] = {}
+    first = 0
+    for name, count in options.mix.items():
+        part = slice(first, first + count)
+        first += count
+        loss = loss_of(sets[name], embeddings[part], batch.masks[part], batch.indices[name], chances[name])
+        if loss is not None:
+            losses[name] = loss
+    return losses
+
+
 def train(options: argparse.Namespace) -> nn.Module:
     """Trains, and keeps the mean of the weights in `OUT.pt`."""
     rng = np.random.default_rng(options.seed)
     sets = {name: Crops(name, options, rng) for name in options.mix}
-    network, chances = begin(options), Chances(options.paraphrase, options.other, options.subset)
+    network = begin(options)
+    said = dict.fromkeys(sets, options.paraphrase) | {"camvid": options.street_paraphrase}
+    chances = {name: Chances(share, options.other, options.subset) for name, share in said.items()}
     mean = copy.deepcopy(network).eval()
-    optimizer = optimizer_of(network, options.rate)
+    optimizer = optimizer_of(network, options.tune)
     batches: queue.Queue[Batch] = queue.Queue(3)
     threading.Thread(target=produce, args=(sets, options.mix, options.seed, batches), daemon=True).start()
     begun, losses = time.monotonic(), dict.fromkeys(options.mix, 0.0)
@@ -217,20 +312,14 @@ def train(options: argparse.Namespace) -> nn.Module:
             break
         rate = options.rate * min(1, (step + 1) / options.warm) * (0.5 + 0.5 * math.cos(math.pi * done))
         for group in optimizer.param_groups:
-            group["lr"] = rate
-        maps, masks, indices = batches.get()
+            group["lr"] = rate * group["factor"]
+        batch = batches.get()
         network.train()
-        with torch.autocast("cpu", torch.bfloat16):
-            embeddings = network([F.dropout2d(level, options.drop) for level in maps])
-        total, first = torch.zeros(()), 0
-        for name, count in options.mix.items():
-            part = slice(first, first + count)
-            first += count
-            loss = loss_of(sets[name], embeddings[part], masks[part], indices[name], chances)
-            if loss is not None:
-                losses[name] += 0.05 * (loss.item() - losses[name])
-                total = total + loss * (count / sum(options.mix.values()))
         optimizer.zero_grad()
+        total = torch.zeros(())
+        for name, loss in losses_of(network, batch, sets, chances, options).items():
+            losses[name] += 0.05 * (loss.item() - losses[name])
+            total = total + loss * (options.mix[name] / sum(options.mix.values()))
         total.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimizer.step()
@@ -259,6 +348,9 @@ def main() -> None:
     parser.add_argument("--mix", default="camvid:3,coco128:2,msrc:2,voc:6,clothing:3,pantry:1", help="crops a step")
     parser.add_argument("--variants", default="0,1,2,3,4,5,6,7", help="of the cached crops, as far as they are there")
     parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument(
+        "--tune", type=float, default=0.0, help="share of the rate for the encoder's blocks of stride 32"
+    )
     parser.add_argument("--warm", type=int, default=60)
     parser.add_argument("--decay", type=float, default=0.998, help="of the mean of the weights")
     parser.add_argument("--drop", type=float, default=0.1, help="of the encoder's channels")
@@ -266,6 +358,7 @@ def main() -> None:
         "--balance", type=float, default=0.5, help="weights of classes: pixels to the power of minus this"
     )
     parser.add_argument("--paraphrase", type=float, default=0.3)
+    parser.add_argument("--street-paraphrase", type=float, default=0.3, help="of camvid, for which there are most")
     parser.add_argument("--other", type=float, default=0.3)
     parser.add_argument("--subset", type=float, default=0.1)
     parser.add_argument("--unseen", default="", help="classes that training must not see, nor their pictures")
