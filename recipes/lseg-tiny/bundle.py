@@ -35,7 +35,7 @@ def main(trained: Path, out: Path) -> None:
         state = {name.removeprefix("decoder."): v for name, v in state.items() if name.startswith("decoder.")}
     if "tiers.3.project.weight" not in state:
         state = {f"tiers.{int(name[6]) + 1}{name[7:]}": value for name, value in state.items()}
-        for module in (decoder.tiers[0].readout, decoder.tiers[0].direct):  # type: ignore[union-attr]
+        for module in (decoder.tiers[0].readout, decoder.tiers[0].direct):
             nn.init.zeros_(module.weight)  # type: ignore[union-attr, arg-type]
         state |= {name: value for name, value in decoder.state_dict().items() if name.startswith("tiers.0.")}
     decoder.load_state_dict(state)

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 import wordfreq
-from make_word_table import SMOOTHING, Floats, Teacher, as_bytes, as_file, quantise, unit_rows
+from make_word_table import SMOOTHING, Teacher, as_bytes, as_file, quantise, unit_rows
 
-from lseg_cli.model.word_table import BUNDLED, WordTable, normalise
+from lseg_cli.model.word_table import BUNDLED, Floats, WordTable, normalise
 
 HERE = Path(__file__).parent
 LANGUAGES = ("de", "fr", "es", "it", "pt")

@@ -97,7 +97,7 @@ def new_map(
     name: str, shape: tuple[int, ...], dtype: type[np.generic]
 ) -> "np.memmap[tuple[int, ...], np.dtype[np.generic]]":
     """An array on disk, bfloat16 as int16."""
-    return np.lib.format.open_memmap(CACHE / f"{name}.npy", "w+", dtype, shape)  # type: ignore[no-untyped-call, no-any-return]
+    return np.lib.format.open_memmap(CACHE / f"{name}.npy", "w+", dtype, shape)
 
 
 def make_val() -> None:

@@ -64,7 +64,7 @@ class Judge:
         texts = [embed(names), *(embed([words[word] for word in names]) for words in lists)]
         tables = [torch.zeros(len(names), len(names)) for _ in (*texts, "cells")]
         for levels, mask in load(name)[which]:
-            own, *others = self.scores(network, levels, torch.cat(texts)).split(len(names))
+            own, *others = torch.split(self.scores(network, levels, torch.cat(texts)), len(names))
             found = [(own, mask), cells_of(own, mask), *((part, mask) for part in others)]
             tables = [table + confusion(*pair) for table, pair in zip(tables, found, strict=True)]
         return tables

@@ -49,7 +49,8 @@ class Line(nn.Module):
     def forward(self, levels: list[Tensor]) -> Tensor:
         """Maps at strides 8, 16, 32 -> (B, C, h / 8, w / 8)."""
         maps = [out(norm(x)) for x, norm, out in zip(levels, self.norms, self.readouts, strict=True)]
-        return maps[0] + upsample2(maps[1] + upsample2(maps[2]))
+        embeddings: Tensor = maps[0] + upsample2(maps[1] + upsample2(maps[2]))
+        return embeddings
 
 
 class FloatConv(nn.Conv2d):
@@ -162,14 +163,13 @@ def part_of(
     levels: list[NDArray[np.int16]], mask: NDArray[np.uint8], corner: NDArray[np.int64]
 ) -> tuple[list[NDArray[np.int16]], NDArray[np.uint8]]:
     """A square of PART_CELLS x PART_CELLS cells of the coarsest map, of each map and of the mask."""
-
-    def cut(values: NDArray[np.generic], per_cell: int) -> NDArray[np.generic]:
+    strides = STRIDES[-len(levels) :]
+    parts = []
+    for values, per_cell in zip(levels, (STRIDES[-1] // stride for stride in strides), strict=True):
         (top, left), side = corner * per_cell, PART_CELLS * per_cell
-        return values[top : top + side, left : left + side]
-
-    return [
-        cut(level, STRIDES[-1] // stride) for level, stride in zip(levels, STRIDES[-len(levels) :], strict=True)
-    ], cut(mask, STRIDES[-1] // 2)  # type: ignore[misc, return-value]
+        parts.append(values[top : top + side, left : left + side])
+    (top, left), side = corner * STRIDES[-1] // 2, PART_CELLS * STRIDES[-1] // 2
+    return parts, mask[top : top + side, left : left + side]
 
 
 @dataclass(frozen=True)
@@ -221,8 +221,8 @@ def begin(options: argparse.Namespace) -> nn.Module:
     torch.manual_seed(options.seed)
     if options.line:
         return Line().to(memory_format=torch.channels_last)
-    tiers = slice(len(STRIDES) - options.tiers, None)
-    network = ReadoutDecoder(CHANNELS[tiers], WIDTHS[tiers], C)
+    first = len(STRIDES) - int(options.tiers)
+    network = ReadoutDecoder(CHANNELS[first:], WIDTHS[first:], C)
     for tier in network.tiers:  # the maps themselves add nothing at first, or what a line has learned
         nn.init.zeros_(tier.direct.weight)  # type: ignore[union-attr, arg-type]
     if options.from_line:
@@ -245,7 +245,7 @@ def take_over(network: ReadoutDecoder, line: dict[str, Tensor]) -> None:
     for number, tier in enumerate(network.tiers):
         nn.init.zeros_(tier.readout.weight)  # type: ignore[union-attr, arg-type]
         tier.direct.weight.data = line[f"readouts.{number}.weight"]  # type: ignore[union-attr]
-        tier.norm.load_state_dict({k: line[f"norms.{number}.{k}"] for k in tier.norm.state_dict()})  # type: ignore[union-attr, operator]
+        tier.norm.load_state_dict({k: line[f"norms.{number}.{k}"] for k in tier.norm.state_dict()})  # type: ignore[union-attr]
     network.tiers[-1].readout.bias.data = bias  # type: ignore[union-attr]
 
 
@@ -320,7 +320,7 @@ def train(options: argparse.Namespace) -> nn.Module:
         for name, loss in losses_of(network, batch, sets, chances, options).items():
             losses[name] += 0.05 * (loss.item() - losses[name])
             total = total + loss * (options.mix[name] / sum(options.mix.values()))
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimizer.step()
         follow(mean, network, step, options.decay)

@@ -100,4 +100,4 @@ def test_without_its_path_a_readout_decoder_is_a_linear_layer_on_the_maps() -> N
 
 def test_a_readout_decoder_has_two_units_at_stride_16_alone() -> None:
     decoder = ReadoutDecoder(CHANNELS, (4, 6, 8, 10), EMBEDDING)
-    assert [len(tier.units) for tier in decoder.tiers] == [1, 1, 2, 1]  # type: ignore[union-attr, arg-type]
+    assert [len(tier.units) for tier in decoder.tiers] == [1, 1, 2, 1]  # type: ignore[arg-type]
