@@ -85,7 +85,9 @@ class ModelConfig(Frozen):
 
     name: str
     encoder: EncoderConfig
-    decoder_width: int = Field(256, ge=1, le=MAX_WIDTH)
+    decoder_width: int = Field(256, ge=1, le=MAX_WIDTH)  # of DPT's decoder
+    # If given, a `ReadoutDecoder`: a width for each of the strides 4, 8, 16, 32.
+    decoder_widths: tuple[Annotated[int, Field(ge=1, le=MAX_WIDTH)], ...] = ()
     regularizer: RegularizerConfig = RegularizerConfig()
     text: TextConfig
     image: ImageConfig = ImageConfig()
@@ -125,9 +127,8 @@ PRESETS = {
         ),
         ModelConfig(
             name="lseg-tiny",
-            encoder=EncoderConfig(kind="pyramid", name="tf_efficientnet_lite0", taps=(1, 2, 3, 4)),
-            decoder_width=64,
-            regularizer=RegularizerConfig(kind="bottleneck", depth=2),
+            encoder=EncoderConfig(kind="pyramid", name="tf_efficientnet_lite2", taps=(1, 2, 3, 4)),
+            decoder_widths=(48, 96, 160, 256),
             text=TextConfig(kind="words", name="words", width=192),
         ),
     )

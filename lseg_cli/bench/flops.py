@@ -14,8 +14,9 @@ from lseg_cli.model.lseg import build
 def plain_flops(config: ModelConfig, height_px: int, width_px: int, labels: int) -> int:
     """Floating-point operations of one picture, two for each multiply-add, as the paper writes the model down.
 
-    That is what our model does, and three times more of the 1x1 convolutions and of the correlation: in the paper these
-    run after the upsampling, on four times as many pixels. Counted are convolutions, linear layers and the correlation.
+    That is what our model does, and three times more of the correlation and of the 1x1 convolutions of DPT's decoder:
+    in the paper these run after the upsampling, on four times as many pixels. (A `ReadoutDecoder`, which the paper does
+    not have, counts as it is.) Counted are convolutions, linear layers and the correlation.
     Not counted are the two products within attention (80 GFLOP of ViT-L/16 at 480x480), as in the 720 GFLOP that stand
     for this model elsewhere, nor what is done element by element.
 
@@ -27,8 +28,9 @@ def plain_flops(config: ModelConfig, height_px: int, width_px: int, labels: int)
     """
     counts = _count_ours(config, height_px, width_px, labels)
     pixels = [height_px // stride * (width_px // stride) for stride in STRIDES]
-    out_convs = sum(2 * count * config.decoder_width**2 for count in pixels)
-    head = 2 * pixels[0] * config.decoder_width * config.text.width
+    width = 0 if config.decoder_widths else config.decoder_width
+    out_convs = sum(2 * count * width**2 for count in pixels)
+    head = 2 * pixels[0] * width * config.text.width
     correlation = 2 * pixels[0] * config.text.width * labels
     # Of batched products our model has the correlation and those within attention.
     ours = counts["convolution"] + counts["addmm"] + counts["mm"] + correlation

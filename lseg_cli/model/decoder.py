@@ -81,3 +81,58 @@ class DPTDecoder(nn.Module):
             path = fuse(project(level), None if path is None else upsample2(path))
         embeddings: Tensor = self.head(path)
         return embeddings
+
+
+class Tier(nn.Module):
+    """One level of a `ReadoutDecoder`: the level and what comes from the coarser one, fused at a width of its own."""
+
+    def __init__(self, channels: int, coarser: int | None, width: int, units: int, embedding_width: int) -> None:
+        """`coarser` is the width of the tier above, None for the coarsest; `units` residual units follow the sum."""
+        super().__init__()
+        # The backbone's maps come as they are, of any scale; without affine part, for the projection has one.
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.project = nn.Conv2d(channels, width, 1)
+        self.bring = None if coarser is None else nn.Conv2d(coarser, width, 1, bias=False)
+        self.units = nn.Sequential(*(ResidualUnit(width) for _ in range(units)))
+        self.readout = nn.Conv2d(width, embedding_width, 1, bias=coarser is None)
+        self.direct = nn.Conv2d(channels, embedding_width, 1, bias=False)
+
+    def forward(self, level: Tensor, path: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(B, channels, h, w) and the coarser path at half the size -> path (B, width, h, w), readout (B, C, h, w)."""
+        level = self.norm(level)
+        fused = self.project(level)
+        if self.bring is not None and path is not None:
+            fused = fused + upsample2(self.bring(path))
+        fused = self.units(fused)
+        return fused, self.readout(fused) + self.direct(level)
+
+
+class ReadoutDecoder(nn.Module):
+    """DPT's path from coarse to fine, wide where pixels are few, and the sum of a readout at every level.
+
+    The embedding is the upsampled sum of linear readouts, of the path and of the encoder's maps themselves. Meaning
+    found at stride 32 so reaches it in the full width C, whatever the width at stride 4; and training can start from
+    one linear layer on the frozen maps, which goes far by itself.
+    """
+
+    def __init__(self, channels: Sequence[int], widths: Sequence[int], embedding_width: int) -> None:
+        """`channels` and `widths` of the levels from stride 4 to 32; `embedding_width` is C."""
+        super().__init__()
+        coarser = [*widths[1:], None]
+        units = [
+            2 if level == len(widths) - 2 else 1 for level in range(len(widths))
+        ]  # two at stride 16, where objects are
+        self.tiers = nn.ModuleList(
+            Tier(*numbers, embedding_width) for numbers in zip(channels, coarser, widths, units, strict=True)
+        )
+
+    def forward(self, levels: Sequence[Tensor]) -> Tensor:
+        """Maps (B, channels[i], H / stride, W / stride) -> (B, C, H / 4, W / 4)."""
+        path: Tensor | None = None
+        embeddings: Tensor | None = None
+        for level, tier in zip(reversed(levels), reversed(self.tiers), strict=True):
+            path, readout = tier(level, path)
+            embeddings = readout if embeddings is None else readout + upsample2(embeddings)
+        if embeddings is None:
+            raise ValueError("A decoder needs at least one level.")
+        return embeddings

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lseg_cli.config import SIZE_MULTIPLE, ModelConfig
 from lseg_cli.errors import LsegError
 from lseg_cli.model.correlation import correlate, unit_upsample
-from lseg_cli.model.decoder import DPTDecoder, upsample2_each
+from lseg_cli.model.decoder import DPTDecoder, ReadoutDecoder, upsample2_each
 from lseg_cli.model.encoder import build_encoder
 from lseg_cli.model.regularizer import build_regularizer
 
@@ -64,11 +64,12 @@ def build(config: ModelConfig, pretrained: bool = False) -> LSeg:
         encoder = build_encoder(config.encoder, pretrained)
     except Exception as error:  # timm raises what it stumbles over: TypeError, IndexError, the hub's errors, ...
         raise LsegError(f"The encoder {config.encoder.name} of {config.name} cannot be built: {error}") from error
-    model = LSeg(
-        encoder,
-        DPTDecoder(encoder.channels, config.decoder_width, config.text.width),
-        build_regularizer(config.regularizer),
+    decoder = (
+        ReadoutDecoder(encoder.channels, config.decoder_widths, config.text.width)
+        if config.decoder_widths
+        else DPTDecoder(encoder.channels, config.decoder_width, config.text.width)
     )
+    model = LSeg(encoder, decoder, build_regularizer(config.regularizer))
     model.config = config
     return model
 

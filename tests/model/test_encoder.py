@@ -185,6 +185,6 @@ def test_a_constant_padding_is_tensorflows_at_sides_of_the_strides_multiple(
 
 
 def test_the_encoder_of_lseg_tiny_pads_by_constants() -> None:
-    encoder = PyramidEncoder("tf_efficientnet_lite0", (1, 2, 3, 4))
+    encoder = PyramidEncoder("tf_efficientnet_lite2", (1, 2, 3, 4))
     assert not any(isinstance(module, Conv2dSame) for module in encoder.modules())
     assert sum(isinstance(module, SameConv2d) for module in encoder.modules()) == 5

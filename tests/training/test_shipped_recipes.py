@@ -32,6 +32,7 @@ def reduced(config: TrainConfig, vit: EncoderConfig) -> TrainConfig:
     small = {
         "encoder": vit if model.encoder.kind == "vit" else pyramid,
         "decoder_width": 8,
+        "decoder_widths": (4, 8, 8, 8) if model.decoder_widths else (),
         "text": model.text.model_copy(update={"width": 16}),
         "image": model.image.model_copy(update={"long_side_px": 64}),
     }
