@@ -87,7 +87,7 @@ class ModelConfig(Frozen):
     encoder: EncoderConfig
     decoder_width: int = Field(256, ge=1, le=MAX_WIDTH)  # of DPT's decoder
     # If given, a `ReadoutDecoder`: a width for each of the strides 4, 8, 16, 32.
-    decoder_widths: tuple[Annotated[int, Field(ge=1, le=MAX_WIDTH)], ...] = ()
+    decoder_widths: tuple[Width, ...] = ()
     regularizer: RegularizerConfig = RegularizerConfig()
     text: TextConfig
     image: ImageConfig = ImageConfig()

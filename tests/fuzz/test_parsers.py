@@ -133,7 +133,9 @@ def _read_sidecar(path: Path) -> None:
     content = path.read_bytes()
     try:
         facts = json.loads(content)
-        facts["build_id"] = make_build_id(BuildRecord.model_validate(facts["build"]))  # so that not all are only "changed"
+        facts["build_id"] = make_build_id(
+            BuildRecord.model_validate(facts["build"])
+        )  # so that not all are only "changed"
         content = json.dumps(facts).encode()
     except (ValueError, TypeError, KeyError, RecursionError, LsegError):
         pass
