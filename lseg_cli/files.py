@@ -49,6 +49,26 @@ def staged(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def staged_folder(folder: Path) -> Iterator[Path]:
+    """A hidden folder beside `folder` to fill; it becomes `folder` after the block, or goes if the block fails.
+
+    Raises:
+        LsegError: it cannot be written, or `folder` holds something by then.
+    """
+    draft = folder.parent / f".{folder.name}.{secrets.token_hex(4)}"
+    try:
+        draft.mkdir(parents=True)
+        yield draft
+        if folder.is_dir():
+            folder.rmdir()  # an empty one; what somebody put there meanwhile is an error
+        draft.replace(folder)
+    except OSError as error:
+        raise LsegError(f"{folder} cannot be written: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextmanager
 def atomic(path: Path, shard: str = "") -> Iterator[Path]:
     """A path in the same folder to write to; it becomes `path` after the block, or goes if the block fails.
 

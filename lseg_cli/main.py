@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from lseg_cli import __version__
+from lseg_cli.commands import data_import as _data_import  # noqa: F401  registers `data import`
 from lseg_cli.commands import options
 from lseg_cli.commands.bench import bench
 from lseg_cli.commands.build import build

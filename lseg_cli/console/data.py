@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lseg_cli.console.facts import show_table
+from lseg_cli.console.terminal import Console
 
 if TYPE_CHECKING:
     from lseg_cli.data.inspection import SplitReport
+    from lseg_cli.importing.folder import Imported
 
 
 def show_reports(reports: "Sequence[SplitReport]", as_json: bool) -> None:
@@ -37,6 +39,26 @@ def show_reports(reports: "Sequence[SplitReport]", as_json: bool) -> None:
             sys.stdout.write(f"{report.title}: {problem}\n")
         if report.problem_count > len(report.problems):
             sys.stdout.write(f"{report.title}: {report.problem_count - len(report.problems)} more problems.\n")
+
+
+def show_import(imported: "Imported", console: Console, as_json: bool) -> None:
+    """Show what was written on stdout, what could not be kept on stderr, and the next command."""
+    for note in imported.notes:
+        console.note(note)
+    facts = {
+        "dataset": str(imported.description),
+        "format": imported.kind,
+        "pictures": ", ".join(f"{split} {count}" for split, count in imported.pictures.items()),
+        "classes": ", ".join(imported.classes),
+        "areas": imported.areas,
+    }
+    if as_json:
+        facts |= {"pictures": imported.pictures, "classes": imported.classes, "notes": imported.notes}
+        sys.stdout.write(json.dumps(facts, ensure_ascii=False, indent=2) + "\n")
+        return
+    for name, value in facts.items():
+        sys.stdout.write(f"{name}: {value}\n")
+    console.note(f"Next: lseg data check {imported.description}")
 
 
 def _cells(name: str, shares: dict[str, dict[str, float]]) -> dict[str, str]:

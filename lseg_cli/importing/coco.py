@@ -1,0 +1,121 @@
+"""COCO's JSON of instances or stuff: polygons, run lengths, crowds. Read by pycocotools, as COCO's own tools do."""
+
+import importlib
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from lseg_cli.errors import DataError, MissingError
+from lseg_cli.importing.areas import Area
+from lseg_cli.importing.labelled import Labelled, Source, split_name
+from lseg_cli.importing.options import ImportOptions
+from lseg_cli.importing.reading import Pictures, in_file, read_json
+
+_MOST_PX = 2**15
+
+
+class _Image(BaseModel):
+    id: int
+    file_name: str
+    height: int = Field(gt=0, le=_MOST_PX)
+    width: int = Field(gt=0, le=_MOST_PX)
+
+
+class _Runs(BaseModel):
+    size: tuple[int, int]
+    counts: list[int] | str
+
+
+class _Annotation(BaseModel):
+    image_id: int
+    category_id: int
+    segmentation: list[list[float]] | _Runs = Field(default_factory=list)
+    area: float = 0.0
+
+
+class _Category(BaseModel):
+    id: int
+    name: str
+
+
+class _File(BaseModel):
+    images: list[_Image]
+    annotations: list[_Annotation]
+    categories: list[_Category]
+
+
+def read(options: ImportOptions) -> Source:
+    """Read one JSON file, or every one of a folder (`instances_train.json`, `val.json`: a split each).
+
+    Raises:
+        DataError: a file is something else, or an annotation has no category.
+        MissingError: pycocotools is not installed.
+    """
+    coder = _coder()
+    files = sorted(options.source.rglob("*.json")) if options.source.is_dir() else [options.source]
+    root = options.source if options.source.is_dir() else options.source.parent
+    source = Source(options.source.stem, (), ())
+    names: dict[str, None] = {}
+    parts: list[tuple[Path, _File]] = []
+    for path in files:
+        data: _File = read_json(path, _File, "COCO's JSON of instances")
+        names.update(dict.fromkeys(each.name for each in sorted(data.categories, key=lambda each: each.id)))
+        parts.append((path, data))
+    source.classes = tuple(names)
+    pictures = Pictures(options.images, root, root.parent)
+    source.pictures = [each for path, data in parts for each in _labelled(path, data, pictures, source, coder)]
+    return source
+
+
+def _labelled(path: Path, data: _File, pictures: Pictures, source: Source, coder: Any) -> Iterator[Labelled]:
+    names = {each.id: each.name for each in data.categories}
+    by_image: dict[int, list[_Annotation]] = defaultdict(list)
+    for annotation in data.annotations:
+        if annotation.category_id not in names:
+            raise DataError(f"{path} has an annotation of category {annotation.category_id}, which it does not name.")
+        by_image[annotation.image_id].append(annotation)
+    split = split_name(path.stem) or split_name(path.parent.name)
+    for image in data.images:
+        # Large areas first, so that what lies on them stays to be seen: COCO has no order of its own.
+        found = sorted(by_image[image.id], key=lambda each: -each.area)
+        areas = []
+        for annotation in found:
+            with in_file(path):
+                area = _area(annotation, names[annotation.category_id], image, coder)
+            if area is None:
+                source.notes["Annotations without a segmentation, passed over"] += 1
+            else:
+                areas.append(area)
+        yield Labelled(pictures.find(image.file_name), tuple(areas), (image.height, image.width), split=split)
+
+
+def _area(annotation: _Annotation, name: str, image: _Image, coder: Any) -> Area | None:
+    segmentation = annotation.segmentation
+    if not segmentation:
+        return None
+    if isinstance(segmentation, _Runs):
+        if segmentation.size != (image.height, image.width):
+            raise DataError(f"run lengths of {segmentation.size} for a picture of {(image.height, image.width)}")
+        runs: Any = segmentation.model_dump()
+        if isinstance(segmentation.counts, list):
+            runs = coder.frPyObjects(runs, image.height, image.width)
+    else:
+        polygons = [each for each in segmentation if len(each) >= 6]
+        if not polygons:
+            return None
+        runs = coder.merge(coder.frPyObjects(polygons, image.height, image.width))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # pycocotools 2.0.11 with NumPy 2
+        return Area(name, bits=np.asarray(coder.decode(runs), bool))
+
+
+def _coder() -> Any:
+    try:
+        return importlib.import_module("pycocotools.mask")
+    except ImportError as error:
+        raise MissingError("COCO's JSON needs the package pycocotools: pip install 'lseg-cli[coco]'.") from error
