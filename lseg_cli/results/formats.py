@@ -55,13 +55,23 @@ def probabilities(scores: NDArray[np.float32]) -> NDArray[np.float16]:
 
 def write_rle(path: Path, ids: Ids, labels: LabelSet) -> None:
     """A list of annotations, one for each label in the picture, with COCO's compressed run lengths."""
+    path.write_text(json.dumps(coco_annotations(ids, labels)), "utf-8")
+
+
+def coco_annotations(ids: Ids, labels: LabelSet) -> list[dict[str, Any]]:
+    """Category, area, bounding box and compressed run lengths of each label in a picture of (H, W) ids.
+
+    Raises:
+        MissingError: pycocotools is not installed.
+    """
+    check_formats(("coco-rle",))
     coder = importlib.import_module("pycocotools.mask")
     annotations = []
     for segment in _segments(ids, labels):
         code = coder.encode(np.asfortranarray(ids == segment["category_id"], np.uint8))
         code["counts"] = code["counts"].decode("ascii")
         annotations.append({key: segment[key] for key in ("category_id", "area", "bbox")} | {"segmentation": code})
-    path.write_text(json.dumps(annotations), "utf-8")
+    return annotations
 
 
 def write_panoptic(path: Path, ids: Ids, labels: LabelSet) -> None:
@@ -124,3 +134,8 @@ def write_coco(path: Path, kind: str, folder: Path, lines: Iterable[Line], categ
                 file.write(("," if number else "") + "\n" + json.dumps({**identity, "image_id": image, **row}))
                 number += 1
         file.write("]}\n")
+
+
+def coco_categories(labels: LabelSet) -> list[dict[str, Any]]:
+    """The labels as COCO's tools read them."""
+    return [{"id": label.id, "name": label.name} for label in labels.labels]
