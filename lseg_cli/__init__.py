@@ -59,16 +59,16 @@ __all__ = [
     "load",
 ]
 
+if not TYPE_CHECKING:  # else type checkers would take any name for promised
 
-def __getattr__(name: str) -> object:
-    """Load a promised name when it is first used."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'lseg_cli' has no attribute {name!r}")
-    value: object = getattr(import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        """Load a promised name when it is first used."""
+        if name not in _HOME:
+            raise AttributeError(f"module 'lseg_cli' has no attribute {name!r}")
+        value: object = getattr(import_module(_HOME[name]), name)
+        globals()[name] = value
+        return value
 
-
-def __dir__() -> list[str]:
-    """List what is promised."""
-    return list(__all__)
+    def __dir__() -> list[str]:
+        """List what is promised."""
+        return list(__all__)

@@ -39,22 +39,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "LSEG"},
 )
-app.command("segment")(segment)
-app.command("train")(train)
-app.command("sweep")(sweep)
-app.command("eval")(evaluate)
-app.command("embed")(embed)
-app.command("relabel")(relabel)
-app.command("report")(report)
-app.command("export")(export)
-app.command("build")(build)
-app.command("convert")(convert)
-app.add_typer(models, name="models")
-app.add_typer(labels_app)
-app.add_typer(data_app)
-app.command("info")(info)
-app.command("bench")(bench)
-app.command("doctor")(doctor)
+
+# Panels of --help.
+_USE, _TRAIN, _SHIP, _LOOK = "Use", "Train and measure", "Ship", "Look"
+app.command("segment", rich_help_panel=_USE)(segment)
+app.command("embed", rich_help_panel=_USE)(embed)
+app.command("relabel", rich_help_panel=_USE)(relabel)
+app.command("report", rich_help_panel=_USE)(report)
+app.add_typer(labels_app, rich_help_panel=_USE)
+app.command("train", rich_help_panel=_TRAIN)(train)
+app.command("sweep", rich_help_panel=_TRAIN)(sweep)
+app.command("eval", rich_help_panel=_TRAIN)(evaluate)
+app.add_typer(data_app, rich_help_panel=_TRAIN)
+app.command("export", rich_help_panel=_SHIP)(export)
+app.command("build", rich_help_panel=_SHIP)(build)
+app.command("convert", rich_help_panel=_SHIP)(convert)
+app.command("bench", rich_help_panel=_SHIP)(bench)
+app.add_typer(models, name="models", rich_help_panel=_LOOK)
+app.command("info", rich_help_panel=_LOOK)(info)
+app.command("doctor", rich_help_panel=_LOOK)(doctor)
 app.command("predict", hidden=True, help="The same as segment.")(segment)
 app.command("val", hidden=True, help="The same as eval.")(evaluate)
 
@@ -131,6 +134,7 @@ def _run(arguments: list[str]) -> int:
 
 def _usage(message: str, context: typer.Context | None) -> int:
     """A usage error; an empty message comes with the help of a bare `lseg`."""
+    message = message.replace("Value error, ", "")  # of pydantic, with which Typer checks choices
     if message:
         path = context.command_path if context else "lseg"
         fail(f"{message.rstrip('.')}{'' if message.endswith('?') else '.'} See {path} --help.")

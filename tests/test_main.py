@@ -9,6 +9,7 @@ import pytest
 
 from lseg_cli import __version__, main
 from lseg_cli.errors import DataError, LsegError, MismatchError, MissingError, VerificationError
+from tests.command_line import lseg
 
 ROOT = Path(__file__).parent.parent
 HEAVY = [
@@ -25,12 +26,6 @@ HEAVY = [
     "pydantic",
 ]
 ENVIRONMENT = {"PYTHONPATH": ":".join(str(ROOT / folder) for folder in (".", "engines", "export"))}
-
-
-def lseg(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main.run(arguments)
-    return int(ended.value.code or 0)
 
 
 def python(code: str, shell: str = "") -> "subprocess.CompletedProcess[str]":

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from lseg_cli.contract import Engine, Output
+from lseg_cli.engine_choice import EngineChoice, EngineKind
 from lseg_cli.errors import LsegError, MismatchError, MissingError
 from lseg_cli.model.published.zoo import PUBLISHED
 from lseg_cli.weights import WEIGHTS_DIR
@@ -13,7 +14,7 @@ from lseg_engines.tensorrt.sidecar import IncompatibleEngineError, sidecar_path
 BUNDLED = "lseg-tiny"
 ModelKind = Literal["safetensors", "onnx", "engine"]
 
-_KIND_OF_ENGINE = {"torch": "safetensors", "onnx": "onnx", "trt": "engine"}
+_KIND_OF_ENGINE: dict[EngineKind, ModelKind] = {"torch": "safetensors", "onnx": "onnx", "trt": "engine"}
 
 
 def find_model(model: str) -> Path:
@@ -62,71 +63,57 @@ def kind_of(path: Path) -> ModelKind:
     )
 
 
-def require_engine(model: str, engine: str) -> None:
-    """Whether a model runs in the engine that was asked for: a file's kind settles it.
-
-    Args:
-        model: a bundled model's name or a path.
-        engine: 'auto', 'torch', 'onnx' or 'trt'.
+def require_kind(choice: EngineChoice) -> None:
+    """Require the model's file to be of the kind that was asked for; any kind if that is 'auto'.
 
     Raises:
-        LsegError: no such engine; or as `find_model`.
+        LsegError: as `find_model`.
         MismatchError: the file is of another kind.
     """
-    if engine == "auto":
+    if choice.kind == "auto":
         return
-    if engine not in _KIND_OF_ENGINE:
-        raise LsegError(f"The engine {engine!r} is not known; choose auto, {', '.join(_KIND_OF_ENGINE)}.")
-    path = find_model(model)
-    kind = kind_of(path)
-    if kind != _KIND_OF_ENGINE[engine]:
+    path = find_model(choice.model)
+    kind, wanted = kind_of(path), _KIND_OF_ENGINE[choice.kind]
+    if kind != wanted:
         raise MismatchError(
-            f"{path} is of the kind .{kind}, and --engine {engine} runs .{_KIND_OF_ENGINE[engine]} files; leave "
-            "--engine away, or give such a file."
+            f"{path} is a .{kind} file, and --engine {choice.kind} runs .{wanted} files; omit --engine, or give such "
+            "a file."
         )
 
 
-def open_engine(
-    model: str,
-    device: str,
-    precision: str,
-    threads: int | None,
-    rebuild: bool = False,
-    outputs: Collection[Output] | None = None,
-) -> Engine:
-    """An engine that is ready to run.
+def open_engine(choice: EngineChoice, rebuild: bool = False, outputs: Collection[Output] | None = None) -> Engine:
+    """Return an engine that is ready to run.
 
     Args:
-        model: a bundled model's name or a path.
-        device: 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'; for ONNX also what its runtime offers.
-        precision: 'fp32', 'fp16' or 'bf16'; an ONNX file and an engine have the one they were exported with.
-        threads: of the CPU; None: the runtime's choice.
+        choice: the model and how it is to be run; an ONNX file and a TensorRT engine have the precision they were
+            exported with.
         rebuild: build a TensorRT engine again that another TensorRT or another GPU was meant to run.
         outputs: all that will ever be asked for, where an engine would compute the others too; None: any.
 
     Raises:
         LsegError: as `find_model` and `kind_of`, or as the engine.
-        MismatchError: the file has another precision than the one asked for.
+        MismatchError: the file has another kind or precision than the one asked for.
     """
-    path = find_model(model)
+    require_kind(choice)
+    path = find_model(choice.model)
     # Each runtime takes seconds to import: a wrong name is told before, and only the one that runs is imported.
     kind = kind_of(path)
     if kind == "safetensors":
         from lseg_engines.torch_engine import TorchEngine  # noqa: PLC0415
 
-        return TorchEngine.open(path, device, precision, threads)
-    engine = _open_onnx(path, device, threads, outputs) if kind == "onnx" else _open_tensorrt(path, device, rebuild)
-    if precision not in ("fp32", engine.precision):
+        return TorchEngine.open(path, choice.device, choice.precision, choice.threads)
+    engine = _open_onnx(path, choice, outputs) if kind == "onnx" else _open_tensorrt(path, choice.device, rebuild)
+    if choice.precision not in ("fp32", engine.precision):
         raise MismatchError(
-            f"{path} is {engine.precision}, settled when it was exported; for {precision} export it again."
+            f"{path} was exported in {engine.precision}; to run it in {choice.precision}, export it again."
         )
     return engine
 
 
-def _open_onnx(path: Path, device: str, threads: int | None, outputs: Collection[Output] | None) -> Engine:
+def _open_onnx(path: Path, choice: EngineChoice, outputs: Collection[Output] | None) -> Engine:
     from lseg_engines.ort.engine import OnnxEngine  # noqa: PLC0415
 
-    return OnnxEngine.open(path, device, threads, outputs)
+    return OnnxEngine.open(path, choice.device, choice.threads, outputs)
 
 
 def _open_tensorrt(path: Path, device: str, rebuild: bool) -> Engine:

@@ -1,6 +1,7 @@
 """What `lseg export` is asked to do. Imports next to nothing, for the command line reads its defaults first."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,6 @@ class ExportOptions:
 
     size: tuple[int, int] | None = None
     is_dynamic_size: bool = False
-    precision: str = "fp32"
+    precision: Literal["fp32", "fp16", "bf16", "int8"] = "fp32"
     opset: int = 20
     is_slim: bool = False

@@ -59,7 +59,7 @@ class Model:
     def __init__(self, choice: EngineChoice) -> None:
         """As `load`, which is shorter."""
         self.choice = choice
-        self._engine: Engine = open_engine(choice.model, choice.device, choice.precision, choice.threads)
+        self._engine: Engine = open_engine(choice)
         self._turn: AbstractContextManager[object] = nullcontext() if self.device == "cpu" else threading.Lock()
         self._cache = EmbeddingCache()
 

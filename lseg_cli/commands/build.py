@@ -24,13 +24,9 @@ if TYPE_CHECKING:
 Source = Annotated[str, typer.Argument(metavar="FILE", help="An .onnx file of lseg export.")]
 Target = Annotated[
     str | None,
-    typer.Option(
-        "-o", "--out", metavar="FILE", show_envvar=False, help="The .engine file to write. Default: <file>.engine here."
-    ),
+    options.option("-o", "--out", metavar="FILE", help="The .engine file to write. Default: <file>.engine here."),
 ]
-Verify = Annotated[
-    bool, typer.Option(show_envvar=False, help="Where a GPU is: compare with the ONNX file; else no engine is left.")
-]
+Verify = Annotated[bool, options.option(help="Where a GPU is: compare with the ONNX file; else no engine is left.")]
 
 
 def build(  # noqa: PLR0913, PLR0917  an option is a parameter
@@ -72,7 +68,7 @@ def build(  # noqa: PLR0913, PLR0917  an option is a parameter
         workspace_gib=workspace,
         opt_level=opt_level,
         timing_cache=timing_cache,
-        sm=engine_options.parse_sm(sm),
+        sm=sm or (),
         is_tf32=tf32,
         is_version_compatible=version_compatible,
         is_hardware_compatible=hardware_compatible,

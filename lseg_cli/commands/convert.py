@@ -1,7 +1,7 @@
 """`lseg convert`: a checkpoint of the original project -> a model of this tool; and back."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,43 +17,31 @@ Source = Annotated[
 ]
 Target = Annotated[
     Path | None,
-    typer.Option(
-        "-o", "--out", metavar="FILE", show_envvar=False, help="The file to write. Default: <ckpt>.safetensors here."
-    ),
+    options.option("-o", "--out", metavar="FILE", help="The file to write. Default: <ckpt>.safetensors here."),
 ]
 Block = Annotated[
-    str | None,
-    typer.Option(
+    Literal["bottleneck", "depthwise", "none"] | None,
+    options.option(
         metavar="KIND",
-        show_envvar=False,
         help="The regulariser: bottleneck (their arch_option 1), depthwise (2), none.",
     ),
 ]
-BlockDepth = Annotated[
-    int | None, typer.Option(metavar="N", show_envvar=False, help="How often the regulariser is applied.")
-]
+BlockDepth = Annotated[int | None, options.option(metavar="N", help="How often the regulariser is applied.")]
 Activation = Annotated[
-    str | None,
-    typer.Option(metavar="KIND", show_envvar=False, help="Between its applications: lrelu (default), tanh or relu."),
+    Literal["lrelu", "tanh", "relu"] | None,
+    options.option(metavar="KIND", help="Between its applications: lrelu (default), tanh or relu."),
 ]
 TextEncoder = Annotated[
     EncoderName | None,
-    typer.Option(
+    options.option(
         parser=parse_text_encoder,
         metavar="NAME[/WEIGHTS]",
-        show_envvar=False,
         help="A text encoder of open_clip, instead of the one in the checkpoint.",
     ),
 ]
-Half = Annotated[
-    bool, typer.Option("--half", show_envvar=False, help="Store float16. The text encoder stays as it is.")
-]
-KeepDead = Annotated[
-    bool, typer.Option("--keep-dead", show_envvar=False, help="Keep tensors that nothing uses, for the way back.")
-]
-ToOriginal = Annotated[
-    bool, typer.Option("--to-original", show_envvar=False, help="The other way: write the original's layout.")
-]
+Half = Annotated[bool, options.option("--half", help="Store float16. The text encoder stays as it is.")]
+KeepDead = Annotated[bool, options.option("--keep-dead", help="Keep tensors that nothing uses, for the way back.")]
+ToOriginal = Annotated[bool, options.option("--to-original", help="The other way: write the original's layout.")]
 
 
 def convert(  # noqa: PLR0913  an option is a parameter

@@ -24,20 +24,16 @@ DataName = Annotated[
     typer.Argument(metavar="NAME|FILE", help="A known set such as ade20k, or a dataset.yaml (or the folder with it)."),
 ]
 Root = Annotated[str | None, typer.Argument(metavar="[ROOT]", help="Where a known set lies.")]
-Split = Annotated[str | None, typer.Option(metavar="NAME", show_envvar=False, help="Only this one. Default: all.")]
-Fold = Annotated[
-    int | None, typer.Option(metavar="N", min=0, show_envvar=False, help="Of pascal5i and coco20i. Default: all.")
-]
+Split = Annotated[str | None, options.option(metavar="NAME", help="Only this one. Default: all.")]
+Fold = Annotated[int | None, options.option(metavar="N", min=0, help="Of pascal5i and coco20i. Default: all.")]
 Lists = Annotated[
     str | None,
-    typer.Option(metavar="FOLDER", show_envvar=False, help="HSNet's split lists, if they are not in ROOT/splits."),
+    options.option(metavar="FOLDER", help="HSNet's split lists, if they are not in ROOT/splits."),
 ]
-Decode = Annotated[
-    bool, typer.Option("--decode", show_envvar=False, help="Read every picture whole, not only its size. Slower.")
-]
+Decode = Annotated[bool, options.option("--decode", help="Read every picture whole, not only its size. Slower.")]
 Sheet = Annotated[
     Path | None,
-    typer.Option(metavar="FILE.jpg", show_envvar=False, help="Draw a few pictures with their masks and legends."),
+    options.option(metavar="FILE.jpg", help="Draw a few pictures with their masks and legends."),
 ]
 
 

@@ -18,43 +18,36 @@ if TYPE_CHECKING:
 Source = Annotated[
     Path, typer.Argument(metavar="SOURCE", help="A file or folder that another tool wrote.", show_default=False)
 ]
-Target = Annotated[
-    Path, typer.Option("-o", "--out", metavar="FOLDER", show_envvar=False, help="The folder to write; new or empty.")
-]
+Target = Annotated[Path, options.option("-o", "--out", metavar="FOLDER", help="The folder to write; new or empty.")]
 From = Annotated[
     Kind | None,
-    typer.Option("--from", metavar="KIND", show_envvar=False, help="Whose format it is. Default: told by its content."),
+    options.option("--from", metavar="KIND", help="Whose format it is. Default: told by its content."),
 ]
 Images = Annotated[
     Path | None,
-    typer.Option(metavar="FOLDER", show_envvar=False, help="Where the pictures lie, if not beside their labels."),
+    options.option(metavar="FOLDER", help="Where the pictures lie, if not beside their labels."),
 ]
 Classes = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", show_envvar=False, help="The table of colour masks: lines 'name,r,g,b'."),
+    options.option(metavar="FILE", help="The table of colour masks: lines 'name,r,g,b'."),
 ]
 Unlabelled = Annotated[
     str | None,
-    typer.Option(
+    options.option(
         metavar="NAME",
-        show_envvar=False,
         help=f"Label of pixels that no area covers, or '{IGNORED}'. Default: other, where areas are drawn.",
     ),
 ]
-SplitShares = Annotated[
-    str, typer.Option("--split", metavar="NAME=SHARE,…", show_envvar=False, help="Parts of a source without splits.")
-]
+SplitShares = Annotated[str, options.option("--split", metavar="NAME=SHARE", help="Parts of a source without splits.")]
 SplitList = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME=FILE", show_envvar=False, help="A list of the pictures of a split. May be repeated."),
+    options.option(metavar="NAME=FILE", help="A list of the pictures of a split. May be repeated."),
 ]
 Group = Annotated[
     str | None,
-    typer.Option(
-        metavar="REGEX", show_envvar=False, help="Pictures whose names match alike stay in one split, such as '^(.*)_'."
-    ),
+    options.option(metavar="REGEX", help="Pictures whose names match alike stay in one split, such as '^(.*)_'."),
 ]
-Seed = Annotated[int, typer.Option(metavar="N", show_envvar=False, help="Random seed of the shares.")]
+Seed = Annotated[int, options.option(metavar="N", help="Random seed of the shares.")]
 
 
 @data_app.command("import")

@@ -7,28 +7,28 @@ import typer
 from lseg_cli.commands import options
 from lseg_cli.console.embedding import show_embedding
 from lseg_cli.console.terminal import Console
+from lseg_cli.engine_choice import EngineChoice
+from lseg_cli.results import kinds  # noqa: TID253  imports nothing
 from lseg_cli.runs.embedding_options import EmbedJob  # noqa: TID253  imports nothing
 
 Stride = Annotated[
-    int,
-    typer.Option(
-        metavar="4|2", show_envvar=False, help="4: compact, exact for relabel. 2: the paper's embedding, unit length."
-    ),
+    kinds.Stride,
+    options.option(metavar="4|2", help="4: compact, exact for relabel. 2: the paper's embedding, unit length."),
 ]
-Format = Annotated[str, typer.Option("--format", metavar="KIND", show_envvar=False, help="safetensors or npy.")]
+Format = Annotated[kinds.EmbeddingFormat, options.option("--format", metavar="KIND", help="safetensors or npy.")]
 
 
 def embed(  # noqa: PLR0913  an option is a parameter
     inputs: options.Inputs,
     *,
-    model: options.Model = EmbedJob.model,
+    model: options.Model = EngineChoice.model,
     out: options.Out = EmbedJob.out,
     imgsz: options.ImageSize = EmbedJob.imgsz,
     stride: Stride = EmbedJob.stride,
     kind: Format = EmbedJob.format,
-    device: options.Device = EmbedJob.device,
-    precision: options.Precision = EmbedJob.precision,
-    threads: options.Threads = EmbedJob.threads,
+    device: options.Device = EngineChoice.device,
+    precision: options.Precision = EngineChoice.precision,
+    threads: options.Threads = EngineChoice.threads,
     overwrite: options.Overwrite = EmbedJob.overwrite,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -41,6 +41,8 @@ def embed(  # noqa: PLR0913  an option is a parameter
     from lseg_cli.runs.embed import EmbedRun
     from lseg_engines.opener import open_engine
 
-    job = EmbedJob(tuple(inputs), model, out, imgsz, stride, kind, device, precision, threads, overwrite)
+    job = EmbedJob(
+        tuple(inputs), EngineChoice(model, "auto", device, precision, threads), out, imgsz, stride, kind, overwrite
+    )
     run = EmbedRun(job, open_engine)
     raise typer.Exit(show_embedding(run, f"embeddings in {out}", Console(quiet, verbose, json)))

@@ -2,125 +2,127 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
-
-import typer
+from typing import Annotated, Any
 
 from lseg_cli.commands import options
+from lseg_cli.commands.label_words import joined_labels, whole_variable
+from lseg_cli.commands.parsing import parse_batch, parse_folds
+from lseg_cli.commands.parsing import split as split_commas
 from lseg_cli.console.evaluation import show_evaluation
 from lseg_cli.console.terminal import Console
-from lseg_cli.evaluation.options import PROTOCOLS, EvalJob  # noqa: TID253  imports nothing
+from lseg_cli.engine_choice import EngineChoice
+from lseg_cli.evaluation import options as eval_options  # noqa: TID253  imports nothing
+from lseg_cli.evaluation.options import PROTOCOLS, EvalOptions  # noqa: TID253  imports nothing
 
 Data = Annotated[
     str,
-    typer.Option(
-        metavar="DATA", show_envvar=False, help="A dataset.yaml, or a known data set and its folder, as NAME:ROOT."
-    ),
+    options.option(metavar="DATA", help="A dataset.yaml, or a known data set and its folder, as NAME:ROOT."),
 ]
-Split = Annotated[str, typer.Option(metavar="NAME", show_envvar=False, help="Of the data set.")]
+Split = Annotated[str, options.option(metavar="NAME", help="Of the data set.")]
 Protocol = Annotated[
-    str, typer.Option(metavar="NAME", show_envvar=False, help=f"How it is looked at: {', '.join(PROTOCOLS)}.")
+    eval_options.Protocol, options.option(metavar="NAME", help=f"How to evaluate: {', '.join(PROTOCOLS)}.")
 ]
 Compare = Annotated[
     tuple[str, str] | None,
-    typer.Option(metavar="A B", show_envvar=False, help="Two models or engines side by side, instead of --model."),
+    options.option(metavar="A B", help="Two models or engines side by side, instead of --model."),
 ]
 Masks = Annotated[
     str | None,
-    typer.Option(
-        metavar="FOLDER", show_envvar=False, help="Measure the masks in an output folder of lseg segment instead."
-    ),
+    options.option(metavar="FOLDER", help="Measure the masks in an output folder of lseg segment instead."),
 ]
-Fold = Annotated[str | None, typer.Option(metavar="N|all", show_envvar=False, help="Of pascal5i and coco20i: 0 to 3.")]
+Fold = Annotated[
+    Any,  # tuple[int, ...], whose length Typer would ask for
+    options.option(metavar="N|all", parser=parse_folds, help="Fold of pascal5i or coco20i: 0 to 3, or all."),
+]
 Lists = Annotated[
     str | None,
-    typer.Option(metavar="FOLDER", show_envvar=False, help="HSNet's split lists, if they are not in ROOT/splits."),
+    options.option(metavar="FOLDER", help="HSNet's split lists, if they are not in ROOT/splits."),
 ]
 Labels = Annotated[
-    str | None,
-    typer.Option(
+    list[str] | None,
+    options.option(
         "-l",
         "--labels",
         metavar="WORDS",
-        show_envvar=False,
+        callback=whole_variable,
         help="Other words for the classes, one for each and in their order, as of lseg segment; or a vocabulary.",
     ),
 ]
 Extra = Annotated[
-    str | None,
-    typer.Option(
-        metavar="WORDS", show_envvar=False, help="Labels beside the classes: a labelled pixel that gets one is wrong."
+    list[str] | None,
+    options.option(
+        metavar="WORDS",
+        callback=whole_variable,
+        help="Labels beside the classes: a labelled pixel that gets one is wrong.",
     ),
 ]
 Without = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="CLASSES", show_envvar=False, help="Classes that the model is not asked for, though they are there."
-    ),
+    options.option(metavar="CLASSES", help="Classes that the model is not asked for, though they are there."),
 ]
 Unseen = Annotated[
     list[str] | None,
-    typer.Option(metavar="CLASSES", show_envvar=False, help="Classes whose mIoU is told apart from that of the rest."),
+    options.option(metavar="CLASSES", help="Classes whose mIoU is told apart from that of the rest."),
 ]
 LabelMap = Annotated[
     str | None,
-    typer.Option(
+    options.option(
         metavar="FILE",
-        show_envvar=False,
         help="Merges classes: a YAML file of new names, each with a list of classes; others stay.",
     ),
 ]
 MinConfidence = Annotated[
     float,
-    typer.Option(
-        metavar="P", min=0.0, max=1.0, show_envvar=False, help="Pixels below it get no label, which is wrong."
-    ),
+    options.option(metavar="P", min=0.0, max=1.0, help="Pixels below it get no label, which is wrong."),
 ]
-Window = Annotated[int, typer.Option(metavar="PX", show_envvar=False, help="slide: side of the windows.")]
+Window = Annotated[int, options.option(metavar="PX", help="slide: side of the windows.")]
 Stride = Annotated[
     int | None,
-    typer.Option(metavar="PX", show_envvar=False, help="slide: from one to the next. Default: two thirds of a window."),
+    options.option(metavar="PX", help="slide: from one to the next. Default: two thirds of a window."),
 ]
 Batch = Annotated[
-    str,
-    typer.Option(
-        "-b", "--batch", metavar="N|auto", show_envvar=False, help="Windows at once. auto: 1 on the CPU, else 8."
+    int | None,
+    options.option(
+        "-b",
+        "--batch",
+        metavar="N|auto",
+        parser=parse_batch,
+        rich_help_panel=options.MACHINE,
+        help="Windows per network call. Default: auto, 1 on the CPU, else 8.",
     ),
 ]
 Out = Annotated[
     str | None,
-    typer.Option(
-        "-o", "--out", metavar="FOLDER", show_envvar=False, help="For report.json, tables and the confusion picture."
-    ),
+    options.option("-o", "--out", metavar="FOLDER", help="For report.json, tables and the confusion picture."),
 ]
 
 
 def evaluate(  # noqa: PLR0913  an option is a parameter
     *,
     data: Data,
-    model: options.Model = EvalJob.models[0],
+    model: options.Model = EngineChoice.model,
     compare: Compare = None,
-    masks: Masks = EvalJob.masks,
-    split: Split = EvalJob.split,
-    protocol: Protocol = EvalJob.protocol,
-    fold: Fold = EvalJob.fold,
-    lists: Lists = EvalJob.lists,
-    labels: Labels = EvalJob.labels,
-    extra_labels: Extra = EvalJob.extra_labels,
+    masks: Masks = EvalOptions.masks,
+    split: Split = EvalOptions.split,
+    protocol: Protocol = EvalOptions.protocol,
+    fold: Fold = None,
+    lists: Lists = EvalOptions.lists,
+    labels: Labels = None,
+    extra_labels: Extra = None,
     without: Without = None,
     unseen: Unseen = None,
-    label_map: LabelMap = EvalJob.label_map,
+    label_map: LabelMap = EvalOptions.label_map,
     template: options.Template = None,
-    min_confidence: MinConfidence = EvalJob.min_confidence,
-    imgsz: options.ImageSize = EvalJob.imgsz,
-    window: Window = EvalJob.window,
-    stride: Stride = EvalJob.stride,
+    min_confidence: MinConfidence = EvalOptions.min_confidence,
+    imgsz: options.ImageSize = EvalOptions.imgsz,
+    window: Window = EvalOptions.window,
+    stride: Stride = EvalOptions.stride,
     out: Out = None,
-    engine: options.Engine = "auto",
-    device: options.Device = EvalJob.device,
-    precision: options.Precision = EvalJob.precision,
-    threads: options.Threads = EvalJob.threads,
-    batch: Batch = EvalJob.batch,
+    engine: options.Engine = EngineChoice.kind,
+    device: options.Device = EngineChoice.device,
+    precision: options.Precision = EngineChoice.precision,
+    threads: options.Threads = EngineChoice.threads,
+    batch: Batch = EvalOptions.batch,
     offline: options.Offline = False,  # acted on where it is defined
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -132,36 +134,33 @@ def evaluate(  # noqa: PLR0913  an option is a parameter
     from lseg_cli.evaluation.processes import Processes
     from lseg_cli.evaluation.protocols import open_run
     from lseg_cli.evaluation.report_files import write_report
-    from lseg_engines.opener import open_engine, require_engine
+    from lseg_engines.opener import open_engine, require_kind
 
-    job = EvalJob(
+    wanted = EvalOptions(
         data=data,
-        models=compare or (model,),
+        engines=tuple(EngineChoice(each, engine, device, precision, threads) for each in compare or (model,)),
         masks=masks,
         protocol=protocol,
         split=split,
-        fold=fold,
+        folds=fold or (),
         lists=lists,
-        labels=labels,
-        extra_labels=extra_labels,
-        without=options.split(without),
-        unseen=options.split(unseen),
+        labels=joined_labels(labels) if labels else None,
+        extra_labels=joined_labels(extra_labels) if extra_labels else None,
+        without=split_commas(without),
+        unseen=split_commas(unseen),
         label_map=label_map,
         templates=tuple(template or ()),
         min_confidence=min_confidence,
         imgsz=imgsz,
         window=window,
         stride=stride,
-        device=device,
-        precision=precision,
-        threads=threads,
         batch=batch,
     )
-    for each in job.models:
-        require_engine(each, engine)
+    for each in wanted.engines:
+        require_kind(each)
     processes = Processes.here()
     console = Console(quiet or processes.index > 0)
-    run = open_run(job, partial(open_engine, outputs=job.outputs), processes)
+    run = open_run(wanted, partial(open_engine, outputs=wanted.outputs), processes)
     for notice in run.notices:
         console.note(f"Note: {notice}")
     for _ in console.track(run.run(), len(run)):

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from lseg_cli.commands import engine_options, options
 from lseg_cli.commands.build import build_file, check_target, verify_engine
+from lseg_cli.commands.parsing import parse_fixed_size
 from lseg_cli.console.building import show_engine
 from lseg_cli.console.exporting import show_export
 from lseg_cli.console.terminal import Console
@@ -23,63 +24,53 @@ if TYPE_CHECKING:
 Source = Annotated[str, typer.Argument(metavar="MODEL", help="The bundled model's name, or a .safetensors file.")]
 Target = Annotated[
     str | None,
-    typer.Option(
+    options.option(
         "-o",
         "--out",
         metavar="FILE",
-        show_envvar=False,
         help="The .onnx (or .engine) file to write. Default: <model>.onnx here.",
     ),
 ]
 ImageSize = Annotated[
-    str | None,
-    typer.Option(
+    Any,  # tuple[int, int] | None
+    options.option(
+        parser=parse_fixed_size,
         metavar="N|HxW",
-        show_envvar=False,
         help="The pictures' one size: N x N, or height x width; others are squashed to it. Default: the model's.",
     ),
 ]
 DynamicSize = Annotated[
     bool,
-    typer.Option(
-        "--dynamic-size", show_envvar=False, help="Any height and width in multiples of 32: pictures keep their aspect."
-    ),
+    options.option("--dynamic-size", help="Any height and width in multiples of 32: pictures keep their aspect."),
 ]
 Precision = Annotated[
-    str,
-    typer.Option(metavar="KIND", show_envvar=False, help="fp32, fp16 or bf16 (GPUs), or int8 (CPUs; --calibrate)."),
+    Literal["fp32", "fp16", "bf16", "int8"],
+    options.option(metavar="KIND", help="fp32, fp16 or bf16 (GPUs), or int8 (CPUs; --calibrate)."),
 ]
 Calibrate = Annotated[
     str | None,
-    typer.Option(metavar="DIR", show_envvar=False, help="Pictures like those to come, to measure ranges for int8."),
+    options.option(metavar="DIR", help="Pictures like those to come, to measure ranges for int8."),
 ]
 VerifyImages = Annotated[
     str | None,
-    typer.Option(
-        metavar="DIR", show_envvar=False, help="Pictures to compare on. Default: those of --calibrate, or made ones."
-    ),
+    options.option(metavar="DIR", help="Pictures to compare on. Default: those of --calibrate, or made ones."),
 ]
-Slim = Annotated[bool, typer.Option("--slim", show_envvar=False, help="Simplify the graph with onnxslim.")]
+Slim = Annotated[bool, options.option("--slim", help="Simplify the graph with onnxslim.")]
 TextEncoder = Annotated[
     bool,
-    typer.Option(
+    options.option(
         "--with-text-encoder",
-        show_envvar=False,
         help="Write <name>.text.onnx as well: token ids in, label embeddings out.",
     ),
 ]
 Triton = Annotated[
     str | None,
-    typer.Option(metavar="DIR", show_envvar=False, help="Put it into a model repository of Triton as well."),
+    options.option(metavar="DIR", help="Put it into a model repository of Triton as well."),
 ]
-Opset = Annotated[int, typer.Option(metavar="N", show_envvar=False, help="Of the ONNX standard, 18 to 22.")]
-Verify = Annotated[
-    bool, typer.Option(show_envvar=False, help="Compare with PyTorch; no file is left if the answers differ.")
-]
+Opset = Annotated[int, options.option(metavar="N", help="Of the ONNX standard, 18 to 22.")]
+Verify = Annotated[bool, options.option(help="Compare with PyTorch; no file is left if the answers differ.")]
 
-KeepOnnx = Annotated[
-    bool, typer.Option("--keep-onnx", show_envvar=False, help="Engines: leave the ONNX file beside the engine.")
-]
+KeepOnnx = Annotated[bool, options.option("--keep-onnx", help="Engines: leave the ONNX file beside the engine.")]
 
 
 def export(  # noqa: PLR0913, PLR0917  an option is a parameter
@@ -116,13 +107,11 @@ def export(  # noqa: PLR0913, PLR0917  an option is a parameter
     Example: lseg export lseg-tiny -o tiny.onnx
     """
     from lseg_cli.exporting.verification import quantize_file, verify_export, write_text_encoder
-    from lseg_cli.inference.parsing import parse_size
     from lseg_engines.opener import find_model
     from lseg_export.onnx_file import export_onnx
     from lseg_export.triton import add_to_repository
 
-    size = parse_size(imgsz)
-    job = ExportOptions((size, size) if isinstance(size, int) else size, dynamic_size, precision, opset, slim)
+    job = ExportOptions(imgsz, dynamic_size, precision, opset, slim)
     if (precision == "int8") != bool(calibrate):
         raise LsegError(
             "--precision int8 and --calibrate DIR belong together: int8 needs pictures to measure ranges on."
@@ -140,7 +129,7 @@ def export(  # noqa: PLR0913, PLR0917  an option is a parameter
             workspace_gib=workspace,
             opt_level=opt_level,
             timing_cache=timing_cache,
-            sm=engine_options.parse_sm(sm),
+            sm=sm or (),
         )
         target = Path(out or f"{source.stem}.engine")
         if calibrate or with_text_encoder or triton:

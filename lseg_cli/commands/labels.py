@@ -10,8 +10,8 @@ from lseg_cli.commands.parsing import parse_text_encoder
 from lseg_cli.console.facts import show_table
 from lseg_cli.console.labels import show_check, show_vocabulary
 from lseg_cli.console.terminal import Console
+from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.model.text.encoder_name import EncoderName  # noqa: TID253  imports nothing
-from lseg_cli.runs.options import SegmentJob  # noqa: TID253  imports nothing
 
 if TYPE_CHECKING:
     from lseg_cli.config import TextConfig
@@ -23,15 +23,12 @@ labels_app = typer.Typer(
 Spec = Annotated[
     str, typer.Argument(metavar="LABELS", help="A file of labels, a vocabulary, or words as for segment --labels.")
 ]
-Vocabulary = Annotated[
-    Path, typer.Option("-o", "--out", metavar="FILE", show_envvar=False, help="The .safetensors file to write.")
-]
+Vocabulary = Annotated[Path, options.option("-o", "--out", metavar="FILE", help="The .safetensors file to write.")]
 TextEncoder = Annotated[
     EncoderName | None,
-    typer.Option(
+    options.option(
         parser=parse_text_encoder,
         metavar="NAME[/TAG]",
-        show_envvar=False,
         help="Rather than the model's: words, or one of open_clip's such as ViT-B-32-quickgelu/openai.",
     ),
 ]
@@ -42,7 +39,7 @@ def compile_labels(
     labels: Spec,
     *,
     out: Vocabulary,
-    model: options.Model = SegmentJob.model,
+    model: options.Model = EngineChoice.model,
     text_encoder: TextEncoder = None,
     template: options.Template = None,
     json: options.Json = False,
@@ -66,7 +63,7 @@ def compile_labels(
 def check(
     labels: Spec,
     *,
-    model: options.Model = SegmentJob.model,
+    model: options.Model = EngineChoice.model,
     text_encoder: TextEncoder = None,
     template: options.Template = None,
     json: options.Json = False,
@@ -106,8 +103,9 @@ def list_labels(labels: Spec, json: options.Json = False) -> None:
 
 def _as_labels(text: str) -> str:
     """A file may be named without an @, for here the labels are mostly in one."""
-    is_file = len(text) < 4096 and "\0" not in text and Path(text).is_file()
-    return "@" + text.replace(",", "\\,") if is_file else text
+    from lseg_cli.data.label_files import is_file  # noqa: PLC0415  pydantic takes its time
+
+    return "@" + text.replace(",", "\\,") if is_file(text) else text
 
 
 def _encoder(model: str, text_encoder: EncoderName | None, template: list[str] | None) -> "TextConfig":

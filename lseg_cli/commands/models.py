@@ -15,9 +15,9 @@ app = typer.Typer(no_args_is_help=False)
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Such as demo, pascal-fold0 or fss-vitl16: see lseg models.")]
 Url = Annotated[
     str,
-    typer.Option(metavar="URL|FILE", show_envvar=False, help="A mirror, or a file that a browser fetched."),
+    options.option(metavar="URL|FILE", help="A mirror, or a file that a browser fetched."),
 ]
-Half = Annotated[bool, typer.Option("--half", show_envvar=False, help="Keep it in float16: half the size.")]
+Half = Annotated[bool, options.option("--half", help="Keep it in float16: half the size.")]
 
 
 @app.callback(invoke_without_command=True)

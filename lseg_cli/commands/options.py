@@ -4,107 +4,40 @@ What belongs to a machine rather than to a run has a variable for all commands b
 """
 
 import os
-from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-Inputs = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="PATHS",
-        help="Pictures, folders, patterns such as 'in/**/*.jpg', s3://bucket/in, @list.txt, or - for stdin.",
-    ),
-]
-Labels = Annotated[
-    str,
-    typer.Option(
-        "-l",
-        "--labels",
-        metavar="WORDS",
-        show_envvar=False,
-        help="What to look for: 'sky,road=road|street,other', @labels.txt, .json, .yaml, a vocabulary, ade20k, coco, …",
-    ),
-]
-Model = Annotated[
-    str,
-    typer.Option(
-        "-m",
-        "--model",
-        metavar="MODEL",
-        envvar="LSEG_MODEL",
-        show_envvar=False,
-        help="The bundled model, or a .safetensors, .onnx or .engine file.",
-    ),
-]
-Out = Annotated[str, typer.Option("-o", "--out", metavar="FOLDER", show_envvar=False, help="Folder for the results.")]
-ImageSize = Annotated[
-    str | None,
-    typer.Option(
-        metavar="N|HxW",
-        show_envvar=False,
-        help="Long side of the network's input in pixels, or its height x width. Default: the model's.",
-    ),
-]
-Save = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="KINDS",
-        show_envvar=False,
-        help="Beside the masks: overlay (to look at), conf (confidence), probs (of all, at half the network's size), "
-        "embeddings (for relabel, at a quarter of it).",
-    ),
-]
-Template = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="TEXT",
-        show_envvar=False,
-        help="What each label is put into at {}, such as 'a photo of a {}'. Repeat to average.",
-    ),
-]
-MinConfidence = Annotated[
-    float,
-    typer.Option(
-        metavar="P",
-        min=0.0,
-        max=1.0,
-        show_envvar=False,
-        help="Pixels below it get no label but the ignore id (255, or 65535).",
-    ),
-]
-Engine = Annotated[
-    str,
-    typer.Option(metavar="KIND", show_envvar=False, help="torch, onnx or trt: refuse a model's file of another kind."),
-]
-Device = Annotated[
-    str,
-    typer.Option(
-        "-d",
-        "--device",
-        metavar="DEVICE",
-        envvar="LSEG_DEVICE",
-        show_envvar=False,
-        help="auto, cpu, cuda, cuda:1 or mps.",
-    ),
-]
-Precision = Annotated[
-    str,
-    typer.Option(metavar="KIND", envvar="LSEG_PRECISION", show_envvar=False, help="fp32, or on CUDA fp16 or bf16."),
-]
-Threads = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        min=1,
-        envvar="LSEG_THREADS",
-        show_envvar=False,
-        help="Threads of the CPU. Default: all cores.",
-    ),
-]
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", show_envvar=False, help="Replace the results of an earlier run.")
-]
+from lseg_cli import engine_choice
+from lseg_cli.commands.label_words import whole_variable
+from lseg_cli.commands.parsing import (
+    parse_batch,
+    parse_device,
+    parse_failures,
+    parse_kinds,
+    parse_pixels,
+    parse_shard,
+    parse_size,
+)
+from lseg_cli.results.kinds import EXTRAS, FORMATS  # noqa: TID253  imports nothing
+from lseg_cli.runs import shard  # noqa: TID253  imports nothing
+from lseg_cli.runs.failure_limit import FailureLimit  # noqa: TID253  imports nothing
+
+# Panels of --help, in the order in which they are first met.
+MASKS = "Masks"
+MACHINE = "Network and machine"
+RUN = "Many pictures"
+MESSAGES = "Messages"
+
+
+def option(*names: str, **settings: Any) -> Any:
+    """Return Typer's description of an option. Its variable is not listed in --help, for every option has one.
+
+    Args:
+        names: such as '-o', '--out'; none: made of the parameter's name.
+        settings: as of `typer.Option`.
+    """
+    return typer.Option(*names, show_envvar=False, **settings)
 
 
 def _stay_offline(wanted: bool) -> bool:
@@ -114,139 +47,268 @@ def _stay_offline(wanted: bool) -> bool:
     return wanted
 
 
-Offline = Annotated[
-    bool,
-    typer.Option(
-        "--offline",
-        envvar="LSEG_OFFLINE",
-        show_envvar=False,
-        callback=_stay_offline,
-        help="Fetch nothing; the same as HF_HUB_OFFLINE=1.",
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PATHS",
+        help="Pictures, folders, patterns such as 'in/**/*.jpg', s3://bucket/in, @list.txt, or - for stdin.",
+    ),
+]
+Labels = Annotated[
+    list[str],
+    option(
+        "-l",
+        "--labels",
+        metavar="WORDS",
+        callback=whole_variable,
+        help="The labels: words such as 'sky,road,other', synonyms as road=road|street, a file as @labels.txt (or "
+        ".json, .yaml), a vocabulary, or a known set such as ade20k or coco.",
+    ),
+]
+Model = Annotated[
+    str,
+    option(
+        "-m",
+        "--model",
+        metavar="MODEL",
+        envvar="LSEG_MODEL",
+        help="A name of lseg models, or a .safetensors, .onnx or .engine file.",
+    ),
+]
+Out = Annotated[str, option("-o", "--out", metavar="FOLDER", help="Folder for the results.")]
+
+Save = Annotated[
+    list[Any] | None,  # of tuples: see `lseg_cli.commands.parsing.joined`
+    option(
+        metavar="KINDS",
+        parser=parse_kinds("--save", EXTRAS),
+        autocompletion=lambda: list(EXTRAS),
+        rich_help_panel=MASKS,
+        help="Files beside the masks: overlay (to look at), conf (confidence), probs (of all labels, at half the "
+        "network's size), embeddings (for relabel, at a quarter of it). Separate by commas, or repeat.",
     ),
 ]
 Format = Annotated[
-    list[str] | None,
-    typer.Option(
+    list[Any] | None,  # of tuples
+    option(
         metavar="KINDS",
-        show_envvar=False,
-        help="Beside the PNG masks: npy, coco-rle, coco-panoptic, csv (shares). Commas, or repeat.",
+        parser=parse_kinds("--format", FORMATS),
+        autocompletion=lambda: list(FORMATS),
+        rich_help_panel=MASKS,
+        help="Formats beside the PNG masks: npy, coco-rle, coco-panoptic, csv (shares). Separate by commas, or repeat.",
     ),
 ]
 Palette = Annotated[
     str | None,
-    typer.Option(
+    option(
         metavar="FILE|none",
-        show_envvar=False,
-        help="Colours of the labels: a .yaml or .json file, such as sky: '#4682b4'; none: plain grey masks.",
+        rich_help_panel=MASKS,
+        help="Colours of the labels: a .yaml or .json file with lines such as sky: '#4682b4'; none: plain grey masks.",
+    ),
+]
+Template = Annotated[
+    list[str] | None,
+    option(
+        metavar="TEXT",
+        rich_help_panel=MASKS,
+        help="Prompt template such as 'a photo of a {}'; {} is replaced by the label. Repeat to average several.",
+    ),
+]
+MinConfidence = Annotated[
+    float,
+    option(
+        metavar="P",
+        min=0.0,
+        max=1.0,
+        rich_help_panel=MASKS,
+        help="Pixels of less confidence get the ignore id (255, or 65535) instead of a label.",
     ),
 ]
 MinMargin = Annotated[
     float,
-    typer.Option(
+    option(
         metavar="P",
         min=0.0,
         max=1.0,
-        show_envvar=False,
-        help="Pixels whose best two labels are nearer in probability get the ignore id.",
+        rich_help_panel=MASKS,
+        help="Pixels whose best two labels differ by less in probability get the ignore id.",
     ),
 ]
 TopK = Annotated[
     int,
-    typer.Option(
+    option(
         metavar="K",
         min=1,
-        show_envvar=False,
-        help="Above 1: the K best labels of every pixel and their probabilities, in topk/….npz.",
+        rich_help_panel=MASKS,
+        help="Above 1: also write the K best labels of every pixel and their probabilities, as topk/NAME.npz.",
+    ),
+]
+
+ImageSize = Annotated[
+    Any,  # int | tuple[int, int] | None, a union that Typer does not take
+    option(
+        metavar="N|HxW",
+        parser=parse_size,
+        rich_help_panel=MACHINE,
+        help="Long side of the network's input in pixels, or its height x width. Default: the model's.",
     ),
 ]
 Tile = Annotated[
     int | None,
-    typer.Option(
+    option(
         metavar="PX",
-        show_envvar=False,
-        help="Cut larger pictures into tiles of this side, at full resolution unless --imgsz says otherwise.",
+        rich_help_panel=MACHINE,
+        help="Cut larger pictures into tiles of this side, at full resolution unless --imgsz is given.",
     ),
 ]
 Overlap = Annotated[
     int | None,
-    typer.Option(metavar="PX", show_envvar=False, help="Over which tiles fade into each other. Default: an eighth."),
+    option(
+        metavar="PX",
+        rich_help_panel=MACHINE,
+        help="Overlap in pixels, where tiles are blended. Default: an eighth of the tile.",
+    ),
+]
+Engine = Annotated[
+    engine_choice.EngineKind,
+    option(
+        metavar="KIND",
+        rich_help_panel=MACHINE,
+        help="Require the model's file to be of one kind: torch (.safetensors), onnx or trt (.engine); auto: any.",
+    ),
+]
+Device = Annotated[
+    str,
+    option(
+        "-d",
+        "--device",
+        metavar="DEVICE",
+        envvar="LSEG_DEVICE",
+        parser=parse_device,
+        autocompletion=lambda: list(engine_choice.DEVICE_KINDS),
+        rich_help_panel=MACHINE,
+        help="auto, cpu, cuda, cuda:1, mps, or one of ONNX Runtime's such as coreml.",
+    ),
+]
+Precision = Annotated[
+    engine_choice.Precision,
+    option(
+        metavar="KIND",
+        envvar="LSEG_PRECISION",
+        rich_help_panel=MACHINE,
+        help="fp32; or on CUDA fp16 or bf16.",
+    ),
+]
+Threads = Annotated[
+    int | None,
+    option(
+        metavar="N",
+        min=1,
+        envvar="LSEG_THREADS",
+        rich_help_panel=MACHINE,
+        help="CPU threads. Default: all cores.",
+    ),
 ]
 Batch = Annotated[
-    str,
-    typer.Option(
+    int | None,
+    option(
         "-b",
         "--batch",
         metavar="N|auto",
-        show_envvar=False,
-        help="Pictures of one shape that the network gets at once. auto: 1 on the CPU, else 8.",
+        parser=parse_batch,
+        rich_help_panel=MACHINE,
+        help="Pictures of one shape per network call. Default: auto, 1 on the CPU, else 8.",
     ),
 ]
+MaxPixels = Annotated[
+    float,  # megapixels
+    option(
+        metavar="N",
+        parser=parse_pixels,
+        show_default=False,
+        rich_help_panel=MACHINE,
+        help="Reject pictures whose header claims more pixels, such as 512M or 400000000. Default: 512M.",
+    ),
+]
+Offline = Annotated[
+    bool,
+    option(
+        "--offline",
+        envvar="LSEG_OFFLINE",
+        callback=_stay_offline,
+        help="Download nothing; the same as HF_HUB_OFFLINE=1.",
+    ),
+]
+
 Workers = Annotated[
     int | None,
-    typer.Option(
+    option(
         "-j",
         "--workers",
         metavar="N",
         min=1,
-        show_envvar=False,
+        rich_help_panel=RUN,
         help="Threads that read pictures, and as many that write. Default: one per core.",
     ),
 ]
 Shard = Annotated[
-    str | None,
-    typer.Option(
+    shard.Shard | None,
+    option(
         metavar="I/N",
-        show_envvar=False,
-        help="Only the I-th of N shares: for N processes or machines on one output folder.",
+        parser=parse_shard,
+        rich_help_panel=RUN,
+        help="Take only the I-th of N shares, for N processes or machines on one output folder.",
     ),
 ]
 Ray = Annotated[
     str | None,
-    typer.Option(
-        metavar="auto|local|ADDRESS",
-        show_envvar=False,
-        help="On a Ray cluster, which must share the folders. auto: the one that is there, else local: this machine.",
+    option(
+        metavar="ADDRESS",
+        rich_help_panel=RUN,
+        help="Use a Ray cluster, whose machines share the folders: its address; local: this machine; auto: the "
+        "cluster that is running, else local.",
     ),
 ]
 RayWorkers = Annotated[
     int | None,
-    typer.Option(
+    option(
         metavar="N",
         min=1,
-        show_envvar=False,
-        help="With --ray: processes with an engine each. Default: one per GPU, or per 4 cores.",
+        rich_help_panel=RUN,
+        help="With --ray: processes, each with its own engine. Default: one per GPU, or per 4 cores.",
     ),
 ]
 Resume = Annotated[
     bool,
-    typer.Option(
-        show_envvar=False, help="Go on where an earlier run stopped; else its results are moved to previous-1."
+    option(
+        rich_help_panel=RUN,
+        help="Continue an earlier run in the folder; otherwise its results are moved to previous-1.",
     ),
 ]
+Overwrite = Annotated[bool, option("--overwrite", rich_help_panel=RUN, help="Replace the results of an earlier run.")]
 MaxFailures = Annotated[
-    str | None,
-    typer.Option(metavar="N|P%", show_envvar=False, help="Stop with exit code 8 when more pictures fail."),
-]
-FailFast = Annotated[bool, typer.Option("--fail-fast", show_envvar=False, help="Stop at the first failure.")]
-IgnoreFailures = Annotated[
-    bool, typer.Option("--ignore-failures", show_envvar=False, help="Exit with 0 though some pictures failed.")
-]
-MaxPixels = Annotated[
-    str,
-    typer.Option(
-        metavar="N",
-        show_envvar=False,
-        help="Pictures with more pixels are refused: a small file can claim any size. 512M, or a plain number.",
+    FailureLimit | None,
+    option(
+        metavar="N|P%",
+        parser=parse_failures,
+        rich_help_panel=RUN,
+        help="Stop with exit code 8 when more pictures fail.",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", show_envvar=False, help="Tell what happens as JSON lines on stdout.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", show_envvar=False, help="Say nothing but errors.")]
+FailFast = Annotated[bool, option("--fail-fast", rich_help_panel=RUN, help="Stop at the first failure.")]
+IgnoreFailures = Annotated[
+    bool,
+    option("--ignore-failures", rich_help_panel=RUN, help="Exit with 0 although some pictures failed."),
+]
+
+Json = Annotated[bool, option("--json", rich_help_panel=MESSAGES, help="Report as JSON lines on stdout.")]
+Quiet = Annotated[bool, option("-q", "--quiet", rich_help_panel=MESSAGES, help="Print errors only.")]
 Verbose = Annotated[
     bool,
-    typer.Option("-v", "--verbose", show_envvar=False, help="A line for each picture; tracebacks of bugs."),
+    option(
+        "-v",
+        "--verbose",
+        rich_help_panel=MESSAGES,
+        help="Print a line for each picture, and tracebacks of bugs.",
+    ),
 ]
-
-
-def split(values: Sequence[str] | None) -> tuple[str, ...]:
-    """`['a,b', 'c']` -> `('a', 'b', 'c')`."""
-    return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from lseg_cli.engine_choice import DEVICE_KINDS
 from lseg_cli.errors import LsegError
+from lseg_cli.evaluation.options import FOLDS  # noqa: TID253  imports nothing
 from lseg_cli.model.text.encoder_name import EncoderName  # noqa: TID253  imports nothing
 from lseg_cli.runs.failure_limit import FailureLimit  # noqa: TID253  imports nothing
 from lseg_cli.runs.shard import Shard  # noqa: TID253  imports nothing
@@ -142,6 +143,21 @@ def parse_counts(text: str | tuple[int, ...]) -> tuple[int, ...]:
     if not parts or not all(part.isdecimal() and int(part) for part in parts):
         raise LsegError(f"--sweep-labels {text!r} is not a list of counts; give one such as 1,8,32,150.")
     return tuple(sorted({int(part) for part in parts}))
+
+
+def parse_folds(text: str | tuple[int, ...]) -> tuple[int, ...]:
+    """`2` -> (2,); `all` -> (0, 1, 2, 3).
+
+    Raises:
+        LsegError: the text is not a fold.
+    """
+    if not isinstance(text, str):
+        return text
+    if text == "all":
+        return tuple(range(FOLDS))
+    if not text.isdecimal() or int(text) >= FOLDS:
+        raise LsegError(f"--fold {text!r} is not a valid fold; give 0 to {FOLDS - 1}, or all.")
+    return (int(text),)
 
 
 def parse_sm(text: str | tuple[int, ...]) -> tuple[int, ...]:

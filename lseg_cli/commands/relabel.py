@@ -1,10 +1,12 @@
 """`lseg relabel`: masks for new labels from embeddings, without the image encoder."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from lseg_cli.commands import options
+from lseg_cli.commands.label_words import joined_labels
+from lseg_cli.commands.parsing import joined, parse_kinds
 from lseg_cli.console.embedding import show_embedding
 from lseg_cli.console.terminal import Console
 from lseg_cli.runs.embedding_options import RelabelJob  # noqa: TID253  imports nothing
@@ -15,17 +17,20 @@ Inputs = Annotated[
 ]
 Model = Annotated[
     str | None,
-    typer.Option(
+    options.option(
         "-m",
         "--model",
         metavar="MODEL",
-        show_envvar=False,
         help="The model that made the embeddings, if its file has moved since: it brings the text encoder.",
     ),
 ]
 Save = Annotated[
-    list[str] | None,
-    typer.Option(metavar="KINDS", show_envvar=False, help="Beside the masks: overlay (to look at), conf (confidence)."),
+    list[Any] | None,
+    options.option(
+        parser=parse_kinds("--save", ("overlay", "conf")),
+        metavar="KINDS",
+        help="Beside the masks: overlay (to look at), conf (confidence).",
+    ),
 ]
 
 
@@ -54,10 +59,10 @@ def relabel(  # noqa: PLR0913  an option is a parameter
 
     job = RelabelJob(
         tuple(inputs),
-        labels,
+        joined_labels(labels, inputs),
         model,
         out,
-        options.split(save),
+        joined(save),
         tuple(template or ()),
         min_confidence,
         threads,

@@ -13,19 +13,14 @@ from lseg_cli.results.report_options import PICTURES, REPORT  # noqa: TID253  im
 Folder = Annotated[Path, typer.Argument(metavar="OUT", help="What lseg segment or lseg relabel wrote.")]
 Html = Annotated[
     str | None,
-    typer.Option(
+    options.option(
         "--html",
         metavar="FILE|none",
-        show_envvar=False,
         help=f"The page: pictures, plot, failures, in one file that needs no network. Default: OUT/{REPORT}.",
     ),
 ]
-Csv = Annotated[
-    Path | None, typer.Option("--csv", metavar="FILE", show_envvar=False, help="The table of labels as CSV.")
-]
-Pictures = Annotated[
-    int, typer.Option(metavar="N", min=0, show_envvar=False, help="On the page, evenly over the folder.")
-]
+Csv = Annotated[Path | None, options.option("--csv", metavar="FILE", help="The table of labels as CSV.")]
+Pictures = Annotated[int, options.option(metavar="N", min=0, help="On the page, evenly over the folder.")]
 
 
 def report(

@@ -6,17 +6,19 @@ import typer
 
 from lseg_cli.commands import engine_options, options
 from lseg_cli.commands.interrupt import interruptible
+from lseg_cli.commands.label_words import joined_labels
+from lseg_cli.commands.parsing import joined
 from lseg_cli.console.segmentation import show_segmentation
 from lseg_cli.console.terminal import Console
+from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.runs.options import SegmentJob  # noqa: TID253  imports nothing
 
 
 def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     inputs: options.Inputs,
     labels: options.Labels,
-    model: options.Model = SegmentJob.model,
+    model: options.Model = EngineChoice.model,
     out: options.Out = SegmentJob.out,
-    imgsz: options.ImageSize = SegmentJob.imgsz,
     save: options.Save = None,
     format: options.Format = None,
     palette: options.Palette = SegmentJob.palette,
@@ -24,12 +26,13 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     min_confidence: options.MinConfidence = SegmentJob.min_confidence,
     min_margin: options.MinMargin = SegmentJob.min_margin,
     top_k: options.TopK = SegmentJob.top_k,
+    imgsz: options.ImageSize = SegmentJob.imgsz,
     tile: options.Tile = SegmentJob.tile,
     overlap: options.Overlap = SegmentJob.overlap,
-    engine: options.Engine = SegmentJob.engine,
-    device: options.Device = SegmentJob.device,
-    precision: options.Precision = SegmentJob.precision,
-    threads: options.Threads = SegmentJob.threads,
+    engine: options.Engine = EngineChoice.kind,
+    device: options.Device = EngineChoice.device,
+    precision: options.Precision = EngineChoice.precision,
+    threads: options.Threads = EngineChoice.threads,
     batch: options.Batch = SegmentJob.batch,
     workers: options.Workers = SegmentJob.workers,
     shard: options.Shard = SegmentJob.shard,
@@ -40,7 +43,7 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     max_failures: options.MaxFailures = SegmentJob.max_failures,
     fail_fast: options.FailFast = SegmentJob.fail_fast,
     ignore_failures: options.IgnoreFailures = SegmentJob.ignore_failures,
-    max_pixels: options.MaxPixels = SegmentJob.max_pixels,
+    max_pixels: options.MaxPixels = SegmentJob.max_megapixels,
     rebuild: engine_options.Rebuild = "never",
     offline: options.Offline = False,  # acted on where it is defined
     json: options.Json = False,
@@ -54,16 +57,16 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     from lseg_cli.contract import SCORES  # noqa: PLC0415  pydantic takes its time
     from lseg_cli.runs.segment import Run
     from lseg_engines.description import read_spec
-    from lseg_engines.opener import open_engine, require_engine
+    from lseg_engines.opener import open_engine, require_kind
 
     job = SegmentJob(
         inputs=tuple(inputs),
-        labels=labels,
-        model=model,
+        labels=joined_labels(labels, inputs),
+        engine=EngineChoice(model, engine, device, precision, threads),
         out=out,
         imgsz=imgsz,
-        save=options.split(save),
-        formats=options.split(format) or SegmentJob.formats,
+        save=joined(save),
+        formats=joined(format) or SegmentJob.formats,
         palette=palette,
         templates=tuple(template or ()),
         min_confidence=min_confidence,
@@ -71,10 +74,6 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
         top_k=top_k,
         tile=tile,
         overlap=overlap,
-        engine=engine,
-        device=device,
-        precision=precision,
-        threads=threads,
         batch=batch,
         workers=workers,
         shard=shard,
@@ -85,10 +84,10 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
         max_failures=max_failures,
         fail_fast=fail_fast,
         ignore_failures=ignore_failures,
-        max_pixels=max_pixels,
+        max_megapixels=max_pixels,
     )
-    require_engine(model, engine)
-    open_or_rebuild = partial(open_engine, rebuild=engine_options.parse_rebuild(rebuild), outputs=SCORES)
+    require_kind(job.engine)
+    open_or_rebuild = partial(open_engine, rebuild=rebuild == "auto", outputs=SCORES)
     with Run(job, open_or_rebuild, read_spec) as run, interruptible() as interrupt:
         if not show_segmentation(run, Console(quiet, verbose, json), interrupt):
             raise typer.Exit(interrupt.exit_code)

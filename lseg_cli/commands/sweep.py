@@ -16,14 +16,12 @@ SOME_FAILED = 3
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A sweep (YAML): a recipe, its variants, seeds.")]
 Only = Annotated[
     list[str] | None,
-    typer.Option("--only", metavar="VARIANT", show_envvar=False, help="Only this variant. Repeat for more."),
+    options.option("--only", metavar="VARIANT", help="Only this variant. Repeat for more."),
 ]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", show_envvar=False, help="Only tell what would be done; write nothing.")
-]
+DryRun = Annotated[bool, options.option("--dry-run", help="Only tell what would be done; write nothing.")]
 Out = Annotated[
     Path | None,
-    typer.Option("-o", "--out", metavar="FOLDER", show_envvar=False, help="Folder of the runs. Default: runs/NAME."),
+    options.option("-o", "--out", metavar="FOLDER", help="Folder of the runs. Default: runs/NAME."),
 ]
 
 

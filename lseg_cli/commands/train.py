@@ -1,10 +1,11 @@
 """`lseg train`: a recipe, or flags, or both -> a model."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from lseg_cli import engine_choice
 from lseg_cli.commands import options
 from lseg_cli.commands.interrupt import interruptible
 from lseg_cli.console.terminal import Console
@@ -15,76 +16,58 @@ if TYPE_CHECKING:
     from lseg_cli.training.loop import MakeEngine, Trainer
     from lseg_cli.training.vocabulary import Embed
 
-Config = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", show_envvar=False, help="A recipe (YAML); flags win over it.")
-]
+Config = Annotated[Path | None, options.option("--config", metavar="FILE", help="A recipe (YAML); flags win over it.")]
 Data = Annotated[
     list[str] | None,
-    typer.Option(
+    options.option(
         "--data",
         metavar="DATA",
-        show_envvar=False,
         help="What to train on: dataset.yaml[:SPLIT], or NAME:ROOT[:SPLIT] such as ade20k:/data. Repeat to mix.",
     ),
 ]
 Validation = Annotated[
     str | None,
-    typer.Option("--val", metavar="DATA", show_envvar=False, help="What to validate on, said in the same way."),
+    options.option("--val", metavar="DATA", help="What to validate on, said in the same way."),
 ]
-Model = Annotated[
-    str | None, typer.Option("-m", "--model", metavar="PRESET", show_envvar=False, help="Such as lseg-tiny.")
-]
+Model = Annotated[str | None, options.option("-m", "--model", metavar="PRESET", help="Such as lseg-tiny.")]
 EncoderWeights = Annotated[
     str | None,
-    typer.Option(
+    options.option(
         metavar="FILE",
-        show_envvar=False,
         help="Where the encoder starts: timm (ImageNet, from the hub) or a .safetensors of timm's. Default: random.",
     ),
 ]
-Out = Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", show_envvar=False, help="Folder of the run.")]
-Epochs = Annotated[int | None, typer.Option(metavar="N", show_envvar=False, help="Epochs.")]
-Batch = Annotated[
-    int | None, typer.Option("-b", "--batch", metavar="N", show_envvar=False, help="Pictures per device and step.")
+Out = Annotated[Path, options.option("-o", "--out", metavar="FOLDER", help="Folder of the run.")]
+Epochs = Annotated[int | None, options.option(metavar="N", help="Epochs.")]
+Batch = Annotated[int | None, options.option("-b", "--batch", metavar="N", help="Pictures per device and step.")]
+Rate = Annotated[float | None, options.option("--lr", metavar="RATE", help="Learning rate of the backbone.")]
+Crop = Annotated[int | None, options.option("--imgsz", metavar="N", help="Side of the training crop in pixels.")]
+Seed = Annotated[int | None, options.option(metavar="N", help="Of everything random.")]
+Workers = Annotated[int | None, options.option("-j", "--workers", metavar="N", help="Processes that read pictures.")]
+Device = Annotated[
+    Literal["auto", "cpu"] | None, options.option("-d", "--device", metavar="DEVICE", help="auto or cpu.")
 ]
-Rate = Annotated[
-    float | None, typer.Option("--lr", metavar="RATE", show_envvar=False, help="Learning rate of the backbone.")
-]
-Crop = Annotated[
-    int | None, typer.Option("--imgsz", metavar="N", show_envvar=False, help="Side of the training crop in pixels.")
-]
-Seed = Annotated[int | None, typer.Option(metavar="N", show_envvar=False, help="Of everything random.")]
-Workers = Annotated[
-    int | None, typer.Option("-j", "--workers", metavar="N", show_envvar=False, help="Processes that read pictures.")
-]
-Device = Annotated[str | None, typer.Option("-d", "--device", metavar="DEVICE", show_envvar=False, help="auto or cpu.")]
-Precision = Annotated[str | None, typer.Option(metavar="KIND", show_envvar=False, help="fp32, fp16 or bf16.")]
+Precision = Annotated[engine_choice.Precision | None, options.option(metavar="KIND", help="fp32, fp16 or bf16.")]
 Classifier = Annotated[
-    str | None,
-    typer.Option(
-        metavar="KIND", show_envvar=False, help="text, or learned: trained class vectors, the closed-set baseline."
-    ),
+    Literal["text", "learned"] | None,
+    options.option(metavar="KIND", help="text, or learned: trained class vectors, the closed-set baseline."),
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option(
+    options.option(
         "--set",
         metavar="KEY=VALUE",
-        show_envvar=False,
         help="Any key of a recipe, such as accumulate=2 or optimizer.momentum=0.5. Repeat for more.",
     ),
 ]
 DryRun = Annotated[
     bool,
-    typer.Option(
+    options.option(
         "--dry-run",
-        show_envvar=False,
         help="Build everything, make two steps, tell memory and time of a run; write nothing.",
     ),
 ]
-Resume = Annotated[
-    bool, typer.Option("--resume", show_envvar=False, help="Go on with the run in --out, exactly where it stopped.")
-]
+Resume = Annotated[bool, options.option("--resume", help="Go on with the run in --out, exactly where it stopped.")]
 
 
 def parts_of(recipe: "TrainConfig") -> "tuple[Embed, MakeEngine]":

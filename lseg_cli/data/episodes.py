@@ -118,7 +118,7 @@ def _pascal(place: Place) -> Episodes:
         Query(name, held_out.index(number), images / f"{name}.jpg", masks / f"{name}.png")
         for name, number in (pairs[index % len(pairs)] for index in range(COUNT))
     ]
-    return _episodes(place, known_names("pascal").at(held_out), queries, _Numbered(tuple(held_out), IGNORE))
+    return _episodes(place, known_names("pascal-official").at(held_out), queries, _Numbered(tuple(held_out), IGNORE))
 
 
 def _coco(place: Place) -> Episodes:
@@ -133,7 +133,7 @@ def _coco(place: Place) -> Episodes:
     for class_id, at in draw_coco([len(classwise[number]) for number in held_out]):
         name = classwise[held_out[class_id]][at]
         queries.append(Query(name, class_id, place.base / name, (masks / name).with_suffix(".png")))
-    return _episodes(place, known_names("coco").at(held_out), queries, _Numbered(tuple(held_out), None))
+    return _episodes(place, known_names("coco-official").at(held_out), queries, _Numbered(tuple(held_out), None))
 
 
 def draw_coco(sizes: list[int]) -> list[tuple[int, int]]:

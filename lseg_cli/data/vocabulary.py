@@ -6,26 +6,27 @@ reads labels with this encoder, and no other.
 """
 
 import hashlib
-import json
 import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict
 
 from lseg_cli.config import TextConfig
 from lseg_cli.contract import METADATA_PREFIX
 from lseg_cli.data.labels import LabelSet, parse_labels, single_file
 from lseg_cli.errors import LsegError, MismatchError
+from lseg_cli.files import read_regular
+from lseg_cli.reading import parse_json, reading
 
 SUFFIX = ".safetensors"
 VOCABULARY_KEY = METADATA_PREFIX + "vocabulary"
 
 _TENSOR = "embeddings"
+_MAX_BYTES = 600_000_000  # 65,535 labels of width 2,048
 _LENGTH_SLACK = 1e-3  # of a unit vector in float32
 
 
@@ -71,23 +72,22 @@ def read_vocabulary(path: Path) -> Vocabulary:
         MismatchError: it is damaged, or no vocabulary.
     """
     try:
-        data = path.expanduser().read_bytes()
+        data = read_regular(path.expanduser(), _MAX_BYTES)
     except (OSError, ValueError, RuntimeError) as error:  # the last: no such user in ~user
         reason = getattr(error, "strerror", None) or error
         raise LsegError(
             f"The vocabulary '{path}' cannot be read ({reason}); give the path of an existing file."
         ) from error
-    try:
+    with reading(path, "is damaged: it is not a whole safetensors file", advice="; compile the labels again"):
         embeddings = safetensors.numpy.load(data).get(_TENSOR)
         facts = _metadata(data).get(VOCABULARY_KEY)
-    except (safetensors.SafetensorError, ValueError, KeyError) as error:
-        raise MismatchError(f"{path} is damaged: it is no whole safetensors file; compile the labels again.") from error
     if facts is None or embeddings is None:
-        raise MismatchError(f"{path} is no vocabulary: `lseg labels compile` did not write it.")
-    try:
-        vocabulary = Vocabulary.model_validate({**json.loads(facts), _TENSOR: embeddings})
-    except (ValidationError, LsegError, ValueError, TypeError) as error:
-        raise MismatchError(f"{path} is damaged, or of another version; compile the labels again.") from error
+        raise MismatchError(f"{path} is not a vocabulary: `lseg labels compile` did not write it.")
+    with reading(path, "is damaged, or of another version", advice="; compile the labels again"):
+        try:
+            vocabulary = Vocabulary.model_validate({**parse_json(facts), _TENSOR: embeddings})
+        except LsegError as error:
+            raise ValueError(str(error)) from error
     wanted = (len(vocabulary.labels), vocabulary.encoder.width)
     if embeddings.dtype != np.float32 or embeddings.shape != wanted or not vocabulary.encoder.sha256:
         raise MismatchError(
@@ -96,12 +96,12 @@ def read_vocabulary(path: Path) -> Vocabulary:
         )
     # Written so that what is not a number fails.
     if not (np.abs(np.linalg.norm(embeddings, axis=1) - 1) < _LENGTH_SLACK).all():
-        raise MismatchError(f"{path} is damaged: some embedding has not length 1; compile the labels again.")
+        raise MismatchError(f"{path} is damaged: an embedding is not unit length; compile the labels again.")
     return vocabulary
 
 
 def _metadata(data: bytes) -> dict[str, Any]:
     """Of a safetensors file that was found whole; `safetensors.numpy.load` keeps it to itself."""
     (length,) = struct.unpack("<Q", data[:8])
-    metadata: dict[str, Any] = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+    metadata: dict[str, Any] = parse_json(data[8 : 8 + length]).get("__metadata__", {})
     return metadata

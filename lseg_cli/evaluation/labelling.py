@@ -30,7 +30,7 @@ class Labelling:
     Attributes:
         classes: that are compared.
         extra: labels that are no class.
-        asked: positions of the labels, of all that were given for the classes, that the model is asked for.
+        queried: positions of the labels, of all that were given for the classes, that the model is asked for.
         columns: (labels + 1,) what each label asked for counts as, extra ones after them; the last: no label.
         rows: (65536,) what each mask id counts as, or `IGNORED` or `UNKNOWN`.
         left_out: classes that the model is not asked for.
@@ -38,7 +38,7 @@ class Labelling:
 
     classes: tuple[str, ...]
     extra: tuple[str, ...]
-    asked: tuple[int, ...]
+    queried: tuple[int, ...]
     columns: Indices
     rows: Indices
     left_out: tuple[str, ...]
@@ -68,11 +68,11 @@ class Labelling:
         """
         class_of = match(labels, classes) if labels is not None else list(range(len(classes)))
         left_out = set(find_classes(without, classes, "--without"))
-        asked = tuple(position for position, number in enumerate(class_of) if number not in left_out)
+        queried = tuple(position for position, number in enumerate(class_of) if number not in left_out)
         twice = {fold(name) for name in extra} & {fold(name) for name in classes}
         if twice:
             raise LsegError(f"The extra label '{sorted(twice)[0]}' is a class of the data set; leave it out.")
-        if not asked and not extra:
+        if not queried and not extra:
             raise LsegError("No label is left to ask for; leave fewer classes out.")
         names = [(merged or {}).get(name, name) for name in classes]
         rows_of = {name: number for number, name in enumerate(dict.fromkeys(names))} if merged else None
@@ -85,8 +85,8 @@ class Labelling:
         return cls(
             compared,
             tuple(extra),
-            asked,
-            np.array([*(row_of[class_of[position]] for position in asked), *others], np.int64),
+            queried,
+            np.array([*(row_of[class_of[position]] for position in queried), *others], np.int64),
             rows,
             tuple(dict.fromkeys(compared[row_of[number]] for number in sorted(left_out))),
         )

@@ -1,9 +1,10 @@
 """Several processes that evaluate together, as accelerate and torchrun start them: each takes every n-th picture."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.evaluation.metrics import Counts
 
 _PATIENCE = timedelta(hours=6)  # of a process that waits for slower ones
@@ -37,13 +38,15 @@ class Processes:
         """The numbers of this process's pictures, of `count`."""
         return range(self.index, count, self.count)
 
-    def device(self, device: str) -> str:
-        """Each process of a machine gets a GPU of its own where any would do."""
-        if self.count == 1 or device not in ("auto", "cuda"):
-            return device
+    def own(self, choice: EngineChoice) -> EngineChoice:
+        """Return the choice for this process: each of a machine gets a GPU of its own where any would do."""
+        if self.count == 1 or choice.device not in ("auto", "cuda"):
+            return choice
         import torch  # noqa: PLC0415
 
-        return f"cuda:{self.local_index}" if device == "cuda" or torch.cuda.is_available() else device
+        if choice.device == "auto" and not torch.cuda.is_available():
+            return choice
+        return replace(choice, device=f"cuda:{self.local_index}")
 
     def summed(self, numbers: Counts) -> Counts:
         """The sum of what all processes give, in each of them."""

@@ -5,8 +5,9 @@ from typing import Any, Protocol
 
 from lseg_cli.contract import Engine
 from lseg_cli.data.references import parse_data
+from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.errors import LsegError
-from lseg_cli.evaluation.options import PROTOCOLS, ZERO_SHOT, EvalJob, parse_folds
+from lseg_cli.evaluation.options import ZERO_SHOT, EvalOptions
 from lseg_cli.evaluation.processes import Processes
 from lseg_cli.evaluation.segmentation_run import EvalRun
 from lseg_cli.evaluation.zero_shot import EpisodeRun
@@ -34,25 +35,22 @@ class Run(Protocol):
         ...
 
 
-def open_run(job: EvalJob, open_engine: Callable[[str, str, str, int | None], Engine], processes: Processes) -> Run:
-    """Opens data and models.
+def open_run(options: EvalOptions, open_engine: Callable[[EngineChoice], Engine], processes: Processes) -> Run:
+    """Open data and models.
 
     Args:
-        job: what to do.
+        options: what to measure.
         open_engine: as `lseg_engines.opener.open_engine`.
         processes: of which this is one.
 
     Raises:
-        LsegError: no such protocol; options, labels, data and models that do not fit each other.
+        LsegError: options, labels, data and models that do not fit each other.
     """
-    if job.protocol not in PROTOCOLS:
-        raise LsegError(f"There is no protocol '{job.protocol}'; there are {', '.join(PROTOCOLS)}.")
-    ref = parse_data(job.data, job.split).model_copy(update={"lists": job.lists or ""})
-    if job.protocol in ZERO_SHOT:
-        return EpisodeRun(job, ref, open_engine, processes)
-    if job.fold is not None:
-        folds = parse_folds(job.fold)
-        if len(folds) > 1:
-            raise LsegError(f"--fold {job.fold} is for the protocols {', '.join(ZERO_SHOT)}; give one fold.")
-        ref = ref.model_copy(update={"fold": folds[0]})
-    return EvalRun(job, ref, open_engine, processes)
+    ref = parse_data(options.data, options.split).model_copy(update={"lists": options.lists or ""})
+    if options.protocol in ZERO_SHOT:
+        return EpisodeRun(options, ref, open_engine, processes)
+    if len(options.folds) > 1:
+        raise LsegError(f"--fold all is for the protocols {', '.join(ZERO_SHOT)}; give one fold.")
+    if options.folds:
+        ref = ref.model_copy(update={"fold": options.folds[0]})
+    return EvalRun(options, ref, open_engine, processes)

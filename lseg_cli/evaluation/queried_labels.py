@@ -10,7 +10,7 @@ from lseg_cli.data.datasets import Dataset
 from lseg_cli.data.labels import Label, LabelSet, parse_labels
 from lseg_cli.data.vocabulary import open_labels
 from lseg_cli.evaluation.labelling import Labelling, find_classes, read_label_map
-from lseg_cli.evaluation.options import EvalJob
+from lseg_cli.evaluation.options import EvalOptions
 from lseg_cli.evaluation.saved_masks import SavedMasks
 from lseg_cli.inference.label_embedding import embed_label_set
 from lseg_cli.model.text.cache import EmbeddingCache
@@ -18,7 +18,7 @@ from lseg_cli.model.text.cache import EmbeddingCache
 Floats = NDArray[np.float32]
 
 
-class AskedLabels:
+class QueriedLabels:
     """Labels, and how they count.
 
     Attributes:
@@ -27,7 +27,7 @@ class AskedLabels:
         notices: what the user should know.
     """
 
-    def __init__(self, job: EvalJob, dataset: Dataset, saved: SavedMasks | None = None) -> None:
+    def __init__(self, options: EvalOptions, dataset: Dataset, saved: SavedMasks | None = None) -> None:
         """Reads the labels of the options, or of masks that are there already.
 
         Raises:
@@ -35,14 +35,14 @@ class AskedLabels:
             DataError: a label map that cannot be read.
         """
         self.notices: list[str] = []
-        self._templates = job.templates
-        self._extra = parse_labels(job.extra_labels)[0] if job.extra_labels else None
-        has_own = job.labels is None and saved is None
+        self._templates = options.templates
+        self._extra = parse_labels(options.extra_labels)[0] if options.extra_labels else None
+        has_own = options.labels is None and saved is None
         if saved is not None:
             own, extra = saved.split(dataset.classes)
             self._given, self._extra = LabelSet.of(own), LabelSet.of(extra) if extra else None
-        elif job.labels is not None:
-            self._given, self.notices = open_labels(job.labels)
+        elif options.labels is not None:
+            self._given, self.notices = open_labels(options.labels)
         else:
             pairs = zip(dataset.classes, dataset.prompts, strict=True)
             labels = (Label(name=name, prompts=(text,), id=number) for number, (name, text) in enumerate(pairs))
@@ -52,11 +52,11 @@ class AskedLabels:
             dataset.ignore,
             None if has_own else self._given.names,
             self._extra.names if self._extra else (),
-            job.without,
-            read_label_map(Path(job.label_map), dataset.classes) if job.label_map else None,
+            options.without,
+            read_label_map(Path(options.label_map), dataset.classes) if options.label_map else None,
         )
-        find_classes(job.unseen, self.labelling.classes, "--unseen")
-        self.names = tuple(self._given.names[position] for position in self.labelling.asked)
+        find_classes(options.unseen, self.labelling.classes, "--unseen")
+        self.names = tuple(self._given.names[position] for position in self.labelling.queried)
 
     def embedded(self, encoder: TextConfig) -> Floats:
         """(N, C) by a model's text encoder: the labels for classes, then the extra ones.
@@ -71,5 +71,5 @@ class AskedLabels:
             if labels is not None
         ]
         self.notices += [notice for part in parts for notice in part.notices if notice not in self.notices]
-        asked = parts[0].vectors[list(self.labelling.asked)]
-        return np.concatenate([asked, *(part.vectors for part in parts[1:])])
+        queried = parts[0].vectors[list(self.labelling.queried)]
+        return np.concatenate([queried, *(part.vectors for part in parts[1:])])

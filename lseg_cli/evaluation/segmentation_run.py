@@ -10,21 +10,22 @@ from typing import Any
 from lseg_cli.config import DataRef
 from lseg_cli.contract import Engine
 from lseg_cli.data.datasets import open_dataset
+from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.errors import LsegError
 from lseg_cli.evaluation.counting import Predictor, Tally, WholePicture
 from lseg_cli.evaluation.labelling import find_classes
 from lseg_cli.evaluation.metrics import Confusion, mean_of
-from lseg_cli.evaluation.options import EvalJob, refuse
+from lseg_cli.evaluation.options import EvalOptions, refuse
 from lseg_cli.evaluation.paper import find_fact
 from lseg_cli.evaluation.processes import Processes
-from lseg_cli.evaluation.queried_labels import AskedLabels
+from lseg_cli.evaluation.queried_labels import QueriedLabels
 from lseg_cli.evaluation.report import described
 from lseg_cli.evaluation.saved_masks import SavedMasks
 from lseg_cli.evaluation.windows import Windowed, WindowPlan
-from lseg_cli.inference.parsing import parse_batch, parse_size
+from lseg_cli.inference.batch import choose_batch
 from lseg_cli.inference.segmenter import Segmenter
 
-OpenEngine = Callable[[str, str, str, int | None], Engine]
+OpenEngine = Callable[[EngineChoice], Engine]
 
 
 class EvalRun:
@@ -34,11 +35,11 @@ class EvalRun:
         notices: what the user should know.
     """
 
-    def __init__(self, job: EvalJob, ref: DataRef, open_engine: OpenEngine, processes: Processes) -> None:
+    def __init__(self, options: EvalOptions, ref: DataRef, open_engine: OpenEngine, processes: Processes) -> None:
         """Opens the models and embeds their labels.
 
         Args:
-            job: what to do.
+            options: what to measure.
             ref: the data set and its split.
             open_engine: as `lseg_engines.opener.open_engine`.
             processes: of which this is one.
@@ -47,24 +48,23 @@ class EvalRun:
             LsegError: options, labels, data and models that do not fit each other.
         """
         self._split = ref.split  # which --data may name
-        self._job, self._dataset, self._processes = job, open_dataset(ref), processes
-        saved = _open_masks(job)
-        self._asked = AskedLabels(job, self._dataset, saved)
-        self.notices = self._asked.notices
-        device = processes.device(job.device)
-        models = () if saved else job.models
-        self._engines = [open_engine(model, device, job.precision, job.threads) for model in models]
+        self._options, self._dataset, self._processes = options, open_dataset(ref), processes
+        saved = _open_masks(options)
+        self._queried = QueriedLabels(options, self._dataset, saved)
+        self.notices = self._queried.notices
+        engines = () if saved else options.engines
+        self._engines = [open_engine(processes.own(engine)) for engine in engines]
         predictors = [saved] if saved else [self._predictor(engine) for engine in self._engines]
-        self._tally = Tally(predictors, self._asked.labelling)
+        self._tally = Tally(predictors, self._queried.labelling)
 
     def _predictor(self, engine: Engine) -> Predictor:
-        job, text = self._job, self._asked.embedded(engine.spec.model.text)
-        if job.protocol == "whole":
-            with_confidence, threads = job.min_confidence > 0, job.threads or os.cpu_count() or 1
-            segmenter = Segmenter(engine, text, parse_size(job.imgsz), with_confidence, threads)
-            return WholePicture(segmenter, job.min_confidence)
-        batch = parse_batch(job.batch, engine.device == "cpu", engine.spec.max_batch)
-        return Windowed(engine, text, plan_of(job), batch, job.min_confidence)
+        options, text = self._options, self._queried.embedded(engine.spec.model.text)
+        if options.protocol == "whole":
+            with_confidence, threads = options.min_confidence > 0, options.engines[0].threads or os.cpu_count() or 1
+            segmenter = Segmenter(engine, text, options.imgsz, with_confidence, threads)
+            return WholePicture(segmenter, options.min_confidence)
+        batch = choose_batch(options.batch, engine.device == "cpu", engine.spec.max_batch)
+        return Windowed(engine, text, plan_of(options), batch, options.min_confidence)
 
     def __len__(self) -> int:
         """How many pictures this process looks at."""
@@ -81,24 +81,24 @@ class EvalRun:
 
     def report(self) -> dict[str, Any]:
         """All that was found, fit for JSON."""
-        job, tally = self._job, self._tally
-        plan = {"imgsz": job.imgsz} if job.protocol == "whole" else asdict(plan_of(job))
-        if job.masks:
-            results = [{"model": job.masks} | self._figures(tally.confusions[0])]
+        options, tally = self._options, self._tally
+        plan = {"imgsz": options.imgsz} if options.protocol == "whole" else asdict(plan_of(options))
+        if options.masks:
+            results = [{"model": options.masks} | self._figures(tally.confusions[0])]
         else:
             results = [
-                described(model, engine) | self._figures(confusion, self._paper(engine))
-                for model, engine, confusion in zip(job.models, self._engines, tally.confusions, strict=True)
+                described(choice.model, engine) | self._figures(confusion, self._paper(engine))
+                for choice, engine, confusion in zip(options.engines, self._engines, tally.confusions, strict=True)
             ]
         report: dict[str, Any] = {
             "data": self._dataset.name,
             "split": self._split,
-            "protocol": {"name": job.protocol, **plan},
+            "protocol": {"name": options.protocol, **plan},
             "pictures": tally.confusions[0].pictures,
-            "labels": list(self._asked.names),
-            "extra_labels": list(self._asked.labelling.extra),
-            "left_out": list(self._asked.labelling.left_out),
-            "min_confidence": job.min_confidence,
+            "labels": list(self._queried.names),
+            "extra_labels": list(self._queried.labelling.extra),
+            "left_out": list(self._queried.labelling.left_out),
+            "min_confidence": options.min_confidence,
             "results": results,
         }
         if len(results) == 2:
@@ -110,21 +110,21 @@ class EvalRun:
         return report
 
     def _paper(self, engine: Engine) -> dict[str, Any] | None:
-        if any(self._job.changes().values()):
+        if any(self._options.changes().values()):
             return None
-        fact = find_fact(engine.spec.model, self._dataset.name, self._job.protocol)
+        fact = find_fact(engine.spec.model, self._dataset.name, self._options.protocol)
         return asdict(fact) if fact else None
 
     def _figures(self, confusion: Confusion, paper: dict[str, Any] | None = None) -> dict[str, Any]:
         scores = confusion.scores()
         figures = asdict(scores)
         del figures["pictures"]
-        if self._job.unseen:
-            numbers = find_classes(self._job.unseen, confusion.classes, "--unseen")
+        if self._options.unseen:
+            numbers = find_classes(self._options.unseen, confusion.classes, "--unseen")
             unseen = {confusion.classes[number] for number in numbers}
             figures["unseen_iou"] = mean_of(scores.class_iou, unseen)
             figures["seen_iou"] = mean_of(scores.class_iou, set(confusion.classes) - unseen)
-        if left_out := self._asked.labelling.left_out:
+        if left_out := self._queried.labelling.left_out:
             figures["asked_iou"] = mean_of(scores.class_iou, set(confusion.classes) - set(left_out))
             figures["rejected"] = _rejected(confusion, left_out)
         figures["paper"] = paper
@@ -136,39 +136,39 @@ class EvalRun:
         return figures
 
 
-def _open_masks(job: EvalJob) -> SavedMasks | None:
+def _open_masks(options: EvalOptions) -> SavedMasks | None:
     """The masks to measure, if it is masks.
 
     Raises:
         LsegError: options that would change them.
         DataError: it is no folder of masks.
     """
-    if job.masks is None:
+    if options.masks is None:
         return None
-    given = job.changes() | {
+    given = options.changes() | {
         "--label-map": None,  # is applied to what is found
-        "--compare": len(job.models) > 1,
-        f"--protocol {job.protocol}": job.protocol != "whole",
+        "--compare": len(options.engines) > 1,
+        f"--protocol {options.protocol}": options.protocol != "whole",
     }
     refuse(given, "--masks, which are as they are")
-    return SavedMasks(Path(job.masks))
+    return SavedMasks(Path(options.masks))
 
 
-def plan_of(job: EvalJob) -> WindowPlan:
+def plan_of(options: EvalOptions) -> WindowPlan:
     """The windows of a protocol that has some.
 
     Raises:
         LsegError: `--imgsz` with the protocol that fixes it, or of two sides.
     """
-    if job.protocol == "lseg-paper":
-        if job.imgsz is not None:
-            raise LsegError("The protocol lseg-paper has sizes of its own; leave --imgsz away, or take slide.")
+    if options.protocol == "lseg-paper":
+        if options.imgsz is not None:
+            raise LsegError("The protocol lseg-paper has sizes of its own; omit --imgsz, or use slide.")
         return WindowPlan()
-    size = parse_size(job.imgsz)
+    size = options.imgsz
     if isinstance(size, tuple):
-        raise LsegError(f"--imgsz {job.imgsz} cannot be used with windows; give the long side alone.")
-    stride = math.ceil(job.window * 2 / 3) if job.stride is None else job.stride
-    return WindowPlan(job.window, stride, size, (1.0,), mirror=False, shifts_last=True)
+        raise LsegError(f"--imgsz {size[0]}x{size[1]} cannot be used with windows; give the long side alone.")
+    stride = math.ceil(options.window * 2 / 3) if options.stride is None else options.stride
+    return WindowPlan(options.window, stride, size, (1.0,), mirror=False, shifts_last=True)
 
 
 def _rejected(confusion: Confusion, names: Sequence[str]) -> dict[str, float | None]:

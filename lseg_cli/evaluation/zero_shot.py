@@ -23,9 +23,10 @@ from lseg_cli.data.episodes import Episode, Episodes, open_episodes
 from lseg_cli.data.labels import Label, LabelSet
 from lseg_cli.data.masks import IGNORE
 from lseg_cli.data.references import expanded
+from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.errors import LsegError
 from lseg_cli.evaluation.metrics import Counts
-from lseg_cli.evaluation.options import EvalJob, parse_folds, refuse
+from lseg_cli.evaluation.options import FOLDS, EvalOptions, refuse
 from lseg_cli.evaluation.paper import find_fact
 from lseg_cli.evaluation.processes import Processes
 from lseg_cli.evaluation.report import described
@@ -47,15 +48,15 @@ class EpisodeRun:
 
     def __init__(
         self,
-        job: EvalJob,
+        options: EvalOptions,
         ref: DataRef,
-        open_engine: Callable[[str, str, str, int | None], Engine],
+        open_engine: Callable[[EngineChoice], Engine],
         processes: Processes,
     ) -> None:
         """Opens the episodes and the model, and embeds the classes.
 
         Args:
-            job: what to do.
+            options: what to measure.
             ref: the benchmark and its root.
             open_engine: as `lseg_engines.opener.open_engine`.
             processes: of which this is one.
@@ -64,14 +65,13 @@ class EpisodeRun:
             LsegError: options that this protocol does not take; or as `open_episodes`.
             DataError: as `open_episodes`.
         """
-        _check(job, ref)
+        _check(options, ref)
         self.notices: list[str] = []
-        self._job, self._processes = job, processes
-        folds: tuple[int | None, ...] = (None,) if ref.path == "fss1000" else parse_folds(job.fold)
+        self._options, self._processes = options, processes
+        folds: tuple[int | None, ...] = (None,) if ref.path == "fss1000" else options.folds
         lists = expanded(ref.lists) if ref.lists else None
         self._episodes = {fold: open_episodes(ref.path, expanded(ref.root), fold, lists) for fold in folds}
-        device = processes.device(job.device)
-        self._engine = open_engine(job.models[0], device, job.precision, job.threads)
+        self._engine = open_engine(processes.own(options.engines[0]))
         self._text = {fold: self._embedded(episodes) for fold, episodes in self._episodes.items()}
         self._counts: dict[int | None, Counts] = {
             fold: np.zeros((len(each.classes), 2, 2), np.int64) for fold, each in self._episodes.items()
@@ -82,7 +82,7 @@ class EpisodeRun:
         pairs = [(BACKGROUND, BACKGROUND), *zip(episodes.classes, episodes.prompts, strict=True)]
         labels = tuple(Label(name=name, prompts=(text,), id=number) for number, (name, text) in enumerate(pairs))
         config = self._engine.spec.model.text
-        return embed_label_set(LabelSet(labels=labels), config, self._job.templates, EmbeddingCache()).vectors
+        return embed_label_set(LabelSet(labels=labels), config, self._options.templates, EmbeddingCache()).vectors
 
     def __len__(self) -> int:
         """How many episodes this process looks at."""
@@ -118,9 +118,9 @@ class EpisodeRun:
         """All that was found, fit for JSON: a result for each fold, and the mean of several."""
         results = [self._figures(fold) for fold in self._episodes]
         report: dict[str, Any] = {
-            "data": self._job.protocol,
+            "data": self._options.protocol,
             "split": None,
-            "protocol": {"name": self._job.protocol, "side_px": SIDE_PX, "labels": [BACKGROUND, "the class"]},
+            "protocol": {"name": self._options.protocol, "side_px": SIDE_PX, "labels": [BACKGROUND, "the class"]},
             "pictures": sum(len(each) for each in self._episodes.values()),
             "results": results,
         }
@@ -134,7 +134,7 @@ class EpisodeRun:
         inside = counts.sum((1, 2)) > 0
         iou = _iou(counts)[:, 1]
         return {
-            **described(self._job.models[0], self._engine),
+            **described(self._options.engines[0].model, self._engine),
             "fold": fold,
             "pictures": len(episodes),
             "mean_iou": float(iou[inside].mean()),
@@ -147,8 +147,8 @@ class EpisodeRun:
         }
 
     def _paper(self, fold: int | None) -> dict[str, Any] | None:
-        fact = find_fact(self._engine.spec.model, self._job.protocol, self._job.protocol, fold)
-        return asdict(fact) if fact and not self._job.templates else None
+        fact = find_fact(self._engine.spec.model, self._options.protocol, self._options.protocol, fold)
+        return asdict(fact) if fact and not self._options.templates else None
 
 
 def squashed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -171,14 +171,18 @@ def _iou(counts: Counts) -> NDArray[np.float64]:
     return iou
 
 
-def _check(job: EvalJob, ref: DataRef) -> None:
+def _check(options: EvalOptions, ref: DataRef) -> None:
     """Raises LsegError for what this protocol does not take."""
-    if ref.path != job.protocol:
-        raise LsegError(f"The protocol {job.protocol} needs its own data; give --data {job.protocol}:ROOT.")
-    given = job.changes() | {
+    if ref.path != options.protocol:
+        raise LsegError(f"The protocol {options.protocol} needs its own data; give --data {options.protocol}:ROOT.")
+    if ref.path != "fss1000" and not options.folds:
+        raise LsegError(f"The protocol {options.protocol} needs --fold: 0 to {FOLDS - 1}, or all.")
+    given = options.changes() | {
         "--template": None,  # changes the words, not the question
-        "--compare": len(job.models) > 1,
-        "--masks": job.masks,
-        "--unseen": job.unseen,
+        "--compare": len(options.engines) > 1,
+        "--masks": options.masks,
+        "--unseen": options.unseen,
     }
-    refuse(given, f"the protocol {job.protocol}, which asks for '{BACKGROUND}' and one class at {SIDE_PX}x{SIDE_PX}")
+    refuse(
+        given, f"the protocol {options.protocol}, which asks for '{BACKGROUND}' and one class at {SIDE_PX}x{SIDE_PX}"
+    )

@@ -23,7 +23,7 @@ class EmbeddedLabels:
     Attributes:
         vectors: (N, C) float32, rows of length 1.
         encoder: that made them, with its hash and the templates in use.
-        notices: on single labels and on pairs of them.
+        notices: on single labels, on words that the encoder does not know, and on pairs of labels.
     """
 
     vectors: NDArray[np.float32]
@@ -56,7 +56,8 @@ def embed_label_set(
         return EmbeddedLabels(labels.embeddings, labels.encoder, [])
     config = model.model_copy(update={"templates": templates or model.templates})
     vectors, notices = embed_labels(labels.prompts, config, cache)
-    return EmbeddedLabels(vectors, config.model_copy(update={"sha256": encoder_sha256(config, cache)}), notices)
+    known = config.model_copy(update={"sha256": encoder_sha256(config, cache)})
+    return EmbeddedLabels(vectors, known, spelled_out(labels.prompts, config) + notices)
 
 
 def compile_vocabulary(
@@ -92,8 +93,7 @@ def check_labels(text: str, encoder: TextConfig, cache: EmbeddingCache | None = 
     empty = count_empty(text)
     if empty:
         notices.append(f"{empty} of the entries between commas {'is' if empty == 1 else 'are'} empty and passed over.")
-    notices += compile_vocabulary(labels, encoder, cache)[1]
-    return labels, notices + spelled_out(labels.prompts, encoder)
+    return labels, notices + compile_vocabulary(labels, encoder, cache)[1]
 
 
 def write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:

@@ -13,10 +13,10 @@ from lseg_cli.contract import Engine
 from lseg_cli.data.finding import JOURNAL, Source, find_images
 from lseg_cli.data.images import PictureError, open_image
 from lseg_cli.data.store import locate_output
+from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.errors import DataError, LsegError
 from lseg_cli.files import atomic
 from lseg_cli.inference.embedding import as_encoder, check_format, check_stride, encode, write_embedding
-from lseg_cli.inference.parsing import parse_size
 from lseg_cli.inference.segmentation import stopwatch
 from lseg_cli.inference.segmenter import Segmenter
 from lseg_cli.results.folder import FAILURES
@@ -41,7 +41,7 @@ class Embedded:
 class EmbedRun:
     """A run that is ready to go: iterate over it, then `finish`."""
 
-    def __init__(self, job: EmbedJob, open_engine: Callable[[str, str, str, int | None], Engine]) -> None:
+    def __init__(self, job: EmbedJob, open_engine: Callable[[EngineChoice], Engine]) -> None:
         """Checks what is cheap to check first, then opens the engine.
 
         Raises:
@@ -53,17 +53,16 @@ class EmbedRun:
         self.folder = locate_output(job.out)
         check_stride(job.stride)
         self._suffix = check_format(job.format)
-        size = parse_size(job.imgsz)
         if (self.folder / JOURNAL).exists() and not job.overwrite:
             raise LsegError(f"{self.folder} holds the results of an earlier run; use --overwrite, or another -o.")
         self._sources = find_images(job.inputs)
         self.total = len(self._sources)
         self.done = self.failed = 0
         self.notices: list[str] = []
-        self.engine = open_engine(job.model, job.device, job.precision, job.threads)
+        self.engine = open_engine(job.engine)
         as_encoder(self.engine)
         any_label = np.ones((1, self.engine.spec.model.text.width), np.float32)  # labels come later
-        self._segmenter = Segmenter(self.engine, any_label, size)
+        self._segmenter = Segmenter(self.engine, any_label, job.imgsz)
 
     def __iter__(self) -> Iterator[Embedded | Failed]:
         """Embeds picture after picture; a broken one costs itself alone.

@@ -7,7 +7,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
@@ -18,18 +18,20 @@ from lseg_cli.contract import Engine, GraphSpec
 from lseg_cli.data.finding import Source, find_images
 from lseg_cli.data.vocabulary import open_labels
 from lseg_cli.drawing.palette import recolored
+from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.errors import LsegError, TooManyFailuresError
 from lseg_cli.files import atomic
+from lseg_cli.inference.batch import choose_batch
 from lseg_cli.inference.embedding import as_encoder
 from lseg_cli.inference.label_embedding import embed_label_set
-from lseg_cli.inference.parsing import parse_batch
 from lseg_cli.model.text.cache import EmbeddingCache
 from lseg_cli.results.formats import write_coco, write_table
 from lseg_cli.results.journal import Journal, JournalLines, remaining
 from lseg_cli.results.lock import FolderLock
 from lseg_cli.results.names import output_names
 from lseg_cli.results.records import Done, Failed, Item
-from lseg_cli.runs.options import SegmentJob, parse_failures, parse_shard
+from lseg_cli.runs.failure_limit import FailureLimit
+from lseg_cli.runs.options import SegmentJob
 from lseg_cli.runs.pipeline import Pipeline
 from lseg_cli.runs.plan import Work
 from lseg_cli.runs.ray.cluster import RayCluster, RemoteEngine, require_ray
@@ -49,10 +51,10 @@ _PACKAGES = (
 
 # Options that change masks and what lies beside them. Not the device, nor what runs at once: they change the last bits.
 _DECISIVE = (
-    "imgsz", "save", "formats", "palette", "min_confidence", "min_margin", "top_k", "tile", "overlap", "precision",
+    "imgsz", "save", "formats", "palette", "min_confidence", "min_margin", "top_k", "tile", "overlap",
 )  # fmt: skip
 
-OpenEngine = Callable[[str, str, str, int | None], Engine]
+OpenEngine = Callable[[EngineChoice], Engine]
 ReadSpec = Callable[[str], GraphSpec]
 
 
@@ -108,7 +110,7 @@ class Run:
 
         Args:
             job: what to do.
-            open_engine: (model, device, precision, threads) -> an engine; seconds.
+            open_engine: takes seconds.
             read_spec: model -> what its engine is, without opening it; for a job that workers of a cluster do.
 
         Raises:
@@ -124,18 +126,19 @@ class Run:
         self._work.check()
         self.folder = self._work.folder()
         self.folder.check(overwrite=True)
-        self._items = _share(find_images(job.inputs), parse_shard(job.shard))
+        self._items = _share(find_images(job.inputs), job.shard)
         self.summary = Summary(len(self._items), ignores_failures=job.ignore_failures)
-        self._most_failures = 0 if job.fail_fast else parse_failures(job.max_failures, len(self._items))
+        limit = FailureLimit(count=0) if job.fail_fast else job.max_failures
+        self._most_failures = None if limit is None else limit.most(len(self._items))
         self._open_engine = open_engine
         self.engine: Engine
         if job.ray is None:
-            self.engine = open_engine(job.model, job.device, job.precision, self._work.threads(len(self._items)))
+            self.engine = open_engine(replace(job.engine, threads=self._work.threads(len(self._items))))
         elif read_spec is None:
             raise LsegError("A run on a cluster needs to know what the model's engine is without opening it.")
         else:
-            require_ray(job.ray, job.device)
-            self.engine = RemoteEngine(read_spec(job.model), job.precision)
+            require_ray(job.ray, job.engine.device)
+            self.engine = RemoteEngine(read_spec(job.engine.model), job.engine.precision)
         if self.folder.needs_features:
             as_encoder(self.engine)  # else it is told before the labels' text encoder takes its time
         embedded = embed_label_set(self.labels, self.engine.spec.model.text, job.templates, EmbeddingCache())
@@ -144,7 +147,7 @@ class Run:
         self.workers = self._work.workers
         are_many = len(self._items) >= self.workers
         self.steps = self._work.steps(self.engine, self._vectors, self.folder, are_many)
-        self._batch = parse_batch(job.batch, self.steps.is_on_cpu, self.engine.spec.max_batch)
+        self._batch = choose_batch(job.batch, self.steps.is_on_cpu, self.engine.spec.max_batch)
         self.streams = self._work.streams(len(self._items)) if self.steps.is_on_cpu else 1
 
     def __enter__(self) -> "Run":
@@ -261,7 +264,7 @@ class Run:
             "labels": self.labels.digest(),
             "text encoder": [self._text.sha256, self._text.templates],
             "model": self.engine.spec.model_sha256,
-            "options": {name: getattr(job, name) for name in _DECISIVE},
+            "options": {name: getattr(job, name) for name in _DECISIVE} | {"precision": job.engine.precision},
         }
 
     def _report(self, exit_code: int) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from sklearn.datasets import load_sample_image
 
 from lseg_cli.contract import SCORES, Engine, Output
 from lseg_cli.data.finding import Source
+from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.results.records import Item
 from lseg_cli.runs.options import SegmentJob
 from lseg_cli.runs.segment import Run
@@ -118,7 +119,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--model", default="")
-    parser.add_argument("--imgsz", default=None)
+    parser.add_argument("--imgsz", type=int, default=None)
     parser.add_argument("--device-ms", type=float, default=None)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -130,14 +131,15 @@ def main() -> None:
         kinds = ("engine", "engine, side by side", "decoding", "end to end")
         totals = {kind: np.zeros(2) for kind in kinds}
 
-        def open_scores(name: str, device: str, precision: str, threads: int | None) -> Engine:
-            engine = open_engine(name, device, precision, threads, outputs=SCORES)
+        def open_scores(choice: EngineChoice) -> Engine:
+            engine = open_engine(choice, outputs=SCORES)
             return engine if arguments.device_ms is None else Device(engine, arguments.device_ms)
 
-        alone = open_scores(str(model), "cpu", "fp32", None)
+        choice = EngineChoice(str(model), device="cpu")
+        alone = open_scores(choice)
         for number in range(arguments.rounds):
             part = paths[number :: arguments.rounds]
-            job = SegmentJob(tuple(map(str, part)), LABELS, str(model), str(folder / f"out{number}"), arguments.imgsz)
+            job = SegmentJob(tuple(map(str, part)), LABELS, choice, str(folder / f"out{number}"), arguments.imgsz)
             with Run(job, open_scores) as run:
                 loaded = load_all(run.steps, part[:12], run.workers)  # one of each size; also to warm up
                 run.steps.infer(loaded[:1])

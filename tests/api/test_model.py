@@ -9,17 +9,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import lseg_cli as lseg
-from lseg_cli import main
 from lseg_cli.config import ModelConfig
 from tests.api.conftest import LABELS, saved
+from tests.command_line import lseg as run
 
 Pixels = NDArray[np.uint8]
 
 
-def command(*arguments: str) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main.run(arguments)
-    assert not ended.value.code
+def command(*arguments: object) -> None:
+    assert run(*arguments) == 0
 
 
 def read(path: str) -> Pixels:

@@ -13,6 +13,7 @@ from lseg_cli.bench.latency import Workload
 from lseg_cli.bench.memory import measure_memory
 from lseg_cli.config import PRESETS
 from lseg_cli.contract import GraphSpec, Output
+from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.errors import DataError, MismatchError
 from lseg_engines.opener import open_engine
 
@@ -64,6 +65,6 @@ def test_on_a_gpu_its_memory_is_told_as_well() -> None:
 
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
-    peak = measure_memory(partial(open_engine, "lseg-tiny", "cuda", "fp32", None), WORKLOADS)
+    peak = measure_memory(partial(open_engine, EngineChoice(device="cuda")), WORKLOADS)
     assert peak.device_mib is not None
     assert peak.device_mib > 20

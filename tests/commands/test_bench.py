@@ -8,8 +8,8 @@ import pytest
 
 from lseg_cli.bench import latency, matmul
 from lseg_cli.config import ModelConfig
-from lseg_cli.main import run
 from lseg_export.options import ExportOptions
+from tests.command_line import lseg
 
 Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
 
@@ -21,12 +21,6 @@ def models(pyramid_config: ModelConfig, exported: Exporter, monkeypatch: pytest.
     monkeypatch.setattr(matmul, "_SIZES", {"cpu": (64,)})
     monkeypatch.setattr(matmul, "_LEAST_S", 0.001)
     return exported(pyramid_config, ExportOptions(is_dynamic_size=True))
-
-
-def lseg(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as end:
-        run([str(each) for each in arguments])
-    return int(end.value.code or 0)
 
 
 def test_a_sweep_as_json(models: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,13 +62,13 @@ def test_a_table_with_memory_and_a_peer(models: tuple[Path, Path], capsys: pytes
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (("--sweep-labels", "3,x"), 2, "--sweep-labels '3,x' is no list of counts"),
-        (("--sweep-labels", "0"), 2, "is no list of counts"),
-        (("--outputs", "masks"), 2, "--outputs 'masks' cannot be asked for; choose from logits, mask, confidence"),
-        (("--imgsz", "big"), 2, "--imgsz 'big' is no size"),
+        (("--sweep-labels", "3,x"), 2, "--sweep-labels '3,x' is not a list of counts"),
+        (("--sweep-labels", "0"), 2, "is not a list of counts"),
+        (("--outputs", "masks"), 2, "--outputs masks is not known; choose from logits, mask, confidence"),
+        (("--imgsz", "big"), 2, "--imgsz 'big' is not a valid size"),
         (("--imgsz", "100"), 5, "multiples of 32"),
         (("--peer", "openvino"), 2, "none is given; write one with lseg export"),
-        (("--peer", "caffe"), 2, "There is no peer 'caffe'; there is openvino"),
+        (("--peer", "caffe"), 2, "Invalid value for '--peer': 'caffe' is not one of 'openvino'"),
         (("-d", "cuda:9"), 6, "The device 'cuda:9' is not here"),
     ],
 )

@@ -14,11 +14,11 @@ import torch
 from PIL import Image
 
 from lseg_cli.config import ModelConfig
-from lseg_cli.main import run
 from lseg_cli.model.checkpoint import save_model
 from lseg_cli.model.lseg import build
 from lseg_engines.doctor.nvidia_driver import find_gpus
 from lseg_export.options import ExportOptions
+from tests.command_line import lseg
 from tests.engines.fake_tensorrt import World
 
 Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
@@ -32,12 +32,6 @@ def onnx_path(pyramid_config: ModelConfig, exported: Exporter, tmp_path: Path, m
     pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX has no package for this platform")
     monkeypatch.chdir(tmp_path)
     return Path(shutil.copy(exported(pyramid_config, FIXED)[1], tmp_path / "model.onnx"))
-
-
-def lseg(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as end:
-        run([str(each) for each in arguments])
-    return int(end.value.code or 0)
 
 
 def names(folder: Path) -> list[str]:
@@ -88,7 +82,7 @@ def test_an_engine_is_exported_from_a_model(
         (("model.onnx", "--rtx", "--trt"), 2, "give --trt or --rtx"),
         (("model.onnx", "--rtx", "-o", "x.onnx"), 2, "its name must end with .engine"),
         (("nowhere.onnx", "--rtx"), 2, "There is no file nowhere.onnx"),
-        (("model.onnx", "--rtx", "--sm", "turing"), 2, "--sm 'turing' names no compute capabilities"),
+        (("model.onnx", "--rtx", "--sm", "turing"), 2, "--sm 'turing' is not a list of compute capabilities"),
         (("model.onnx", "--rtx", "--sm", "75"), 5, "FP32 GEMM is not supported"),
         (("model.onnx", "--rtx", "--opt-labels", "300"), 2, "does not lie between 1 and --max-labels 256"),
         (("text.onnx", "--rtx"), 5, "is no model of this tool"),
@@ -130,7 +124,7 @@ def test_an_engine_without_a_gpu_is_one_sentence(
     assert lseg("segment", "photo.png", "-l", "sky,road", "-m", "model.engine", "-q") == 6
     assert "A TensorRT engine runs on an NVIDIA GPU, and here is none" in capsys.readouterr().err
     assert lseg("segment", "photo.png", "-l", "sky", "-m", "model.engine", "--rebuild", "often") == 2
-    assert "--rebuild 'often' cannot be; it is auto or never" in capsys.readouterr().err
+    assert "Invalid value for '--rebuild': 'often' is not one of 'never', 'auto'" in capsys.readouterr().err
 
 
 def test_an_engine_with_anothers_sidecar_is_refused(

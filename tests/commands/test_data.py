@@ -9,14 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lseg_cli.main import run
+from tests.command_line import lseg
 from tests.data.miniatures import FOLDED, HEIGHT_PX, MAKERS, WIDTH_PX, make_ade20k, save
-
-
-def lseg(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as end:
-        run([str(each) for each in arguments])
-    return int(end.value.code or 0)
 
 
 @pytest.mark.parametrize("name", MAKERS)

@@ -6,17 +6,15 @@ import sys
 import pytest
 
 from lseg_cli.errors import LsegError, MissingError
-from lseg_cli.main import run
 from lseg_engines.doctor import availability
 from lseg_engines.ort import engine
+from tests.command_line import lseg
 
 Checks = dict[str, dict[str, str]]
 
 
 def doctor(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
-    with pytest.raises(SystemExit) as end:
-        run(["doctor", *arguments])
-    return int(end.value.code or 0), capsys.readouterr().out
+    return lseg("doctor", *arguments), capsys.readouterr().out
 
 
 def checks(capsys: pytest.CaptureFixture[str]) -> tuple[int, Checks]:

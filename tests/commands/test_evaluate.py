@@ -14,20 +14,14 @@ import pytest
 from PIL import Image
 
 from lseg_cli.config import ModelConfig
-from lseg_cli.main import run
 from lseg_cli.model.checkpoint import save_model
 from lseg_cli.model.lseg import build
 from lseg_export.options import ExportOptions
+from tests.command_line import lseg
 from tests.conftest import CLASSES, HEIGHT_PX, WIDTH_PX
 from tests.data.miniatures import MAKERS
 
 Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
-
-
-def lseg(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as end:
-        run([str(each) for each in arguments])
-    return int(end.value.code or 0)
 
 
 Report = dict[str, Any]
@@ -95,7 +89,7 @@ def test_masks_can_be_measured_in_place_of_a_model(
     assert (given[:, :3] <= own[:, :3]).all()  # what the other label took came from the classes
     assert (given.sum(1) == own.sum(1)).all()
     assert lseg("eval", "--data", mini, "--masks", "out", "-l", "a,b,c") == 2
-    assert "--labels cannot be given with --masks" in capsys.readouterr().err
+    assert "--labels cannot be combined with --masks" in capsys.readouterr().err
 
 
 def test_an_exported_file_has_the_figures_of_its_model(
@@ -224,9 +218,9 @@ def test_a_zero_shot_protocol_runs(
     assert [result["pictures"] for result in report["results"]] == [1, 1, 1, 1]
     assert Path("report/classes-4.csv").is_file()
     assert lseg(*arguments, "-l", "a,b", "--fold", "0") == 2
-    assert "--labels cannot be given with the protocol pascal5i" in capsys.readouterr().err
+    assert "--labels cannot be combined with the protocol pascal5i" in capsys.readouterr().err
     assert lseg(*arguments) == 2
-    assert "Say which fold with --fold: 0 to 3, or all" in capsys.readouterr().err
+    assert "The protocol pascal5i needs --fold: 0 to 3, or all" in capsys.readouterr().err
 
 
 def test_a_known_set_is_taken_by_its_name(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -241,7 +235,11 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("arguments", "code", "sentence"),
         [
-            (("--protocol", "hole"), 2, "There is no protocol 'hole'; there are whole, slide, lseg-paper"),
+            (
+                ("--protocol", "hole"),
+                2,
+                "Invalid value for '--protocol': 'hole' is not one of 'whole', 'slide', 'lseg-paper'",
+            ),
             (("-l", "sky,road"), 2, "There are 2 labels for 3 classes"),
             (("--split", "test"), 4, "has no split 'test'; it has train, val"),
             (("--label-map", "nowhere.yaml"), 4, "The label map nowhere.yaml cannot be read"),

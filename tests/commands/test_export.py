@@ -15,11 +15,11 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from lseg_cli.config import ModelConfig
-from lseg_cli.main import run
 from lseg_cli.model.checkpoint import save_model
 from lseg_cli.model.lseg import build
 from lseg_engines.torch_engine import TorchEngine
 from lseg_export.options import ExportOptions
+from tests.command_line import lseg
 
 Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
 ANY_SIZE = ExportOptions(is_dynamic_size=True)
@@ -30,12 +30,6 @@ HEAVY = ("torch", "timm", "open_clip", "torchvision")
 def config(pyramid_config: ModelConfig) -> ModelConfig:
     """With embeddings as wide as the bundled word table's."""
     return pyramid_config.model_copy(update={"text": pyramid_config.text.model_copy(update={"width": 192})})
-
-
-def lseg(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as end:
-        run([str(each) for each in arguments])
-    return int(end.value.code or 0)
 
 
 def test_an_export_is_checked_and_told(config: ModelConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,7 +63,7 @@ def test_an_export_that_answers_otherwise_leaves_no_file(
     [
         (("-o", "model.safetensors"), "its name must end with .onnx"),
         (("--imgsz", "100"), "multiples of 32"),
-        (("--precision", "int4"), "choose one of fp32, fp16, bf16, int8"),
+        (("--precision", "int4"), "is not one of 'fp32', 'fp16', 'bf16', 'int8'"),
         (("--precision", "int8"), "belong together"),
         (("--calibrate", "."), "belong together"),
         (("--dynamic-size", "--with-text-encoder", "--no-verify"), "a table of words, not a network"),

@@ -13,8 +13,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from lseg_cli.config import ModelConfig
-from lseg_cli.main import run
 from lseg_export.options import ExportOptions
+from tests.command_line import lseg
 
 Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
 ANY_SIZE = ExportOptions(is_dynamic_size=True)
@@ -32,12 +32,6 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def config(pyramid_config: ModelConfig) -> ModelConfig:
     """With embeddings as wide as the bundled word table's."""
     return pyramid_config.model_copy(update={"text": pyramid_config.text.model_copy(update={"width": 192})})
-
-
-def lseg(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as end:
-        run([str(each) for each in arguments])
-    return int(end.value.code or 0)
 
 
 def compile_street(*arguments: object) -> int:
@@ -95,10 +89,10 @@ def test_a_damaged_vocabulary_is_one_sentence(capsys: pytest.CaptureFixture[str]
     path.write_bytes(path.read_bytes()[:-5])
     for arguments in (["labels", "list", path], ["labels", "check", path], ["segment", "x.png", "-l", path]):
         assert lseg(*arguments) == 5
-        assert (
-            capsys.readouterr().err
-            == f"lseg: {path} is damaged: it is no whole safetensors file; compile the labels again.\n"
-        )
+        error = capsys.readouterr().err
+        assert error.startswith(f"lseg: {path} is damaged: it is not a whole safetensors file (")
+        assert error.endswith("; compile the labels again.\n")
+        assert error.count("\n") == 1
 
 
 def test_list_as_a_table_and_as_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,19 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
-from lseg_cli import main
 from lseg_cli.config import RegularizerConfig
 from lseg_cli.model.published import zoo
 from lseg_cli.model.published.zoo import PUBLISHED, Published
+from tests.command_line import lseg
 
 Official = Callable[..., dict[str, torch.Tensor]]
 LABELS = "sky,road,other"
-
-
-def lseg(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main.run([str(each) for each in arguments])
-    return int(ended.value.code or 0)
 
 
 @pytest.fixture(autouse=True)

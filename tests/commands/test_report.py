@@ -14,16 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lseg_cli import main
+from tests.command_line import lseg
 
 LABELS = "person, sky, dog, <script>alert(1)</script>"
-
-
-def lseg(*arguments: str) -> int:
-    """Runs a command; its exit code."""
-    with pytest.raises(SystemExit) as ended:
-        main.run(arguments)
-    return int(ended.value.code or 0)
 
 
 def draw(*names: str) -> None:

@@ -11,20 +11,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from lseg_cli import main
 from lseg_cli.config import ModelConfig
 from lseg_cli.model.checkpoint import save_model
 from lseg_cli.model.lseg import build
+from tests.command_line import lseg
 
 LABELS = "person, sky, other"
 PHOTO: NDArray[np.uint8] = load_sample_image("china.jpg")
 
 
-def lseg(*arguments: str) -> int:
-    """Runs a command; its exit code."""
-    with pytest.raises(SystemExit) as ended:
-        main.run(["segment", *arguments])
-    return int(ended.value.code or 0)
+def segment(*arguments: str) -> int:
+    return lseg("segment", *arguments)
 
 
 def photo(path: str, width: int = 120, height: int = 80, **options: Any) -> Image.Image:
@@ -49,7 +46,7 @@ class TestARun:
     def test_a_folder_becomes_masks_and_records(self, capsys: pytest.CaptureFixture[str]) -> None:
         photo("in/a.jpg")
         photo("in/sub/b ü.png", 50, 70)
-        assert lseg("in", "-l", LABELS) == 0
+        assert segment("in", "-l", LABELS) == 0
         assert mask_size("out/masks/a.png") == (120, 80)
         assert mask_size("out/masks/sub/b ü.png") == (50, 70)
         results = lines("out/results.jsonl")
@@ -76,7 +73,7 @@ class TestARun:
         Path("in/b.jpg").write_text("no picture")
         photo("in/c.png")
         Path("in/d.png").touch()
-        assert lseg("in", "-l", LABELS, "-q") == 3
+        assert segment("in", "-l", LABELS, "-q") == 3
         assert len(lines("out/results.jsonl")) == 2
         failures = lines("out/failures.jsonl")
         assert [(failure["source"], failure["stage"]) for failure in failures] == [
@@ -90,26 +87,26 @@ class TestARun:
 
     def test_when_everything_fails_the_exit_code_says_so(self) -> None:
         Path("a.jpg").write_text("no picture")
-        assert lseg("a.jpg", "-l", LABELS) == 4
+        assert segment("a.jpg", "-l", LABELS) == 4
         assert json.loads(Path("out/run.json").read_text())["exit_code"] == 4
 
     def test_nothing_to_do(self, capsys: pytest.CaptureFixture[str]) -> None:
         Path("in").mkdir()
-        assert lseg("in", "-l", LABELS) == 4
+        assert segment("in", "-l", LABELS) == 4
         assert capsys.readouterr().err.startswith("lseg: There is no picture in in; looked for jpg")
         assert not Path("out").exists()
 
     def test_same_stems_keep_their_extensions(self) -> None:
         for name in ("in/bus.jpg", "in/bus.png", "in/car.png"):
             photo(name)
-        assert lseg("in", "-l", LABELS) == 0
+        assert segment("in", "-l", LABELS) == 0
         masks = sorted(path.name for path in Path("out/masks").iterdir())
         assert masks == ["bus.jpg.png", "bus.png.png", "car.png"]
 
     def test_several_folders_do_not_overwrite_each_other(self) -> None:
         photo("x/in/1.jpg")
         photo("y/in/1.jpg")
-        assert lseg("x/in", "y/in", "-l", LABELS) == 0
+        assert segment("x/in", "y/in", "-l", LABELS) == 0
         assert Path("out/masks/x/in/1.png").exists()
         assert Path("out/masks/y/in/1.png").exists()
 
@@ -118,7 +115,7 @@ class TestARun:
         exif[0x0112] = 6
         upright = photo("upright.png", 80, 120)
         upright.transpose(Image.Transpose.ROTATE_90).save("turned.png", exif=exif)
-        assert lseg("upright.png", "turned.png", "-l", LABELS) == 0
+        assert segment("upright.png", "turned.png", "-l", LABELS) == 0
         assert mask_size("out/masks/turned.png") == (80, 120)
         with Image.open("out/masks/upright.png") as one, Image.open("out/masks/turned.png") as other:
             assert np.array_equal(np.asarray(one), np.asarray(other))
@@ -132,7 +129,7 @@ class TestARun:
         Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257).save("in/16-bit.tif")
         Image.new("RGB", (1, 1)).save("in/pixel.bmp")
         Image.new("RGB", (400, 3)).save("in/strip.png")
-        assert lseg("in", "-l", LABELS) == 0
+        assert segment("in", "-l", LABELS) == 0
         sizes = {path.stem: mask_size(str(path)) for path in Path("out/masks").iterdir()}
         assert sizes.pop("pixel") == (1, 1)
         assert sizes.pop("strip") == (400, 3)
@@ -142,7 +139,9 @@ class TestARun:
 
     def test_overlay_and_confidence_and_ignored_pixels(self) -> None:
         photo("a.jpg")
-        assert lseg("a.jpg", "-l", LABELS, "--save", "overlay,conf", "--min-confidence", "0.4", "--imgsz", "64x96") == 0
+        assert (
+            segment("a.jpg", "-l", LABELS, "--save", "overlay,conf", "--min-confidence", "0.4", "--imgsz", "64x96") == 0
+        )
         with Image.open("out/masks/a.png") as mask, Image.open("out/conf/a.png") as confidence:
             unsure = np.asarray(confidence) < 0.4 * 255 - 0.5
             sure = np.asarray(confidence) > 0.4 * 255 + 0.5
@@ -154,22 +153,22 @@ class TestARun:
 
     def test_the_order_of_labels_changes_ids_alone(self) -> None:
         photo("a.png")
-        assert lseg("a.png", "-l", "person,sky,other", "-o", "one") == 0
-        assert lseg("a.png", "-l", "other,person,sky", "-o", "two") == 0
+        assert segment("a.png", "-l", "person,sky,other", "-o", "one") == 0
+        assert segment("a.png", "-l", "other,person,sky", "-o", "two") == 0
         with Image.open("one/masks/a.png") as one, Image.open("two/masks/a.png") as two:
             moved = np.array([1, 2, 0], np.uint8)[np.asarray(one)]
             assert (moved != np.asarray(two)).mean() < 1e-3
 
     def test_results_of_an_earlier_run_are_no_pictures(self) -> None:
         photo("a.png")
-        assert lseg("a.png", "-l", LABELS) == 0
-        assert lseg(".", "-l", LABELS, "--overwrite") == 0
+        assert segment("a.png", "-l", LABELS) == 0
+        assert segment(".", "-l", LABELS, "--overwrite") == 0
         assert [result["mask"] for result in lines("out/results.jsonl")] == ["masks/a.png"]
 
     def test_events(self, capsys: pytest.CaptureFixture[str]) -> None:
         photo("a.png")
         Path("b.png").touch()
-        assert lseg("a.png", "b.png", "-l", "sky", "--json", "-q") == 3
+        assert segment("a.png", "b.png", "-l", "sky", "--json", "-q") == 3
         events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert [event["event"] for event in events] == ["notice", "start", "done", "failed", "end"]
         assert events[2]["mask"] == "masks/a.png"
@@ -181,19 +180,23 @@ class TestARun:
         photo("a.png")
         monkeypatch.setenv("LSEG_SEGMENT_LABELS", LABELS)
         monkeypatch.setenv("LSEG_SEGMENT_OUT", "elsewhere")
-        assert lseg("a.png") == 0
+        assert segment("a.png") == 0
         assert Path("elsewhere/masks/a.png").exists()
 
     @pytest.mark.parametrize(
         ("arguments", "code", "sentence"),
         [
             (["-l", " , "], 2, "No label is given"),
-            (["-l", LABELS, "--imgsz", "big"], 2, "--imgsz 'big' is no size; write the long side (480) or"),
+            (["-l", LABELS, "--imgsz", "big"], 2, "--imgsz 'big' is not a valid size; give the long side (480) or"),
             (["-l", LABELS, "--imgsz", "100x64"], 2, "sides must be multiples of 32"),
             (["-l", LABELS, "--save", "svg"], 2, "--save svg is not known"),
             (["-l", LABELS, "-m", "nowhere"], 2, "There is no model 'nowhere'"),
-            (["-l", LABELS, "--engine", "caffe"], 2, "The engine 'caffe' is not known; choose auto, torch, onnx, trt."),
-            (["-l", LABELS, "--engine", "onnx"], 5, "is of the kind .safetensors, and --engine onnx runs .onnx files"),
+            (
+                ["-l", LABELS, "--engine", "caffe"],
+                2,
+                "Invalid value for '--engine': 'caffe' is not one of 'auto', 'torch', 'onnx', 'trt'.",
+            ),
+            (["-l", LABELS, "--engine", "onnx"], 5, "is a .safetensors file, and --engine onnx runs .onnx files"),
             (["-l", LABELS, "-d", "cuda:9"], 6, "The device 'cuda:9' is not here"),
             (["-l", LABELS, "--precision", "fp16", "-d", "cpu"], 6, "fp16 needs a CUDA device"),
             (["-l", LABELS, "--template", "no place"], 2, "has no place for the label"),
@@ -204,7 +207,7 @@ class TestARun:
         self, arguments: list[str], code: int, sentence: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         photo("a.png")
-        assert lseg("a.png", *arguments) == code
+        assert segment("a.png", *arguments) == code
         error = capsys.readouterr().err
         assert sentence in error
         assert error.startswith("lseg: ")
@@ -216,12 +219,12 @@ class TestARun:
     ) -> None:
         save_model(build(pyramid_config), Path("narrow.safetensors"))
         photo("a.png")
-        assert lseg("a.png", "-l", LABELS, "-m", "narrow.safetensors") == 5
+        assert segment("a.png", "-l", LABELS, "-m", "narrow.safetensors") == 5
         assert capsys.readouterr().err.startswith("lseg: ")
 
     @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
     def test_a_folder_that_cannot_be_written_is_told(self, capsys: pytest.CaptureFixture[str]) -> None:
         photo("a.png")
         Path("locked").mkdir(mode=0o500)
-        assert lseg("a.png", "-l", LABELS, "-o", "locked/out") == 2
+        assert segment("a.png", "-l", LABELS, "-o", "locked/out") == 2
         assert "cannot be written (Permission denied); choose another -o." in capsys.readouterr().err

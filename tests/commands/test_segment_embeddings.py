@@ -10,22 +10,15 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 from torch import Tensor
 
-from lseg_cli import main
 from lseg_cli.config import ModelConfig
 from lseg_cli.inference.embedding import Embedding, read_embedding
 from lseg_cli.model.lseg import LSeg
 from lseg_cli.runs.ray import cluster
 from lseg_export.options import ExportOptions
+from tests.command_line import lseg
 
 LABELS = "house, sky, other"
 NAMES = ("a", "sub/b", "wide")
-
-
-def lseg(*arguments: str) -> int:
-    """Runs a command; its exit code."""
-    with pytest.raises(SystemExit) as ended:
-        main.run(list(arguments))
-    return int(ended.value.code or 0)
 
 
 def segment(*arguments: str, labels: str = LABELS) -> int:

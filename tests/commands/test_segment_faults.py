@@ -16,7 +16,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from lseg_cli import main
+from tests.command_line import lseg
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
 PICTURE = Image.fromarray(NOISE)
@@ -175,10 +175,8 @@ def plant(root: Path) -> tuple[set[str], dict[str, str]]:
     return {*good(), *plain, "link.png"}, stages | {"gone.png": "read", "around.png": "read"}
 
 
-def lseg(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main.run(["segment", *arguments, "-l", "person, sky, other", "-q"])
-    return int(ended.value.code or 0)
+def segment(*arguments: str) -> int:
+    return lseg("segment", *arguments, "-l", "person, sky, other", "-q")
 
 
 def lines(name: str) -> list[dict[str, Any]]:
@@ -198,7 +196,7 @@ def test_every_good_picture_has_its_mask_and_every_bad_one_its_line(capsys: pyte
     sound, broken = plant(Path.cwd())
     assert len(sound) >= 60
     assert len(broken) + len(good()) >= 60
-    assert lseg("in") == 3
+    assert segment("in") == 3
     first = results("out")
     assert {name.removeprefix("in/") for name in first} == sound
     assert len({mask for mask, _ in first.values()}) == len(sound)
@@ -216,7 +214,7 @@ def test_every_good_picture_has_its_mask_and_every_bad_one_its_line(capsys: pyte
     random.Random(1).shuffle(names)
     Path("list.txt").write_bytes(b"\0".join(os.fsencode(name) for name in names) + b"\0")
     # As a list of files each has its own root: mirrored below what they share.
-    assert lseg("@list.txt", "-o", "shuffled", "-j", "4") == 3
+    assert segment("@list.txt", "-o", "shuffled", "-j", "4") == 3
     again = results("shuffled")
     assert {name: data for name, (_, data) in again.items()} == {
         name: data for name, (_, data) in first.items() if name in again
@@ -230,9 +228,9 @@ def test_every_good_picture_has_its_mask_and_every_bad_one_its_line(capsys: pyte
 @pytest.mark.usefixtures("model")
 def test_the_limit_of_size_can_be_moved(capsys: pytest.CaptureFixture[str]) -> None:
     PICTURE.save("a.png")
-    assert lseg("a.png", "--max-pixels", "2000") == 4
+    assert segment("a.png", "--max-pixels", "2000") == 4
     assert "a.png claims 56 x 40 pixels; at most 0.002 megapixels are read (--max-pixels)." in capsys.readouterr().err
-    assert lseg("a.png", "--max-pixels", "1M") == 0
+    assert segment("a.png", "--max-pixels", "1M") == 0
 
 
 @pytest.mark.usefixtures("model")
@@ -243,7 +241,7 @@ def test_pictures_of_phones_where_the_extra_is_installed(kind: str) -> None:
     upright = Image.fromarray(NOISE[:, :20].repeat(3, axis=0))
     upright.save("a.png")
     upright.transpose(Image.Transpose.ROTATE_90).save(f"b.{kind}", "HEIF", exif=turned(6).tobytes(), quality=-1)
-    assert lseg("a.png", f"b.{kind}") == 0
+    assert segment("a.png", f"b.{kind}") == 0
     with Image.open("out/masks/a.png") as one, Image.open("out/masks/b.png") as other:
         assert one.size == other.size == (20, 120)
 
@@ -252,7 +250,7 @@ def test_pictures_of_phones_where_the_extra_is_installed(kind: str) -> None:
 def test_a_huge_picture_is_done_whole_and_in_tiles() -> None:
     ImageFile.MAXBLOCK = max(ImageFile.MAXBLOCK, 2**20)
     Image.new("L", (6000, 5000), 90).save("huge.png")
-    assert lseg("huge.png") == lseg("huge.png", "--tile", "1024", "--imgsz", "64", "-o", "tiled") == 0
+    assert segment("huge.png") == segment("huge.png", "--tile", "1024", "--imgsz", "64", "-o", "tiled") == 0
     for out in ("out", "tiled"):
         with Image.open(f"{out}/masks/huge.png") as mask:
             assert mask.size == (6000, 5000)

@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from lseg_cli import main
+from tests.command_line import lseg
 
 LABELS = "person, sky, other"
 
 
-def lseg(*arguments: str, labels: str = LABELS) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main.run(["segment", *arguments, "-l", labels])
-    return int(ended.value.code or 0)
+def segment(*arguments: str, labels: str = LABELS) -> int:
+    return lseg("segment", *arguments, "-l", labels)
 
 
 def pixels(name: str) -> NDArray[np.uint8]:
@@ -39,7 +37,7 @@ def photos(model: Path) -> None:
 
 
 def test_arrays_and_tables() -> None:
-    assert lseg("in", "--format", "npy,csv") == 0
+    assert segment("in", "--format", "npy,csv") == 0
     for name in ("a", "sub/b"):
         assert np.array_equal(np.load(f"out/npy/{name}.npy"), pixels(f"out/masks/{name}.png"))
     with Path("out/results.csv").open(newline="") as file:
@@ -51,7 +49,7 @@ def test_arrays_and_tables() -> None:
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools itself
 def test_run_lengths_give_the_mask_back() -> None:
     mask_api = pytest.importorskip("pycocotools.mask")
-    assert lseg("in", "--format", "coco-rle") == 0
+    assert segment("in", "--format", "coco-rle") == 0
     whole: dict[str, Any] = json.loads(Path("out/coco-rle.json").read_text())
     assert [image["file_name"] for image in whole["images"]] == ["in/a.png", "in/sub/b.jpg"]
     assert [category["name"] for category in whole["categories"]] == ["person", "sky", "other"]
@@ -69,7 +67,7 @@ def test_run_lengths_give_the_mask_back() -> None:
 
 
 def test_panoptic_pictures_give_the_mask_back() -> None:
-    assert lseg("in", "--format", "coco-panoptic", "--min-confidence", "0.4") == 0
+    assert segment("in", "--format", "coco-panoptic", "--min-confidence", "0.4") == 0
     whole: dict[str, Any] = json.loads(Path("out/coco-panoptic.json").read_text())
     for one, name in zip(whole["annotations"], ("a", "sub/b"), strict=True):
         assert one["file_name"] == f"{name}.png"
@@ -81,12 +79,12 @@ def test_panoptic_pictures_give_the_mask_back() -> None:
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(sys.modules, "pycocotools.mask", None)
-    assert lseg("in", "--format", "coco-rle") == 6
+    assert segment("in", "--format", "coco-rle") == 6
     assert "pip install 'lseg-cli[coco]'" in capsys.readouterr().err
 
 
 def test_the_best_labels_and_all_probabilities() -> None:
-    assert lseg("in", "--top-k", "2", "--save", "probs") == 0
+    assert segment("in", "--top-k", "2", "--save", "probs") == 0
     best = np.load("out/topk/a.npz")
     assert best["ids"].shape == best["probability"].shape == (2, 80, 120)
     assert np.array_equal(best["ids"][0], pixels("out/masks/a.png"))
@@ -99,22 +97,22 @@ def test_the_best_labels_and_all_probabilities() -> None:
 
 
 def test_pixels_between_two_labels_can_be_left_out() -> None:
-    assert lseg("in", "--top-k", "2", "--min-margin", "0.1") == 0
+    assert segment("in", "--top-k", "2", "--min-margin", "0.1") == 0
     best = np.load("out/topk/a.npz")
     margin = best["probability"][0].astype(float) - best["probability"][1]
     ignored = pixels("out/masks/a.png") == 255
     assert ignored[margin < 0.098].all()
     assert not ignored[margin > 0.102].any()
-    assert lseg("in/a.png", "--min-margin", "0.1", "-o", "alone", labels="sky") == 0  # nothing to be confused with
+    assert segment("in/a.png", "--min-margin", "0.1", "-o", "alone", labels="sky") == 0  # nothing to be confused with
     assert (pixels("alone/masks/a.png") == 0).all()
 
 
 def test_large_pictures_in_tiles() -> None:
-    assert lseg("in", "--tile", "64", "--overlap", "16", "--save", "conf,overlay") == 0
+    assert segment("in", "--tile", "64", "--overlap", "16", "--save", "conf,overlay") == 0
     assert pixels("out/masks/a.png").shape == (80, 120)
     assert pixels("out/masks/sub/b.png").shape == (130, 90)
     assert pixels("out/conf/a.png").shape == (80, 120)
-    assert lseg("in", "--tile", "64", "--save", "probs", "-o", "other") == 2
+    assert segment("in", "--tile", "64", "--save", "probs", "-o", "other") == 2
 
 
 @pytest.mark.parametrize(
@@ -123,7 +121,7 @@ def test_large_pictures_in_tiles() -> None:
 )
 def test_colours_of_ones_own(text: str, sky: list[int]) -> None:
     Path("colours.yaml").write_text(text)
-    assert lseg("in/a.png", "--palette", "colours.yaml") == 0
+    assert segment("in/a.png", "--palette", "colours.yaml") == 0
     with Image.open("out/masks/a.png") as mask:
         palette = mask.getpalette()
     assert palette is not None
@@ -131,14 +129,14 @@ def test_colours_of_ones_own(text: str, sky: list[int]) -> None:
 
 
 def test_no_colours_at_all(capsys: pytest.CaptureFixture[str]) -> None:
-    assert lseg("in/a.png", "--palette", "none") == 0
+    assert segment("in/a.png", "--palette", "none") == 0
     with Image.open("out/masks/a.png") as mask:
         assert mask.mode == "L"
     for text in ("sky: blue", "just words", "[1"):
         Path("bad.yaml").write_text(text)
-        assert lseg("in/a.png", "--palette", "bad.yaml", "-o", "bad") == 2
+        assert segment("in/a.png", "--palette", "bad.yaml", "-o", "bad") == 2
         assert "is not of names and colours" in capsys.readouterr().err
-    assert lseg("in/a.png", "--palette", "gone.yaml", "-o", "bad") == 2
+    assert segment("in/a.png", "--palette", "gone.yaml", "-o", "bad") == 2
     assert "The palette gone.yaml cannot be read" in capsys.readouterr().err
 
 
@@ -146,15 +144,15 @@ def test_no_colours_at_all(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "sentence"),
     [
         (("--format", "svg"), "--format svg is not known; choose from png, npy"),
-        (("--batch", "0"), "--batch '0' is no number of pictures"),
-        (("--max-pixels", "many"), "--max-pixels 'many' is no number of pixels"),
+        (("--batch", "0"), "--batch '0' is not a valid batch size"),
+        (("--max-pixels", "many"), "--max-pixels 'many' is not a valid number of pixels"),
         (("--tile", "10"), "--tile 10 is too small"),
     ],
 )
 def test_what_cannot_be_done_is_told(
     arguments: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert lseg("in", *arguments) == 2
+    assert segment("in", *arguments) == 2
     assert sentence in capsys.readouterr().err
     assert not Path("out").exists()
 
@@ -162,7 +160,7 @@ def test_what_cannot_be_done_is_told(
 def test_batches_give_the_same_labels() -> None:
     for number in range(7):
         Image.fromarray(load_sample_image("flower.jpg")).resize((96 + number, 64)).save(f"in/{number}.png")
-    assert lseg("in", "-o", "one") == lseg("in", "-o", "many", "--batch", "3", "-j", "3") == 0
+    assert segment("in", "-o", "one") == segment("in", "-o", "many", "--batch", "3", "-j", "3") == 0
     for path in Path("one/masks").rglob("*.png"):
         other = pixels(str(Path("many") / path.relative_to("one")))
         assert (pixels(str(path)) != other).mean() < 1e-3

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lseg_cli import main
 from lseg_cli.config import ModelConfig
 from lseg_cli.runs.ray import cluster
 from lseg_export.options import ExportOptions
+from tests.command_line import lseg
 from tests.conftest import Bucket
 
 ROOT = Path(__file__).parents[2]
@@ -148,8 +148,6 @@ class TestRefusals:
     ) -> None:
         monkeypatch.setattr(cluster, "PACKAGE", package)
         Image.new("RGB", (48, 32)).save("a.png")
-        with pytest.raises(SystemExit) as ended:
-            main.run(["segment", "a.png", "-l", "sky", "--ray", address, "-d", device])
-        assert ended.value.code == code
+        assert lseg("segment", "a.png", "-l", "sky", "--ray", address, "-d", device) == code
         assert sentence in capsys.readouterr().err
         assert not Path("out").exists()

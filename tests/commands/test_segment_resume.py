@@ -13,21 +13,18 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
-from lseg_cli import main
 from lseg_cli.data.images import open_image
 from lseg_cli.results import folder
 from lseg_cli.runs import steps
+from tests.command_line import lseg
 
 LABELS = "person, sky, other"
 
 pytestmark = pytest.mark.usefixtures("model")
 
 
-def lseg(*arguments: str, labels: str = LABELS) -> int:
-    """Runs a command; its exit code."""
-    with pytest.raises(SystemExit) as ended:
-        main.run(["segment", *arguments, "-l", labels])
-    return int(ended.value.code or 0)
+def segment(*arguments: str, labels: str = LABELS) -> int:
+    return lseg("segment", *arguments, "-l", labels)
 
 
 def draw(*names: str, seed: int = 0) -> None:
@@ -76,10 +73,10 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 class TestResuming:
     def test_what_is_done_is_not_done_again(self, read: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         draw("in/a.png", "in/b.png")
-        assert lseg("in") == 0
+        assert segment("in") == 0
         draw("in/c.png")
         read.clear()
-        assert lseg("in") == 0
+        assert segment("in") == 0
         assert read == ["c.png"]
         assert [line["mask"] for line in lines()] == ["masks/a.png", "masks/b.png", "masks/c.png"]
         assert "2 of 3 pictures were done before." in capsys.readouterr().err
@@ -87,51 +84,51 @@ class TestResuming:
 
     def test_a_finished_run_has_nothing_to_do(self, read: list[str]) -> None:
         draw("in/a.png")
-        assert lseg("in") == lseg("in", "-q") == lseg("./in/a.png") == 0  # the same picture, said otherwise
+        assert segment("in") == segment("in", "-q") == segment("./in/a.png") == 0  # the same picture, said otherwise
         assert read == ["a.png"]
 
     def test_a_changed_picture_is_done_again(self, read: list[str]) -> None:
         draw("in/a.png", "in/b.png")
-        assert lseg("in") == 0
+        assert segment("in") == 0
         draw("in/b.png", seed=1)
-        assert lseg("in") == 0
+        assert segment("in") == 0
         assert sorted(read) == ["a.png", "b.png", "b.png"]
         assert [line["source"] for line in lines()] == ["in/a.png", "in/b.png"]
 
     def test_a_mask_that_is_gone_is_made_again(self) -> None:
         draw("in/a.png", "in/b.png")
-        assert lseg("in") == 0
+        assert segment("in") == 0
         Path("out/masks/a.png").unlink()
-        assert lseg("in") == 0
+        assert segment("in") == 0
         assert sorted(masks()) == ["masks/a.png", "masks/b.png"]
 
     def test_failures_are_tried_again(self) -> None:
         draw("in/a.png")
         Path("in/b.png").write_text("not yet")
-        assert lseg("in") == 3
+        assert segment("in") == 3
         assert len(lines("out/failures.jsonl")) == 1
         draw("in/b.png")
-        assert lseg("in") == 0
+        assert segment("in") == 0
         assert lines("out/failures.jsonl") == []
 
     def test_a_new_neighbour_changes_a_name_and_nothing_stays_behind(self) -> None:
         draw("in/a.png", "in/c.png")
-        assert lseg("in") == 0
+        assert segment("in") == 0
         draw("in/a.bmp")
-        assert lseg("in") == 0
+        assert segment("in") == 0
         assert sorted(masks()) == ["masks/a.bmp.png", "masks/a.png.png", "masks/c.png"]
         assert len(lines()) == 3
 
     def test_a_torn_line_and_half_written_files_are_mended(self, read: list[str]) -> None:
         draw("in/a.png", "in/b.png", "in/sub/c.png")
-        assert lseg("in", "--save", "overlay") == 0
+        assert segment("in", "--save", "overlay") == 0
         whole = masks()
         journal = Path("out/results.jsonl")
         journal.write_bytes(journal.read_bytes()[:-20])
         for name in ("out/masks/sub/.12-34.tmp", "out/overlays/.12-34.tmp", "out/.12-34.tmp"):
             Path(name).write_text("half")
         read.clear()
-        assert lseg("in", "--save", "overlay") == 0
+        assert segment("in", "--save", "overlay") == 0
         assert read == ["c.png"]
         assert len(lines()) == 3
         assert not [name for name in files() if name.endswith(".tmp")]
@@ -150,43 +147,43 @@ class TestResuming:
         self, arguments: tuple[str, ...], labels: str, said: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         draw("in/a.png", "in/b.png")
-        assert lseg("in") == 0
+        assert segment("in") == 0
         before = files()
-        assert lseg("in/a.png", *arguments, labels=labels) == 0
+        assert segment("in/a.png", *arguments, labels=labels) == 0
         error = " ".join(capsys.readouterr().err.split())
         assert f"The results in out {said}" in error.replace("are of another run ", "")
         assert "they are in out/previous-1 now." in error
         assert files("out/previous-1") == before
         assert sorted(masks()) == ["masks/a.png"]
-        assert lseg(".", "--no-resume", labels=labels) == 0
+        assert segment(".", "--no-resume", labels=labels) == 0
         assert sorted(masks()) == ["masks/in/a.png", "masks/in/b.png"]
         assert sorted(masks("out/previous-2")) == ["masks/a.png"]
 
     def test_setting_aside_that_was_killed_goes_on(self) -> None:
         draw("in/a.png")
-        assert lseg("in") == 0
+        assert segment("in") == 0
         before = files()
         Path("out/previous-1").mkdir()
         shutil.move("out/masks", "out/previous-1/masks")
         shutil.move("out/results.jsonl", "out/previous-1/results.jsonl")
-        assert lseg("in", labels="sky, other") == 0
+        assert segment("in", labels="sky, other") == 0
         assert files("out/previous-1") == before
         assert not Path("out/previous-2").exists()
 
     def test_overwriting_leaves_nothing_of_before(self) -> None:
         draw("in/a.png", "in/b.png")
-        assert lseg("in", "--save", "overlay,conf") == 0
-        assert lseg("in/a.png", "--overwrite", labels="sky, other") == 0
+        assert segment("in", "--save", "overlay,conf") == 0
+        assert segment("in/a.png", "--overwrite", labels="sky, other") == 0
         assert files() == ["failures.jsonl", "labels.json", "masks/a.png", "results.jsonl", "run.json"]
 
     def test_a_mask_of_another_picture_is_never_replaced(self, capsys: pytest.CaptureFixture[str]) -> None:
         draw("x/a.png", "y/a.png")
-        assert lseg("x") == 0
+        assert segment("x") == 0
         whole = masks()
-        assert lseg("y") == 2
+        assert segment("y") == 2
         assert "masks/a.png is the mask of" in capsys.readouterr().err
         assert np.array_equal(masks()["masks/a.png"], whole["masks/a.png"])
-        assert lseg("x", "y") == 0
+        assert segment("x", "y") == 0
         assert sorted(masks()) == ["masks/x/a.png", "masks/y/a.png"]
 
     @pytest.mark.parametrize("theirs", ["labels.json", "masks/a.png"])
@@ -194,7 +191,7 @@ class TestResuming:
         draw("in/a.png")
         Path("out/masks").mkdir(parents=True)
         Path("out", theirs).write_text("[1]")
-        assert lseg("in") == 2
+        assert segment("in") == 2
         assert "not of an earlier run; choose another folder with -o." in capsys.readouterr().err
         assert Path("out", theirs).read_text() == "[1]"
 
@@ -213,14 +210,14 @@ class TestStopping:
             return open_image(path, *options)
 
         monkeypatch.setattr(steps, "open_image", signalled)
-        assert lseg("in", "-j", "2") == code
+        assert segment("in", "-j", "2") == code
         assert "left; the same command goes on." in capsys.readouterr().err
         done = [line["mask"] for line in lines()]
         assert 5 <= len(done) < 40
         assert sorted(masks()) == done
         assert report()["exit_code"] == code
         monkeypatch.setattr(steps, "open_image", open_image)
-        assert lseg("in") == 0
+        assert segment("in") == 0
         assert len(lines()) == len(masks()) == 40
 
     def test_a_full_disk_stops_and_a_rerun_goes_on(
@@ -238,11 +235,11 @@ class TestStopping:
 
         write = folder.append
         monkeypatch.setattr(folder, "append", full)
-        assert lseg("in") == 6
+        assert segment("in") == 6
         assert "No space left on device); free some space and run it again" in capsys.readouterr().err
         assert report()["exit_code"] == 6
         monkeypatch.setattr(folder, "append", write)
-        assert lseg("in") == 0
+        assert segment("in") == 0
         assert len(lines()) == len(masks()) == 20
         assert report()["counts"]["done_before"] == 5
 
@@ -250,59 +247,59 @@ class TestStopping:
         draw("in/00.png")
         for number in range(1, 40):
             Path(f"in/{number:02}.png").write_text("no picture")
-        assert lseg("in", "--max-failures", "50%") == 8
+        assert segment("in", "--max-failures", "50%") == 8
         assert "more than the 20 allowed" in capsys.readouterr().err
-        assert lseg("in", "--max-failures", "39") == 3
-        assert lseg("in", "--fail-fast", "-j", "1") == 8
+        assert segment("in", "--max-failures", "39") == 3
+        assert segment("in", "--fail-fast", "-j", "1") == 8
         assert len(lines("out/failures.jsonl")) < 39
-        assert lseg("in", "--ignore-failures") == 0
+        assert segment("in", "--ignore-failures") == 0
         assert report()["counts"] == {"found": 40, "done": 1, "failed": 39, "done_before": 1}
 
     @pytest.mark.parametrize("limit", ["few", "-1", "101%", "1.5"])
     def test_a_limit_that_is_none(self, limit: str, capsys: pytest.CaptureFixture[str]) -> None:
         draw("a.png")
-        assert lseg("a.png", "--max-failures", limit) == 2
-        assert "is no limit; write a count (5) or a share (2%)." in capsys.readouterr().err
+        assert segment("a.png", "--max-failures", limit) == 2
+        assert "is not a valid limit; give a count (5) or a share (2%)." in capsys.readouterr().err
 
 
 class TestSharing:
     def test_shares_make_what_one_run_makes(self) -> None:
         draw(*[f"in/{number}.png" for number in range(9)])
-        assert lseg("in", "-o", "whole") == 0
+        assert segment("in", "-o", "whole") == 0
         for number in (3, 1, 2):
-            assert lseg("in", "--shard", f"{number}/3") == 0
+            assert segment("in", "--shard", f"{number}/3") == 0
         assert lines("out/results.jsonl") == []
         assert sum(report(f"out/run-{number}-of-3.json")["counts"]["found"] for number in (1, 2, 3)) == 9
         one, other = masks("whole"), masks()
         assert sorted(one) == sorted(other)
         assert all(np.array_equal(one[name], other[name]) for name in one)
-        assert lseg("in") == 0  # puts them together
+        assert segment("in") == 0  # puts them together
         assert len(lines()) == 9
         assert report()["counts"]["done_before"] == 9
         assert files() == sorted([*masks(), "failures.jsonl", "labels.json", "results.jsonl", "run.json"])
 
     def test_a_share_goes_on(self, read: list[str]) -> None:
         draw(*[f"in/{number}.png" for number in range(9)])
-        assert lseg("in", "--shard", "1/2") == 0
-        assert lseg("in", "--shard", "1/2") == 0
-        assert lseg("in", "--shard", "2/2") == 0
+        assert segment("in", "--shard", "1/2") == 0
+        assert segment("in", "--shard", "1/2") == 0
+        assert segment("in", "--shard", "2/2") == 0
         assert sorted(read) == [f"{number}.png" for number in range(9)]
 
     def test_two_processes_do_not_write_to_one_folder(self, capsys: pytest.CaptureFixture[str]) -> None:
         draw("in/a.png")
         Path("out").mkdir()
         with FileLock("out/.lock-1-of-2"):
-            assert lseg("in") == 2
+            assert segment("in") == 2
             assert "Another process is writing to out; wait for it" in capsys.readouterr().err
-            assert lseg("in", "--shard", "1/2") == 2
-            assert lseg("in", "--shard", "2/2") == 0
+            assert segment("in", "--shard", "1/2") == 2
+            assert segment("in", "--shard", "2/2") == 0
         with FileLock("out/.lock"):
-            assert lseg("in") == 2
+            assert segment("in") == 2
         Path("out/.lock").touch()  # what a killed process leaves
-        assert lseg("in") == 0
+        assert segment("in") == 0
 
     @pytest.mark.parametrize("share", ["0/2", "3/2", "2", "a/b"])
     def test_a_share_that_is_none(self, share: str, capsys: pytest.CaptureFixture[str]) -> None:
         draw("a.png")
-        assert lseg("a.png", "--shard", share) == 2
-        assert "is no share; write i/n" in capsys.readouterr().err
+        assert segment("a.png", "--shard", share) == 2
+        assert "is not a valid share; give i/n" in capsys.readouterr().err

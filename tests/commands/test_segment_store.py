@@ -11,18 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lseg_cli import main
 from lseg_cli.data.store import Address
+from tests.command_line import lseg
 from tests.conftest import Bucket
 
 pytestmark = pytest.mark.usefixtures("model")
-
-
-def lseg(*arguments: str) -> int:
-    """Runs a command; its exit code."""
-    with pytest.raises(SystemExit) as ended:
-        main.run([*arguments])
-    return int(ended.value.code or 0)
 
 
 def segment(*arguments: str) -> int:

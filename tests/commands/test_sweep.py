@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from lseg_cli import main
 from lseg_cli.config import ModelConfig
 from lseg_cli.training.recipe import compose
+from tests.command_line import lseg
 from tests.training.test_loop import rows_of, state_of
 
 FACTS: dict[str, Any] = {
@@ -23,10 +23,8 @@ FACTS: dict[str, Any] = {
 }
 
 
-def lseg(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main.run(["sweep", *map(str, arguments)])
-    return int(str(ended.value.code or 0))
+def run_sweep(*arguments: object) -> int:
+    return lseg("sweep", *arguments)
 
 
 @pytest.fixture
@@ -50,17 +48,17 @@ def test_a_sweep_trains_what_is_missing_and_prints_the_table(
     sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    assert lseg(sweep, "--out", out, "--only", "plain") == 0
+    assert run_sweep(sweep, "--out", out, "--only", "plain") == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["variant", "plain"]
     assert not (out / "fast").exists()
-    assert lseg(sweep, "--out", out, "--only", "fast", "--json") == 0
+    assert run_sweep(sweep, "--out", out, "--only", "fast", "--json") == 0
     rows = json.loads(capsys.readouterr().out)
     assert [(row["variant"], row["seeds"]) for row in rows] == [("plain", 2), ("fast", 2)]
     last = [float(rows_of(out / "fast" / f"seed-{seed}")[-1]["miou"]) for seed in (0, 1)]
     assert rows[1]["miou"] == pytest.approx(sum(last) / 2, abs=1e-6)
     assert {"table.csv", "table.md", "table.svg", "plain", "fast"} == {path.name for path in out.iterdir()}
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*/seed-*/**/*")}
-    assert lseg(sweep, "--out", out) == 0
+    assert run_sweep(sweep, "--out", out) == 0
     said = capsys.readouterr()
     assert "starts" not in said.err
     assert "±" in said.out
@@ -76,7 +74,7 @@ def test_a_run_of_a_sweep_is_that_of_lseg_train_and_goes_on_where_it_stopped(
     list(open_trainer(config, tmp_path / "whole", resume=False).run())
     out = tmp_path / "out" / "fast" / "seed-1"
     list(open_trainer(config, out, resume=False).run(lambda: True))  # one step
-    assert lseg(sweep, "--out", tmp_path / "out") == 0
+    assert run_sweep(sweep, "--out", tmp_path / "out") == 0
     assert "fast, seed 1 (4 of 4): goes on." in capsys.readouterr().err
     one, other = state_of(tmp_path / "whole"), state_of(out)
     assert all(tensor.equal(other[name]) for name, tensor in one.items())
@@ -85,7 +83,7 @@ def test_a_run_of_a_sweep_is_that_of_lseg_train_and_goes_on_where_it_stopped(
 def test_what_would_be_done_is_told_and_nothing_written(
     sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert lseg(sweep, "--out", tmp_path / "out", "--dry-run", "--json") == 0
+    assert run_sweep(sweep, "--out", tmp_path / "out", "--dry-run", "--json") == 0
     plan = json.loads(capsys.readouterr().out)
     assert [(row["variant"], row["seed"], row["status"]) for row in plan] == [
         (variant, seed, "new") for seed in (0, 1) for variant in ("plain", "fast")
@@ -100,11 +98,11 @@ def test_a_failing_run_is_named_and_the_others_go_on(
     facts["variants"] = {"lost": {"encoder_weights": "none.safetensors"}, "plain": {}}
     facts["seeds"] = [0]
     sweep.write_text(yaml.safe_dump(facts, sort_keys=False))
-    assert lseg(sweep, "--out", tmp_path / "out") == 3
+    assert run_sweep(sweep, "--out", tmp_path / "out") == 3
     said = capsys.readouterr()
     assert "lost, seed 0 (1 of 2) failed: There is no file none.safetensors." in said.err
     assert [line.split()[0] for line in said.out.splitlines()] == ["variant", "plain"]
     facts["recipe"]["epochs"] = 3
     sweep.write_text(yaml.safe_dump(facts, sort_keys=False))
-    assert lseg(sweep, "--out", tmp_path / "out") == 3
+    assert run_sweep(sweep, "--out", tmp_path / "out") == 3
     assert "plain, seed 0 (2 of 2) failed" in capsys.readouterr().err

@@ -88,7 +88,7 @@ def test_fss_takes_all_pictures_in_the_order_of_text(tmp_path: Path) -> None:
 
 
 def test_without_lists_fss_tests_the_240_classes_of_lang_seg(tmp_path: Path) -> None:
-    names = parse_labels("fss1000")[0].names[760:]
+    names = parse_labels("fss1000-official")[0].names[760:]
     for name in names:
         for number in range(1, 11):
             (tmp_path / "FSS-1000" / name).mkdir(parents=True, exist_ok=True)

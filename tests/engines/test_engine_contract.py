@@ -13,6 +13,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
 from lseg_cli.config import ModelConfig
 from lseg_cli.contract import OUTPUTS, SCORES, Engine
+from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.errors import LsegError, MemoryFullError, MismatchError, MissingError
 from lseg_cli.files import file_sha256
 from lseg_cli.model import decision
@@ -224,7 +225,7 @@ class TestOpening:
     def test_a_saved_model_is_opened(self, pyramid_config: ModelConfig, tmp_path: Path) -> None:
         path = tmp_path / "tiny.safetensors"
         save_model(build(pyramid_config), path)
-        engine = open_engine(str(path), "auto", "fp32", None)
+        engine = open_engine(EngineChoice(str(path)))
         assert engine.spec.model == pyramid_config
         assert engine.spec.model_sha256 == file_sha256(path)
 
@@ -239,7 +240,7 @@ class TestOpening:
         path = tmp_path / "model.onnx"
         path.write_bytes(content)
         with pytest.raises(MismatchError, match="neither a safetensors nor an ONNX file"):
-            open_engine(str(path), "cpu", "fp32", None)
+            open_engine(EngineChoice(str(path), device="cpu"))
 
     def test_a_file_is_told_by_its_content(
         self, pyramid_config: ModelConfig, exported: Exporter, tmp_path: Path
@@ -249,12 +250,12 @@ class TestOpening:
             renamed = tmp_path / f"model{number}.bin"
             renamed.write_bytes(file.read_bytes())
             assert kind_of(renamed) == kind
-            assert open_engine(str(renamed), "cpu", "fp32", 1).spec.model == pyramid_config
+            assert open_engine(EngineChoice(str(renamed), device="cpu", threads=1)).spec.model == pyramid_config
 
     def test_the_precision_of_an_onnx_file_is_settled(self, pyramid_config: ModelConfig, exported: Exporter) -> None:
         path = exported(pyramid_config, ANY_SIZE)[1]
-        with pytest.raises(MismatchError, match="is fp32, settled when it was exported; for fp16 export it again"):
-            open_engine(str(path), "cpu", "fp16", None)
+        with pytest.raises(MismatchError, match="was exported in fp32; to run it in fp16, export it again"):
+            open_engine(EngineChoice(str(path), device="cpu", precision="fp16"))
 
 
 class TestOnnx:

@@ -8,6 +8,7 @@ import pytest
 
 from lseg_cli.config import ModelConfig
 from lseg_cli.contract import Output
+from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.exporting.parity import Limits, compare, share_equal
 from lseg_engines.doctor.nvidia_driver import find_gpus
 from lseg_engines.opener import open_engine
@@ -74,7 +75,7 @@ def test_graphs_buckets_and_shapes_change_no_answer(
     flavour: FlavourKey, pyramid_config: ModelConfig, exported: Exporter, tmp_path: Path
 ) -> None:
     path, _ = built(exported(pyramid_config, ANY_SIZE)[1], tmp_path, BuildOptions(flavour, max_side_px=160))
-    engine = open_engine(str(path), "cuda", "fp32", None)
+    engine = open_engine(EngineChoice(str(path), device="cuda"))
     random = np.random.default_rng(0)
     text = random.standard_normal((40, 16)).astype(np.float32)
     names: tuple[Output, ...] = ("logits", "mask", "confidence")

@@ -13,7 +13,7 @@ CLASSES = ("sky", "road", "car", "bus")
 def test_by_default_every_class_is_asked_for_by_its_name() -> None:
     labelling = Labelling.of(CLASSES, 255)
     assert labelling.classes == CLASSES
-    assert labelling.asked == (0, 1, 2, 3)
+    assert labelling.queried == (0, 1, 2, 3)
     assert labelling.columns.tolist() == [0, 1, 2, 3, 4]  # the last: no label
     mask = np.array([[0, 3, 255]], np.uint8)
     assert labelling.truth(mask, Path("a.png")).tolist() == [[0, 3, IGNORED]]
@@ -27,7 +27,7 @@ def test_other_words_stand_for_the_classes_in_their_order() -> None:
 def test_the_classes_own_names_count_by_name_in_any_order() -> None:
     assert match(("Car", "bus", "sky", "ROAD"), CLASSES) == [2, 3, 0, 1]
     labelling = Labelling.of(CLASSES, 255, labels=("car", "bus", "sky", "road"), without=("bus",))
-    assert labelling.asked == (0, 2, 3)
+    assert labelling.queried == (0, 2, 3)
     assert labelling.columns.tolist() == [2, 0, 1, 4]
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.evaluation.processes import Processes
 
 
@@ -31,5 +32,6 @@ def test_each_process_of_a_machine_gets_a_gpu_of_its_own(
     monkeypatch: pytest.MonkeyPatch, device: str, has_gpu: bool, expected: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
-    assert Processes(6, 8, 2).device(device) == expected
-    assert Processes().device(device) == device
+    choice = EngineChoice("some", device=device, threads=3)
+    assert Processes(6, 8, 2).own(choice) == EngineChoice("some", device=expected, threads=3)
+    assert Processes().own(choice) == choice

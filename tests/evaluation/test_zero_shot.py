@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from lseg_cli.config import DataRef, ModelConfig, TextConfig
 from lseg_cli.contract import Engine, GraphSpec, Output
 from lseg_cli.data.episodes import open_episodes
 from lseg_cli.errors import LsegError, MismatchError
-from lseg_cli.evaluation.options import EvalJob, parse_folds
+from lseg_cli.evaluation.options import EvalOptions, Protocol
 from lseg_cli.evaluation.processes import Processes
 from lseg_cli.evaluation.zero_shot import EpisodeRun, squashed, squashed_mask
 from lseg_cli.model.text.word_table import WordTable
@@ -44,9 +45,9 @@ class Bright:
 
 
 def make_run(
-    engine: Engine, name: str, root: Path, fold: str | None = None, process: int = 0, count: int = 1
+    engine: Engine, name: str, root: Path, folds: tuple[int, ...] = (), process: int = 0, count: int = 1
 ) -> EpisodeRun:
-    job = EvalJob(f"{name}:{root}", protocol=name, fold=fold)
+    job = EvalOptions(f"{name}:{root}", protocol=cast(Protocol, name), folds=folds)
     return EpisodeRun(job, DataRef(path=name, root=str(root)), lambda *_: engine, Processes(process, count, process))
 
 
@@ -69,17 +70,17 @@ def hsnet(engine: Bright, name: str, root: Path, fold: int | None) -> tuple[floa
     return float((inter / union)[1, seen].mean()), float((inter.sum(1) / union.sum(1)).mean())
 
 
-@pytest.mark.parametrize(("name", "fold"), [("pascal5i", "1"), ("fss1000", None)])
+@pytest.mark.parametrize(("name", "fold"), [("pascal5i", 1), ("fss1000", None)])
 def test_figures_are_those_of_hsnets_evaluator(
-    pyramid_config: ModelConfig, tmp_path: Path, name: str, fold: str | None, monkeypatch: pytest.MonkeyPatch
+    pyramid_config: ModelConfig, tmp_path: Path, name: str, fold: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lseg_cli.data.episodes.COUNT", 7)
     root = MAKERS[name](tmp_path)
     engine = Bright(pyramid_config)
-    run = make_run(engine, name, root, fold)
+    run = make_run(engine, name, root, () if fold is None else (fold,))
     assert list(run.run()) == list(range(len(run)))
     (result,) = run.report()["results"]
-    mean_iou, fb_iou = hsnet(engine, name, root, int(fold) if fold else None)
+    mean_iou, fb_iou = hsnet(engine, name, root, fold)
     assert 0 < mean_iou < 1
     assert result["mean_iou"] == pytest.approx(mean_iou, rel=1e-5)
     assert result["fb_iou"] == pytest.approx(fb_iou, rel=1e-5)
@@ -90,7 +91,7 @@ def test_each_episode_asks_for_others_and_its_class(
 ) -> None:
     monkeypatch.setattr("lseg_cli.data.episodes.COUNT", 4)
     engine = Bright(pyramid_config)
-    run = make_run(engine, "pascal5i", MAKERS["pascal5i"](tmp_path), "2")
+    run = make_run(engine, "pascal5i", MAKERS["pascal5i"](tmp_path), (2,))
     for _ in run.run():
         pass
     episodes = open_episodes("pascal5i", tmp_path, 2)
@@ -102,7 +103,7 @@ def test_each_episode_asks_for_others_and_its_class(
 
 def test_all_folds_and_their_mean(pyramid_config: ModelConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lseg_cli.data.episodes.COUNT", 3)
-    run = make_run(Bright(pyramid_config), "pascal5i", MAKERS["pascal5i"](tmp_path), "all")
+    run = make_run(Bright(pyramid_config), "pascal5i", MAKERS["pascal5i"](tmp_path), (0, 1, 2, 3))
     assert len(list(run.run())) == len(run) == 12
     report = run.report()
     assert [result["fold"] for result in report["results"]] == [0, 1, 2, 3]
@@ -127,7 +128,7 @@ def test_processes_share_the_episodes(
     monkeypatch.setattr(Processes, "summed", note)
     seen = []
     for process, count in ((0, 1), (0, 2), (1, 2)):
-        run = make_run(Bright(pyramid_config), "pascal5i", root, "all", process, count)
+        run = make_run(Bright(pyramid_config), "pascal5i", root, (0, 1, 2, 3), process, count)
         seen.append(list(run.run()))
     whole, first, second = given
     assert (whole == first + second).all()
@@ -144,21 +145,15 @@ def test_pictures_and_masks_are_squashed_as_the_original_does() -> None:
     assert (squashed_mask(mask) == nearest[0, 0].numpy()).all()
 
 
-@pytest.mark.parametrize(("text", "folds"), [("0", (0,)), ("3", (3,)), ("all", (0, 1, 2, 3))])
-def test_folds(text: str, folds: tuple[int, ...]) -> None:
-    assert parse_folds(text) == folds
-
-
-@pytest.mark.parametrize("text", [None, "4", "-1", "one", ""])
-def test_what_is_no_fold(text: str | None) -> None:
-    with pytest.raises(LsegError, match="Say which fold with --fold: 0 to 3, or all"):
-        parse_folds(text)
+def test_a_protocol_of_folds_needs_one(pyramid_config: ModelConfig, tmp_path: Path) -> None:
+    with pytest.raises(LsegError, match="The protocol pascal5i needs --fold: 0 to 3, or all"):
+        make_run(Bright(pyramid_config), "pascal5i", tmp_path)
 
 
 def test_an_engine_of_another_size_says_so(
     pyramid_config: ModelConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lseg_cli.data.episodes.COUNT", 1)
-    run = make_run(Bright(pyramid_config, 64), "pascal5i", MAKERS["pascal5i"](tmp_path), "0")
+    run = make_run(Bright(pyramid_config, 64), "pascal5i", MAKERS["pascal5i"](tmp_path), (0,))
     with pytest.raises(MismatchError, match="480 x 480 pixels; this engine takes 64 x 64"):
         list(run.run())

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -118,7 +119,7 @@ def test_without_onnxslim_the_way_is_told(
         (ExportOptions(size=(64, 100)), "64 x 100; both sides must be multiples of 32"),
         (ExportOptions(size=(64, 96), is_dynamic_size=True), "give --imgsz or --dynamic-size"),
         (ExportOptions(opset=23), "Opset 23 cannot be exported; choose one of 18 to 22"),
-        (ExportOptions(precision="int4"), "'int4' cannot be exported; choose one of fp32, fp16"),
+        (ExportOptions(precision=cast(Any, "int4")), "'int4' cannot be exported; choose one of fp32, fp16"),
     ],
 )
 def test_what_cannot_be_is_told_at_once(options: ExportOptions, message: str, tmp_path: Path) -> None:

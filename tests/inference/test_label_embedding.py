@@ -90,7 +90,7 @@ def test_a_check_tells_all_that_is_odd() -> None:
     assert "The label 'Sky' is given more than once" in said
     assert "2 of the entries between commas are empty" in said
     assert "nearly the same to the text encoder (cosine 1.000)" in said
-    assert "'zorblax' is not in the word table" in said
+    assert "The text encoder does not know 'zorblax'" in said
     assert len(notices) == 4
 
 

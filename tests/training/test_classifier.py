@@ -9,7 +9,6 @@ import pytest
 import torch
 from PIL import Image
 
-from lseg_cli import main
 from lseg_cli.config import AugmentConfig, DataRef, LabelConfig, ModelConfig, OptimizerConfig, TrainConfig
 from lseg_cli.data.datasets import open_dataset
 from lseg_cli.data.labels import LabelSet
@@ -21,6 +20,7 @@ from lseg_cli.training.classifier import ClassVectors, learned_classes
 from lseg_cli.training.loop import EpochReport, Trainer
 from lseg_cli.training.optim import build_optimizer
 from lseg_engines.torch_engine import TorchEngine
+from tests.command_line import lseg
 
 
 @pytest.fixture
@@ -99,9 +99,7 @@ def test_other_is_in_the_vocabulary_if_it_was_trained(config: TrainConfig, tmp_p
 
 
 def segment(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main.run(["segment", *map(str, arguments)])
-    return int(str(ended.value.code))
+    return lseg("segment", *arguments)
 
 
 def test_segment_takes_the_model_with_its_own_vocabulary_alone(

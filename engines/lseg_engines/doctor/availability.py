@@ -9,6 +9,7 @@ import numpy as np
 
 from lseg_cli.bench.made_input import make_pictures
 from lseg_cli.data.labels import LabelSet
+from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.errors import LsegError
 from lseg_cli.inference.label_embedding import embed_label_set
 from lseg_cli.inference.segmenter import Segmenter
@@ -105,7 +106,7 @@ def _main_job() -> Check:
     """A picture, three words, the bundled model, the CPU."""
     try:
         start = time.perf_counter()
-        engine = open_engine(BUNDLED, "cpu", "fp32", None)
+        engine = open_engine(EngineChoice(BUNDLED, device="cpu"))
         text = embed_label_set(LabelSet.of(["sky", "road", "other"]), engine.spec.model.text).vectors
         (picture,) = make_pictures(1, 96, 160)
         Segmenter(engine, text, (96, 160)).segment(picture)

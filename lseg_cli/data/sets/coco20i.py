@@ -25,7 +25,7 @@ def _list(place: Place) -> Dataset:
     path = find_list(place.lists, place.root, "coco", f"{'val' if is_val else 'trn'}/fold{place.fold}")
     names = sorted({name for listed in read_classwise(path, COUNT).values() for name in listed})
     masks = place.find("annotations")
-    said = known_names("coco").at(classes)
+    said = known_names("coco-official").at(classes)
     return Dataset(
         place.known.name,
         said.classes,

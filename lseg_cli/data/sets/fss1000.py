@@ -1,7 +1,7 @@
 """FSS-1000: ten pictures of each of 1000 classes, 520 to train on, 240 to validate, 240 to test; one thing a picture.
 
-A mask is white where its folder's class is; the rest has no label. The split is lang-seg's (see `fss1000` among the
-label sets), or that of HSNet's lists.
+A mask is white where its folder's class is; the rest has no label. The split is lang-seg's (see
+`fss1000-official` among the label sets), or that of HSNet's lists.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class FolderMask:
 def class_names(place: Place) -> tuple[str, ...]:
     """The classes of a split, sorted as HSNet sorts them: of its list if there is one, else of lang-seg's."""
     if place.lists is None and search_list(place.root, "fss", place.split) is None:
-        return known_names("fss1000").classes[_SPLITS[place.split]]
+        return known_names("fss1000-official").classes[_SPLITS[place.split]]
     path = find_list(place.lists, place.root, "fss", place.split)
     return tuple(sorted(read_lines(path)))
 

@@ -58,7 +58,7 @@ def _list_fold(place: Place) -> Dataset:
     names = dict.fromkeys(name for name, _ in pairs)  # a picture is listed with each of its classes
     classes = sorted(number for fold in folds for number in held_out(fold))
     images, masks = place.find(IMAGES), place.find(MASKS)
-    said = known_names("pascal").at(classes)
+    said = known_names("pascal-official").at(classes)
     return Dataset(
         place.known.name,
         said.classes,

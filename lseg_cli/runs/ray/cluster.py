@@ -123,7 +123,7 @@ class RayCluster:
         Raises:
             MissingError: GPUs are asked for and there are none.
         """
-        job = self.make_plan(1).work.job
+        job = self.make_plan(1).work.job.engine
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         gpus = int(sum(machine.get("GPU", 0) for machine in machines))
         if job.device.startswith("cuda") and not gpus:

@@ -7,7 +7,7 @@ keeps the journal. Both ways as JSON, whose escapes also carry names that are no
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from lseg_cli.contract import Engine
 from lseg_cli.data.finding import Source
 from lseg_cli.data.store import locate
+from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.errors import LsegError
-from lseg_cli.inference.parsing import parse_batch
+from lseg_cli.inference.batch import choose_batch
 from lseg_cli.results.records import Done, Failed, Item, Stamp
 from lseg_cli.runs.pipeline import Pipeline
 from lseg_cli.runs.plan import Work
@@ -41,7 +42,7 @@ class Plan:
 
     work: Work
     vectors: NDArray[np.float32]
-    open_engine: Callable[[str, str, str, int | None], Engine]
+    open_engine: Callable[[EngineChoice], Engine]
     threads: int
     scratch: Path
     place: str
@@ -143,9 +144,9 @@ class RayWorker:
         folder = plan.work.folder()
         if not folder.folder.is_dir():
             raise LsegError(f"{folder.folder} is not on every machine of the cluster; give a shared folder with -o.")
-        self._engine = plan.open_engine(job.model, job.device, job.precision, plan.threads)
+        self._engine = plan.open_engine(replace(job.engine, threads=plan.threads))
         steps = plan.work.steps(self._engine, plan.vectors, folder, are_many=True)
-        batch = parse_batch(job.batch, steps.is_on_cpu, self._engine.spec.max_batch)
+        batch = choose_batch(job.batch, steps.is_on_cpu, self._engine.spec.max_batch)
         self._pipeline = Pipeline(steps, batch, job.workers or plan.threads, self._notices.append)
 
 

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lseg_cli.config import ModelConfig
+from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.errors import DataError, MismatchError, MissingError
 from lseg_engines.doctor.nvidia_driver import Gpu
 from lseg_engines.opener import open_engine
@@ -194,7 +195,7 @@ def test_another_gpu_speaks_before_the_runtime(
         IncompatibleEngineError,
         match=r"was built with TensorRT 10\.16 for SM89, here are 11\.4 and SM86: run `lseg build .*y\.onnx --trt -o ",
     ):
-        open_engine(str(tmp_path / "x.engine"), "cuda", "fp32", None)
+        open_engine(EngineChoice(str(tmp_path / "x.engine"), device="cuda"))
 
 
 def test_an_engine_that_does_not_fit_is_built_again_when_asked(
@@ -202,7 +203,7 @@ def test_an_engine_that_does_not_fit_is_built_again_when_asked(
 ) -> None:
     before = read_sidecar(path)
     machine.trt.__dict__["__version__"] = "99.0.0.1"
-    engine = open_engine(str(path), "cuda", "fp32", None, rebuild=True)
+    engine = open_engine(EngineChoice(str(path), device="cuda"), rebuild=True)
     after = read_sidecar(path)
     assert (before.build.version, after.build.version) != (after.build.version, before.build.version)
     assert after.build.options == before.build.options
@@ -220,7 +221,7 @@ def test_an_engine_without_its_onnx_file_is_not_built_again(machine: World, path
     moved.write_bytes(content)
     write_sidecar(sidecar.model_copy(update={"build": sidecar.build.model_copy(update={"onnx": "no.onnx"})}), moved)
     with pytest.raises(MismatchError, match="was changed after it was written"):
-        open_engine(str(moved), "cuda", "fp32", None, rebuild=True)
+        open_engine(EngineChoice(str(moved), device="cuda"), rebuild=True)
 
 
 def test_a_sidecar_of_another_build_is_told(path: Path, onnx_path: Path) -> None:
@@ -235,9 +236,9 @@ def test_a_sidecar_of_another_build_is_told(path: Path, onnx_path: Path) -> None
 
 
 def test_the_precision_of_an_engine_is_settled(path: Path) -> None:
-    assert open_engine(str(path), "auto", "fp32", None).precision == "fp32"
-    with pytest.raises(MismatchError, match=r"x\.engine is fp32, settled when it was exported"):
-        open_engine(str(path), "auto", "fp16", None)
+    assert open_engine(EngineChoice(str(path))).precision == "fp32"
+    with pytest.raises(MismatchError, match=r"x\.engine was exported in fp32"):
+        open_engine(EngineChoice(str(path), precision="fp16"))
 
 
 def test_precisions_are_those_of_the_layers(machine: World, path: Path) -> None:
@@ -250,4 +251,4 @@ def test_without_a_gpu_there_is_a_sentence(path: Path, monkeypatch: pytest.Monke
     monkeypatch.undo()
     monkeypatch.setattr("lseg_engines.tensorrt.cuda_device.find_gpus", lambda: [])
     with pytest.raises(MissingError, match="runs on an NVIDIA GPU, and here is none"):
-        open_engine(str(path), "auto", "fp32", None)
+        open_engine(EngineChoice(str(path)))

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lseg_cli.config import PRESETS, TextConfig
+from lseg_cli.data.labels import parse_labels
 from lseg_cli.errors import LsegError, MismatchError, MissingError
 from lseg_cli.model.text.cache import Embedding, EmbeddingCache
 from lseg_cli.model.text.clip import ClipTextEncoder
@@ -241,7 +243,38 @@ def test_the_word_table_can_be_named() -> None:
     assert named_encoder(EncoderName("words")) == PRESETS["lseg-tiny"].text
 
 
-def test_words_that_are_spelled_out_are_told_once() -> None:
-    (notice,) = spelled_out([["zorblax sky"], ["sky", "zorblax"]], PRESETS["lseg-tiny"].text)
-    assert "'zorblax' is not in the word table" in notice
+def test_words_that_are_not_known_are_told_once() -> None:
+    (notice,) = spelled_out([["zorblax sky"], ["sky", "zorblax", "Straße"]], PRESETS["lseg-tiny"].text)
+    assert notice.startswith("The text encoder does not know 'zorblax', 'strasse': it reads English words")
     assert spelled_out([["zorblax"]], CLIP) == []
+    assert spelled_out([["sky"]], PRESETS["lseg-tiny"].text) == []
+
+
+def test_many_unknown_words_are_counted() -> None:
+    (notice,) = spelled_out([[f"zorb{'x' * number}"] for number in range(1, 31)], PRESETS["lseg-tiny"].text)
+    assert "and 20 more" in notice
+    assert len(notice) < 500
+
+
+@pytest.mark.parametrize("pair", [("car", "cars"), ("car", "automobile"), ("road", "street")])
+def test_twins_of_the_bundled_model_are_found(pair: tuple[str, str]) -> None:
+    _, notices = embed_labels([[pair[0]], [pair[1]], ["sky"]], PRESETS["lseg-tiny"].text, None)
+    assert len(notices) == 1
+    assert f"'{pair[0]}' and '{pair[1]}' are nearly the same" in notices[0]
+
+
+def test_things_that_are_not_twins_are_not_said() -> None:
+    names = parse_labels("cityscapes, sofa, cup, boat, table")[0].names
+    assert embed_labels([[name] for name in names], PRESETS["lseg-tiny"].text, None)[1] == []
+
+
+@pytest.mark.usefixtures("opened")
+def test_twenty_thousand_alike_labels_take_no_gigabytes() -> None:
+    tracemalloc.start()
+    try:
+        _, notices = embed_labels([["sky"]] * 20_000, CLIP, None)
+        assert tracemalloc.get_traced_memory()[1] < 300_000_000
+    finally:
+        tracemalloc.stop()
+    assert notices[-1].startswith(f"{20_000 * 19_999 // 2 - 10} further pairs")
+    assert "too many to look for pairs" in embed_labels([["sky"]] * 20_001, CLIP, None)[1][0]

@@ -10,6 +10,7 @@ import pytest
 from lseg_cli.config import PRESETS
 from lseg_cli.contract import GraphSpec
 from lseg_cli.data.labels import LabelSet
+from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.errors import MissingError
 from lseg_cli.runs.options import SegmentJob
 from lseg_cli.runs.plan import Work
@@ -25,7 +26,10 @@ def room(
     machines: list[dict[str, float]], workers: int | None, options: dict[str, Any]
 ) -> tuple[int, int, dict[str, float]]:
     """(threads, workers, resources) on machines with these resources."""
-    work, vectors = Work(SegmentJob((), "sky", **options), LabelSet.of(["sky"])), np.ones((1, 16), np.float32)
+    work, vectors = (
+        Work(SegmentJob((), "sky", EngineChoice(**options)), LabelSet.of(["sky"])),
+        np.ones((1, 16), np.float32),
+    )
     ray = SimpleNamespace(nodes=lambda: [{"Alive": True, "Resources": each} for each in machines])
     cluster = RayCluster(
         "auto",

@@ -1,0 +1,114 @@
+"""Files that other people and programs wrote -> what they hold, or one sentence on what is wrong with them.
+
+Parsers raise what they stumble over: struct.error, KeyError, RecursionError, AssertionError, another one with every
+version. None of it is a bug of this tool: it is a fact about the file, and `reading` says so in one place.
+"""
+
+import codecs
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from lseg_cli.errors import LsegError, MismatchError
+from lseg_cli.files import read_regular
+
+_MOST_REASON = 200  # characters of what a parser says
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_UTF_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+
+
+@contextmanager
+def reading(
+    path: str | os.PathLike[str], complaint: str, error: type[LsegError] = MismatchError, advice: str = ""
+) -> Iterator[None]:
+    """Turn whatever a parser raises in the block into the file's sentence, ``PATH COMPLAINT (REASON)ADVICE``.
+
+    The block holds the parsing alone: a mistake of our own in it would be taken for the file's.
+
+    Args:
+        path: of the file.
+        complaint: what is wrong if it cannot be parsed, such as 'is no valid JSON'.
+        error: to raise.
+        advice: what to do, such as '; export it again'.
+
+    Raises:
+        LsegError: as `error`; one that is raised in the block stays what it is.
+    """
+    try:
+        yield
+    except LsegError:
+        raise
+    except MemoryError as problem:
+        raise error(f"{path} {complaint} (it does not fit into memory){advice}.") from problem
+    except OSError as problem:
+        if problem.strerror is None:  # not the system's: Pillow, torch and safetensors raise it for damage
+            raise error(f"{path} {complaint} ({reason_of(problem)}){advice}.") from problem
+        raise error(f"{path} cannot be read ({problem.strerror}).") from problem
+    except Exception as problem:  # whatever it is: see the header
+        raise error(f"{path} {complaint} ({reason_of(problem)}){advice}.") from problem
+
+
+def reason_of(problem: BaseException) -> str:
+    """What a parser says, on one line and not too long; the name of the exception where it says nothing."""
+    text = " ".join(str(problem).split()).rstrip(".:")
+    if not text or isinstance(problem, KeyError | IndexError | AssertionError):
+        text = f"{type(problem).__name__}{': ' if text else ''}{text}"
+    return text if len(text) <= _MOST_REASON else text[:_MOST_REASON] + "..."
+
+
+def decoded(data: bytes) -> str:
+    """Text in UTF-8, with or without a byte order mark, or in UTF-16 with one, as PowerShell's `>` writes it.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        if data.startswith(_UTF_16) and not data.startswith(_UTF_32):
+            return data.decode("utf-16")
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not UTF-8 text; save it as UTF-8") from error
+
+
+def read_text(path: str | os.PathLike[str], max_bytes: int) -> str:
+    """The text of a regular file, decoded as by `decoded`.
+
+    Raises:
+        OSError: as `open_regular`.
+        ValueError: it is neither UTF-8 nor UTF-16 with a byte order mark.
+    """
+    return decoded(read_regular(path, max_bytes))
+
+
+def parse_json(text: str | bytes) -> Any:
+    """What JSON holds; numbers have at most 4,300 digits.
+
+    Raises:
+        ValueError: it is not JSON.
+        RecursionError: it is nested too deeply.
+    """
+    return json.loads(text)
+
+
+def parse_yaml(text: str) -> Any:
+    """What YAML holds. Merge keys (`<<`) are refused: a few lines of them can stand for gigabytes.
+
+    Raises:
+        ValueError: it is not YAML, or uses merge keys.
+        RecursionError: it is nested too deeply.
+    """
+    import yaml  # noqa: PLC0415  only who reads such a file waits for it
+
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where libyaml is there
+
+    class Loader(base):  # type: ignore[misc]  # chosen at run time
+        def flatten_mapping(self, node: Any) -> None:
+            if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
+                raise ValueError("merge keys (<<) are not read; write the values out")
+
+    try:
+        return yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
