@@ -82,7 +82,7 @@ def atomic(path: Path, shard: str = "") -> Iterator[Path]:
     """
     # Short: the name may be as long as can be.
     temporary = path.with_name(f".{shard + '-' if shard else ''}{os.getpid()}-{threading.get_ident()}.tmp")
-    with told(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
@@ -92,7 +92,7 @@ def atomic(path: Path, shard: str = "") -> Iterator[Path]:
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """Whatever the system says of writing `path` in its block becomes a sentence; raises as `atomic`."""
     try:
         yield

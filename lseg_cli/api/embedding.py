@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from PIL import Image
 
 from lseg_cli.api.labels import Labels, as_label_set
-from lseg_cli.api.result import Result, segmented
+from lseg_cli.api.pictures import ShownPicture
+from lseg_cli.api.result import Result, check_confidence, segmented
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.errors import LsegError
 from lseg_cli.inference import embedding as dense
 from lseg_cli.inference.interpolation import Floats
 from lseg_cli.inference.relabel import relabel
+from lseg_cli.inference.segmenter import PixelOutputs
 from lseg_cli.inference.similarity import similarity
 
 
@@ -29,10 +30,10 @@ class EmbedLabels(Protocol):
 class Embedding:
     """A picture's dense embedding, from `Model.embed`."""
 
-    def __init__(self, embedding: dense.Embedding, picture: Image.Image, embed_labels: EmbedLabels) -> None:
+    def __init__(self, embedding: dense.Embedding, shown: ShownPicture, embed_labels: EmbedLabels) -> None:
         """Is called by `Model.embed`."""
         self._embedding = embedding
-        self._picture = picture
+        self._shown = shown
         self._embed_labels = embed_labels
 
     @property
@@ -52,11 +53,12 @@ class Embedding:
             LsegError: labels that cannot be used.
             MismatchError: a vocabulary of another text encoder.
         """
+        check_confidence(min_confidence)
         label_set = as_label_set(labels)
         vectors = self._embed_labels(label_set, templates)
-        found = relabel(self._embedding, vectors, with_confidence=True, threads=os.cpu_count() or 1)
+        found = relabel(self._embedding, vectors, PixelOutputs(probability=True), os.cpu_count() or 1)
         source = self.info.source or None
-        return Result(source, label_set, segmented(self._picture, found, label_set, min_confidence))
+        return Result(source, label_set, segmented(self._shown, found, label_set, min_confidence))
 
     def similarity(self, text: str, *, templates: Sequence[str] = ()) -> Floats:
         """Return how near each pixel is to a text: (H, W) float32, the cosine of their vectors, between -1 and 1.

@@ -2,22 +2,23 @@
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
 from lseg_cli.api.embedding import Embedding
 from lseg_cli.api.labels import Labels, as_label_set, warn
+from lseg_cli.api.many import ResultSteps, items_of, segment_all
 from lseg_cli.api.pictures import Picture, read_picture
-from lseg_cli.api.result import Result, segmented
+from lseg_cli.api.result import Result, check_confidence, segmented
 from lseg_cli.contract import Engine
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.engine_choice import EngineChoice, EngineKind, Precision
 from lseg_cli.inference.embedding import check_stride, encode
 from lseg_cli.inference.interpolation import Floats
 from lseg_cli.inference.label_embedding import embed_label_set
-from lseg_cli.inference.segmenter import Segmenter, Size, Wish
+from lseg_cli.inference.segmenter import PixelOutputs, Segmenter, Size
 from lseg_cli.inference.tiling import Tiling, segment_in_tiles
 from lseg_cli.model.text.cache import EmbeddingCache
 from lseg_engines.opener import BUNDLED, open_engine
@@ -106,16 +107,56 @@ class Model:
             DataError: the picture cannot be read, or the network's answer is not a number.
             MismatchError: labels or size do not fit the model.
         """
+        check_confidence(min_confidence)
         label_set = as_label_set(labels)
         segmenter = self._segmenter(label_set, templates, size)
         tiling = Tiling.of(tile, overlap)
         shown = read_picture(picture)
         with self._turn:
             if tiling is not None and tiling.is_needed((shown.image.height, shown.image.width)):
-                found = segment_in_tiles(segmenter, tiling, shown.image, {})
+                found = segment_in_tiles(segmenter, tiling, shown.image)
             else:
                 found = segmenter.segment(np.asarray(shown.image))
-        return Result(shown.source, label_set, segmented(shown.image, found, label_set, min_confidence))
+        return Result(shown.source, label_set, segmented(shown, found, label_set, min_confidence))
+
+    def segment_many(
+        self,
+        pictures: str | os.PathLike[str] | Iterable[Picture],
+        labels: Labels,
+        *,
+        size: Size = None,
+        templates: Sequence[str] = (),
+        min_confidence: float = 0.0,
+        tile: int | None = None,
+        overlap: int | None = None,
+        workers: int | None = None,
+    ) -> Generator[Result, None, None]:
+        """Segment many pictures side by side, with results in their order.
+
+        Reading, segmenting and finishing overlap, and memory does not grow with the number of pictures. A picture that
+        cannot be segmented gives a result with an `error`. Break off whenever you like.
+
+        Args:
+            pictures: a folder, a pattern or an address, as on the command line; or an iterable of pictures, which is
+                read as far as results are taken.
+            labels: as in `segment`; so are `size`, `templates`, `min_confidence`, `tile` and `overlap`.
+            size: as in `segment`.
+            templates: as in `segment`.
+            min_confidence: as in `segment`.
+            tile: as in `segment`.
+            overlap: as in `segment`.
+            workers: threads that read, and as many that finish; None: one per core.
+
+        Raises:
+            LsegError: labels, size or tiles that cannot be used, or no such file or folder.
+            DataError: there is no picture in the folder.
+            MismatchError: labels or size do not fit the model.
+        """
+        check_confidence(min_confidence)
+        label_set = as_label_set(labels)
+        segmenter = self._segmenter(label_set, templates, size)
+        steps = ResultSteps(segmenter, label_set, min_confidence, Tiling.of(tile, overlap), self._turn)
+        return segment_all(steps, items_of(pictures), label_set, workers, lambda notice: warn([notice]))
 
     def embed(self, picture: Picture, *, size: Size = None, stride: int = 4) -> Embedding:
         """Run the image encoder once, for any labels later.
@@ -138,7 +179,7 @@ class Model:
         image = segmenter.preprocess(shown.image)
         with self._turn:
             found = encode(self._engine, image, (shown.image.height, shown.image.width), kind, shown.source or "")
-        return Embedding(found, shown.image, self._embed_labels)
+        return Embedding(found, shown, self._embed_labels)
 
     def __repr__(self) -> str:
         """Return name, device and precision."""
@@ -152,6 +193,5 @@ class Model:
 
     def _segmenter(self, labels: LabelSet, templates: Sequence[str], size: Size) -> Segmenter:
         threads = self.choice.threads or os.cpu_count() or 1
-        segmenter = Segmenter(self._engine, self._embed_labels(labels, templates), size, threads=threads)
-        segmenter.wish = Wish(probability=True)
-        return segmenter
+        outputs = PixelOutputs(probability=True)
+        return Segmenter(self._engine, self._embed_labels(labels, templates), size, outputs, threads)

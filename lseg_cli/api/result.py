@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lseg_cli.api.pictures import ShownPicture
 from lseg_cli.data.images import pixels_of
 from lseg_cli.data.labels import IGNORE_8_BIT, LabelSet, fold
 from lseg_cli.drawing.overlay import draw_overlay
@@ -47,26 +48,28 @@ class Segmented:
     mean_confidence: float
 
 
-def segmented(picture: Image.Image, found: Segmentation, labels: LabelSet, min_confidence: float = 0.0) -> Segmented:
+def check_confidence(min_confidence: float) -> float:
+    """Return it; raises LsegError unless it is between 0 and 1."""
+    if not 0 <= min_confidence <= 1:
+        raise LsegError(f"min_confidence is {min_confidence}; it must be between 0 and 1.")
+    return min_confidence
+
+
+def segmented(shown: ShownPicture, found: Segmentation, labels: LabelSet, min_confidence: float = 0.0) -> Segmented:
     """Return a segmentation as ids.
 
     Args:
-        picture: in RGB.
+        shown: the picture.
         found: with the confidence of every pixel.
         labels: that it was segmented by.
         min_confidence: pixels below it get the ignore id.
-
-    Raises:
-        LsegError: it is not between 0 and 1.
     """
-    if not 0 <= min_confidence <= 1:
-        raise LsegError(f"min_confidence is {min_confidence}; it must be between 0 and 1.")
     if found.confidence is None:
         raise ValueError("a segmentation without confidence")
     ids: Ids = np.take(np.array(labels.ids, np.uint8 if labels.ignore_id == IGNORE_8_BIT else np.uint16), found.index)
     if min_confidence:
         ids[found.confidence < min_confidence] = labels.ignore_id
-    return Segmented(picture, ids, found.confidence, found.mean_confidence)
+    return Segmented(shown.image, ids, found.confidence, found.mean_confidence)
 
 
 class Result:

@@ -1,15 +1,17 @@
 """`lseg embed`: the dense embedding of every picture, to be labelled later or taken elsewhere."""
 
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from lseg_cli.commands import options
-from lseg_cli.console.embedding import show_embedding
+from lseg_cli.commands import engine_options, options
+from lseg_cli.commands.carrying_out import carry_out
 from lseg_cli.console.terminal import Console
 from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.results import kinds  # noqa: TID253  imports nothing
-from lseg_cli.runs.embedding_options import EmbedJob  # noqa: TID253  imports nothing
+from lseg_cli.runs.options import EmbedOptions  # noqa: TID253  imports nothing
+
+if TYPE_CHECKING:
+    from lseg_cli.runs.folder_run import FolderRun
 
 Stride = Annotated[
     kinds.Stride,
@@ -22,14 +24,26 @@ def embed(  # noqa: PLR0913  an option is a parameter
     inputs: options.Inputs,
     *,
     model: options.Model = EngineChoice.model,
-    out: options.Out = EmbedJob.out,
-    imgsz: options.ImageSize = EmbedJob.imgsz,
-    stride: Stride = EmbedJob.stride,
-    kind: Format = EmbedJob.format,
+    out: options.Out = EmbedOptions.out,
+    imgsz: options.ImageSize = EmbedOptions.imgsz,
+    stride: Stride = EmbedOptions.stride,
+    kind: Format = EmbedOptions.format,
+    engine: options.Engine = EngineChoice.kind,
     device: options.Device = EngineChoice.device,
     precision: options.Precision = EngineChoice.precision,
     threads: options.Threads = EngineChoice.threads,
-    overwrite: options.Overwrite = EmbedJob.overwrite,
+    batch: options.Batch = EmbedOptions.batch,
+    workers: options.Workers = EmbedOptions.workers,
+    shard: options.Shard = EmbedOptions.shard,
+    ray: options.Ray = EmbedOptions.ray,
+    ray_workers: options.RayWorkers = EmbedOptions.ray_workers,
+    resume: options.Resume = EmbedOptions.resume,
+    overwrite: options.Overwrite = EmbedOptions.overwrite,
+    max_failures: options.MaxFailures = EmbedOptions.max_failures,
+    fail_fast: options.FailFast = EmbedOptions.fail_fast,
+    ignore_failures: options.IgnoreFailures = EmbedOptions.ignore_failures,
+    max_pixels: options.MaxPixels = EmbedOptions.max_megapixels,
+    rebuild: engine_options.Rebuild = "never",
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -38,11 +52,33 @@ def embed(  # noqa: PLR0913  an option is a parameter
 
     Example: lseg embed photos/ -o feats/
     """
-    from lseg_cli.runs.embed import EmbedRun
-    from lseg_engines.opener import open_engine
+    from lseg_cli.runs.embed import open_embedding
+    from lseg_engines.description import read_spec
+    from lseg_engines.opener import open_engine, require_kind
 
-    job = EmbedJob(
-        tuple(inputs), EngineChoice(model, "auto", device, precision, threads), out, imgsz, stride, kind, overwrite
+    settings = EmbedOptions(
+        inputs=tuple(inputs),
+        out=out,
+        engine=EngineChoice(model, engine, device, precision, threads),
+        imgsz=imgsz,
+        stride=stride,
+        format=kind,
+        batch=batch,
+        workers=workers,
+        shard=shard,
+        ray=ray,
+        ray_workers=ray_workers,
+        resume=resume,
+        overwrite=overwrite,
+        max_failures=max_failures,
+        fail_fast=fail_fast,
+        ignore_failures=ignore_failures,
+        max_megapixels=max_pixels,
     )
-    run = EmbedRun(job, open_engine)
-    raise typer.Exit(show_embedding(run, f"embeddings in {out}", Console(quiet, verbose, json)))
+    open_or_rebuild = partial(open_engine, rebuild=rebuild == "auto")
+
+    def prepare() -> "FolderRun":
+        require_kind(settings.engine)
+        return open_embedding(settings, open_or_rebuild, read_spec)
+
+    carry_out(prepare, Console(quiet, verbose, json))

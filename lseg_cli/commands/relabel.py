@@ -1,15 +1,20 @@
 """`lseg relabel`: masks for new labels from embeddings, without the image encoder."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lseg_cli.commands import options
+from lseg_cli.commands.carrying_out import carry_out
 from lseg_cli.commands.label_words import joined_labels
 from lseg_cli.commands.parsing import joined, parse_kinds
-from lseg_cli.console.embedding import show_embedding
 from lseg_cli.console.terminal import Console
-from lseg_cli.runs.embedding_options import RelabelJob  # noqa: TID253  imports nothing
+from lseg_cli.runs.options import RelabelOptions  # noqa: TID253  imports nothing
+
+if TYPE_CHECKING:
+    from lseg_cli.runs.folder_run import FolderRun
+
+SAVED = ("overlay", "conf", "probs")
 
 Inputs = Annotated[
     list[str],
@@ -25,11 +30,13 @@ Model = Annotated[
     ),
 ]
 Save = Annotated[
-    list[Any] | None,
+    list[Any] | None,  # of tuples
     options.option(
-        parser=parse_kinds("--save", ("overlay", "conf")),
+        parser=parse_kinds("--save", SAVED),
         metavar="KINDS",
-        help="Beside the masks: overlay (to look at), conf (confidence).",
+        autocompletion=lambda: list(SAVED),
+        rich_help_panel=options.MASKS,
+        help="Files beside the masks: overlay (to look at), conf (confidence), probs (of all labels).",
     ),
 ]
 
@@ -38,13 +45,25 @@ def relabel(  # noqa: PLR0913  an option is a parameter
     inputs: Inputs,
     *,
     labels: options.Labels,
-    model: Model = RelabelJob.model,
-    out: options.Out = RelabelJob.out,
+    model: Model = RelabelOptions.model,
+    out: options.Out = RelabelOptions.out,
     save: Save = None,
+    format: options.Format = None,
+    palette: options.Palette = RelabelOptions.palette,
     template: options.Template = None,
-    min_confidence: options.MinConfidence = RelabelJob.min_confidence,
-    threads: options.Threads = RelabelJob.threads,
-    overwrite: options.Overwrite = RelabelJob.overwrite,
+    min_confidence: options.MinConfidence = RelabelOptions.min_confidence,
+    min_margin: options.MinMargin = RelabelOptions.min_margin,
+    top_k: options.TopK = RelabelOptions.top_k,
+    threads: options.Threads = RelabelOptions.threads,
+    workers: options.Workers = RelabelOptions.workers,
+    shard: options.Shard = RelabelOptions.shard,
+    ray: options.Ray = RelabelOptions.ray,
+    ray_workers: options.RayWorkers = RelabelOptions.ray_workers,
+    resume: options.Resume = RelabelOptions.resume,
+    overwrite: options.Overwrite = RelabelOptions.overwrite,
+    max_failures: options.MaxFailures = RelabelOptions.max_failures,
+    fail_fast: options.FailFast = RelabelOptions.fail_fast,
+    ignore_failures: options.IgnoreFailures = RelabelOptions.ignore_failures,
     offline: options.Offline = False,  # acted on where it is defined
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -54,19 +73,34 @@ def relabel(  # noqa: PLR0913  an option is a parameter
 
     Example: lseg relabel feats/ -l "sky,road,other"
     """
-    from lseg_cli.runs.relabel import RelabelRun
+    from lseg_cli.runs.relabel import open_relabelling
     from lseg_engines.opener import find_model
 
-    job = RelabelJob(
-        tuple(inputs),
-        joined_labels(labels, inputs),
-        model,
-        out,
-        joined(save),
-        tuple(template or ()),
-        min_confidence,
-        threads,
-        overwrite,
+    settings = RelabelOptions(
+        inputs=tuple(inputs),
+        labels=joined_labels(labels, inputs),
+        model=model,
+        out=out,
+        save=joined(save),
+        formats=joined(format) or RelabelOptions.formats,
+        palette=palette,
+        templates=tuple(template or ()),
+        min_confidence=min_confidence,
+        min_margin=min_margin,
+        top_k=top_k,
+        threads=threads,
+        workers=workers,
+        shard=shard,
+        ray=ray,
+        ray_workers=ray_workers,
+        resume=resume,
+        overwrite=overwrite,
+        max_failures=max_failures,
+        fail_fast=fail_fast,
+        ignore_failures=ignore_failures,
     )
-    run = RelabelRun(job, find_model(model) if model else None)
-    raise typer.Exit(show_embedding(run, f"masks in {out}/masks", Console(quiet, verbose, json)))
+
+    def prepare() -> "FolderRun":
+        return open_relabelling(settings, find_model(model) if model else None)
+
+    carry_out(prepare, Console(quiet, verbose, json))

@@ -6,6 +6,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
 from typing import Any, TypeVar
 
 import typer
@@ -42,11 +43,12 @@ class Console:
             self.line(text)
 
     def event(self, kind: str, data: dict[str, Any]) -> None:
-        """A JSON line on stdout, if asked for. Ends the program when nobody reads it any more."""
+        """A JSON line with the time (UTC) on stdout, if asked for. Ends the program when nobody reads it any more."""
         if not self.json_lines:
             return
         try:
-            sys.stdout.write(json.dumps({"event": kind, **data}) + "\n")
+            now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+            sys.stdout.write(json.dumps({"event": kind, "time": now, **data}) + "\n")
             sys.stdout.flush()
         except BrokenPipeError as error:
             drop_stdout()

@@ -23,7 +23,7 @@ from lseg_cli.evaluation.report import described
 from lseg_cli.evaluation.saved_masks import SavedMasks
 from lseg_cli.evaluation.windows import Windowed, WindowPlan
 from lseg_cli.inference.batch import choose_batch
-from lseg_cli.inference.segmenter import Segmenter
+from lseg_cli.inference.segmenter import PixelOutputs, Segmenter
 
 OpenEngine = Callable[[EngineChoice], Engine]
 
@@ -60,8 +60,9 @@ class EvalRun:
     def _predictor(self, engine: Engine) -> Predictor:
         options, text = self._options, self._queried.embedded(engine.spec.model.text)
         if options.protocol == "whole":
-            with_confidence, threads = options.min_confidence > 0, options.engines[0].threads or os.cpu_count() or 1
-            segmenter = Segmenter(engine, text, options.imgsz, with_confidence, threads)
+            outputs = PixelOutputs(probability=options.min_confidence > 0)
+            threads = options.engines[0].threads or os.cpu_count() or 1
+            segmenter = Segmenter(engine, text, options.imgsz, outputs, threads)
             return WholePicture(segmenter, options.min_confidence)
         batch = choose_batch(options.batch, engine.device == "cpu", engine.spec.max_batch)
         return Windowed(engine, text, plan_of(options), batch, options.min_confidence)

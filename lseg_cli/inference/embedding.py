@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 
 from lseg_cli import __version__
 from lseg_cli.config import Frozen, ModelConfig
-from lseg_cli.contract import METADATA_PREFIX, Engine
+from lseg_cli.contract import METADATA_PREFIX, Engine, GraphSpec
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.files import atomic
 
@@ -152,9 +152,18 @@ def as_encoder(engine: Engine) -> Encoder:
     Raises:
         MismatchError: it does not.
     """
-    if "features" not in engine.spec.outputs:
-        raise MismatchError("An exported model gives masks only; embeddings need the .safetensors model.")
+    require_features(engine.spec)
     return cast(Encoder, engine)
+
+
+def require_features(spec: GraphSpec) -> None:
+    """Whether the engine of a model gives features.
+
+    Raises:
+        MismatchError: it does not.
+    """
+    if "features" not in spec.outputs:
+        raise MismatchError("An exported model gives masks only; embeddings need the .safetensors model.")
 
 
 def write_embedding(embedding: Embedding, path: Path) -> None:

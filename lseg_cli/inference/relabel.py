@@ -1,5 +1,7 @@
 """New labels for a picture that is embedded already: no image encoder, milliseconds."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -7,34 +9,56 @@ from lseg_cli.config import TEMPERATURE
 from lseg_cli.errors import DataError, MismatchError
 from lseg_cli.inference.embedding import Embedding, EmbeddingInfo
 from lseg_cli.inference.interpolation import Floats
-from lseg_cli.inference.segmentation import Segmentation, stopwatch
+from lseg_cli.inference.segmentation import Segmentation, Stopwatch
+from lseg_cli.inference.segmenter import LABEL_ALONE, PixelOutputs
 from lseg_cli.inference.upsampling import mean_confidence, upsample_best
 from lseg_cli.model.correlation import correlate
 from lseg_cli.model.regularizer import build_regularizer
 
 
-def relabel(embedding: Embedding, text: Floats, with_confidence: bool = False, threads: int = 1) -> Segmentation:
+def relabel(
+    embedding: Embedding,
+    text: Floats,
+    outputs: PixelOutputs = LABEL_ALONE,
+    threads: int = 1,
+) -> Segmentation:
     """The segmentation that the model would give, from its embedding of the picture.
 
     Args:
         embedding: of a picture.
         text: (N, C) embeddings of the labels, by the model's text encoder.
-        with_confidence: give the confidence of every pixel.
+        outputs: what is to be known of every pixel.
         threads: of the CPU.
 
     Raises:
         MismatchError: the labels' embeddings have another width.
         DataError: the embedding is not a number, or its regulariser is incomplete.
     """
-    ms: dict[str, float] = {}
-    with stopwatch(ms, "score"):
-        scores = score(embedding, text)
-    with stopwatch(ms, "postprocess"):
-        mean = mean_confidence(scores)
-        if not np.isfinite(mean):
-            raise DataError("The embedding holds what is not a number; embed the picture again.")
-        best, probability = upsample_best(scores, embedding.info.picture_px, 1, with_confidence, threads)
-    return Segmentation(best, probability, mean, ms)
+    watch = Stopwatch()
+    scores = score(embedding, text)
+    score_ms = watch.ms
+    result = segment_scores(scores, embedding.info.picture_px, outputs, threads)
+    return replace(result, ms={"score": score_ms, **result.ms})
+
+
+def segment_scores(
+    scores: Floats,
+    size: tuple[int, int],
+    outputs: PixelOutputs = LABEL_ALONE,
+    threads: int = 1,
+) -> Segmentation:
+    """The scores (N, h, w) of an embedding, as `score` gives them -> the picture's segmentation at its size (H, W).
+
+    Raises:
+        DataError: a score is not a number.
+    """
+    watch = Stopwatch()
+    mean = mean_confidence(scores)
+    if not np.isfinite(mean):
+        raise DataError("The embedding holds what is not a number; embed the picture again.")
+    count = min(outputs.best, len(scores))
+    best, probability = upsample_best(scores, size, count, outputs.probability, threads)
+    return Segmentation(best, probability, mean, {"postprocess": watch.ms})
 
 
 @torch.inference_mode()

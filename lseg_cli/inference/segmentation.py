@@ -1,8 +1,6 @@
 """What is known of a picture once it is segmented, and how long each step took."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lseg_cli.inference.interpolation import Floats
@@ -17,7 +15,7 @@ class Segmentation:
         best: (K, H, W) positions in the label set, the best first.
         probability: (K, H, W) float32, their softmax; None if it was not asked for.
         mean_confidence: over the network's own scores, so it is the same whatever is asked for.
-        ms: milliseconds of preprocess, infer and postprocess.
+        ms: milliseconds of each stage that made it: preprocess, infer, postprocess.
     """
 
     best: Index
@@ -38,9 +36,14 @@ class Segmentation:
         return confidence
 
 
-@contextmanager
-def stopwatch(ms: dict[str, float], stage: str, adds: bool = False) -> Iterator[None]:
-    """Notes under `stage` how many milliseconds its block took, or adds them."""
-    start = time.perf_counter()
-    yield
-    ms[stage] = round((time.perf_counter() - start) * 1000 + (ms[stage] if adds else 0.0), 3)
+class Stopwatch:
+    """Runs from the moment it is made."""
+
+    def __init__(self) -> None:
+        """Starts it."""
+        self._start = time.perf_counter()
+
+    @property
+    def ms(self) -> float:
+        """Milliseconds since then."""
+        return round((time.perf_counter() - self._start) * 1000, 3)

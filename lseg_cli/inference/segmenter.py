@@ -1,6 +1,6 @@
 """A picture and embedded labels -> the label of every pixel: preprocess -> engine -> postprocess."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,15 @@ from lseg_cli.data.images import resized
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.inference.embedding import Embedding, Half, as_encoder, encode
 from lseg_cli.inference.interpolation import Floats
-from lseg_cli.inference.segmentation import Segmentation, stopwatch
+from lseg_cli.inference.segmentation import Segmentation, Stopwatch
 from lseg_cli.inference.upsampling import mean_confidence, upsample_best
 
 Size = int | tuple[int, int] | None
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What is to be known of every pixel beside its label.
+class PixelOutputs:
+    """What a segmentation holds for every pixel.
 
     Attributes:
         best: how many labels, the best first.
@@ -31,11 +31,19 @@ class Wish:
     probability: bool = False
 
 
+LABEL_ALONE = PixelOutputs()
+
+
 class Segmenter:
     """Segments pictures with the same labels; its three steps may run in different threads."""
 
     def __init__(
-        self, engine: Engine, text: Floats, size: Size = None, with_confidence: bool = False, threads: int = 1
+        self,
+        engine: Engine,
+        text: Floats,
+        size: Size = None,
+        outputs: PixelOutputs = PixelOutputs(),
+        threads: int = 1,
     ) -> None:
         """Binds labels to an engine.
 
@@ -43,7 +51,7 @@ class Segmenter:
             engine: any.
             text: (N, C) embeddings of the labels.
             size: long side of the network's input in px, or its (height, width); None: as the model was trained.
-            with_confidence: give the confidence of every pixel.
+            outputs: what is to be known of every pixel.
             threads: for postprocessing.
 
         Raises:
@@ -63,7 +71,7 @@ class Segmenter:
         self.engine = engine
         self.text = np.ascontiguousarray(text, np.float32)
         self.size = size
-        self.wish = Wish(probability=with_confidence)
+        self.outputs = outputs
         self.threads = threads
 
     def segment(self, picture: NDArray[np.uint8]) -> Segmentation:
@@ -72,13 +80,13 @@ class Segmenter:
         Raises:
             DataError: the network's answer is not a number.
         """
-        ms: dict[str, float] = {}
-        with stopwatch(ms, "preprocess"):
-            image = self.preprocess(picture)
-        with stopwatch(ms, "infer"):
-            (scores,) = self.infer(image)
-        height, width = picture.shape[:2]
-        return self.postprocess(scores, (height, width), ms)
+        watch = Stopwatch()
+        image = self.preprocess(picture)
+        preprocess_ms, watch = watch.ms, Stopwatch()
+        (scores,) = self.infer(image)
+        infer_ms = watch.ms
+        result = self.postprocess(scores, (picture.shape[0], picture.shape[1]))
+        return replace(result, ms={"preprocess": preprocess_ms, "infer": infer_ms, **result.ms})
 
     def infer(self, images: NDArray[np.uint8]) -> Floats:
         """(B, h, w, 3) uint8 at the network's size -> (B, N, h / 2, w / 2) scores.
@@ -99,18 +107,17 @@ class Segmenter:
         answer = as_encoder(self.engine).run(images, self.text, (*SCORES, "features"))
         return answer["scores"].astype(np.float32, copy=False), answer["features"].astype(np.float16, copy=False)
 
-    def postprocess(self, scores: Floats, size: tuple[int, int], ms: dict[str, float]) -> Segmentation:
-        """The scores (N, h, w) of a picture at its size (H, W); `ms`: what the steps before took.
+    def postprocess(self, scores: Floats, size: tuple[int, int]) -> Segmentation:
+        """The scores (N, h, w) of a picture -> its segmentation at its size (H, W).
 
         Raises:
             DataError: a score is not a number.
         """
-        with stopwatch(ms, "postprocess"):
-            mean = check_number(mean_confidence(scores))
-            best, probability = upsample_best(
-                scores, size, min(self.wish.best, len(self.text)), self.wish.probability, self.threads
-            )
-        return Segmentation(best, probability, mean, ms)
+        watch = Stopwatch()
+        mean = check_number(mean_confidence(scores))
+        count = min(self.outputs.best, len(self.text))
+        best, probability = upsample_best(scores, size, count, self.outputs.probability, self.threads)
+        return Segmentation(best, probability, mean, {"postprocess": watch.ms})
 
     def encode(self, picture: NDArray[np.uint8], stride: int = 4) -> Embedding:
         """(H, W, 3) uint8 RGB -> its embedding, float16 at stride 4 or 2: see `lseg_cli.inference.embedding`.
@@ -129,7 +136,7 @@ class Segmenter:
         """
         from lseg_cli.inference.relabel import relabel  # noqa: PLC0415  PyTorch, which an ONNX file does without
 
-        return relabel(embedding, text, self.wish.probability, self.threads)
+        return relabel(embedding, text, self.outputs, self.threads)
 
     def preprocess(
         self, picture: Image.Image | NDArray[np.uint8], long_side_px: int | None = None

@@ -16,7 +16,7 @@ from PIL import Image
 
 from lseg_cli.errors import LsegError
 from lseg_cli.inference.interpolation import Floats
-from lseg_cli.inference.segmentation import Segmentation, stopwatch
+from lseg_cli.inference.segmentation import Segmentation, Stopwatch
 from lseg_cli.inference.segmenter import Segmenter, check_number
 from lseg_cli.inference.upsampling import BAND_PX, Band, Grid, Rows, empty_index, mean_confidence, possible
 
@@ -81,8 +81,8 @@ class Span:
     high: int
 
 
-def segment_in_tiles(segmenter: Segmenter, tiling: Tiling, picture: Image.Image, ms: dict[str, float]) -> Segmentation:
-    """A picture in RGB -> its segmentation at its size; `ms`: what the steps before took.
+def segment_in_tiles(segmenter: Segmenter, tiling: Tiling, picture: Image.Image) -> Segmentation:
+    """A picture in RGB -> its segmentation at its size.
 
     Raises:
         DataError: the network's answer is not a number.
@@ -90,11 +90,11 @@ def segment_in_tiles(segmenter: Segmenter, tiling: Tiling, picture: Image.Image,
     """
     size = (picture.height, picture.width)
     labels = len(segmenter.text)
-    best = empty_index(labels, (min(segmenter.wish.best, labels), *size))
-    probability = np.empty(best.shape, np.float32) if segmenter.wish.probability else None
+    best = empty_index(labels, (min(segmenter.outputs.best, labels), *size))
+    probability = np.empty(best.shape, np.float32) if segmenter.outputs.probability else None
     rows, columns = tiling.spans(size[0]), tiling.spans(size[1])
     fade = _fade(tiling.overlap_px)
-    ms |= {"infer": 0.0, "postprocess": 0.0}
+    infer_ms = postprocess_ms = 0.0
     means = []
     above: list[Band] = []
     with ThreadPoolExecutor(segmenter.threads) as pool:
@@ -102,29 +102,32 @@ def segment_in_tiles(segmenter: Segmenter, tiling: Tiling, picture: Image.Image,
             left: _Tile | None = None
             strips: list[Band] = []
             for number, across in enumerate(columns):
-                with stopwatch(ms, "infer", adds=True):
-                    crop = picture.crop((across.start, down.start, across.stop, down.stop))
-                    (scores,) = segmenter.infer(segmenter.preprocess(crop, tiling.tile_px))
-                with stopwatch(ms, "postprocess", adds=True):
-                    means.append(check_number(mean_confidence(scores)))
-                    tile = _Tile(scores, down, across)
-                    upper = above[max(number - 1, 0) : number + 1]
-                    cell = _Cell(tile, left, upper, fade)
+                watch = Stopwatch()
+                crop = picture.crop((across.start, down.start, across.stop, down.stop))
+                (scores,) = segmenter.infer(segmenter.preprocess(crop, tiling.tile_px))
+                infer_ms += watch.ms
+                watch = Stopwatch()
+                means.append(check_number(mean_confidence(scores)))
+                tile = _Tile(scores, down, across)
+                upper = above[max(number - 1, 0) : number + 1]
+                cell = _Cell(tile, left, upper, fade)
 
-                    def fill(band: slice, cell: _Cell = cell, across: Span = across) -> None:
-                        where = (slice(None), band, slice(across.low, across.cell))
-                        blend = cell.rows(band)
-                        index = np.empty_like(best[where])
-                        logits = blend.find_best(index, blend.contenders(len(index)))
-                        best[where] = index
-                        if probability is not None:
-                            probability[where] = np.exp(logits - logits[0]) / blend.sum_of_exp(logits[0])
+                def fill(band: slice, cell: _Cell = cell, across: Span = across) -> None:
+                    where = (slice(None), band, slice(across.low, across.cell))
+                    blend = cell.rows(band)
+                    index = np.empty_like(best[where])
+                    logits = blend.find_best(index, blend.contenders(len(index)))
+                    best[where] = index
+                    if probability is not None:
+                        probability[where] = np.exp(logits - logits[0]) / blend.sum_of_exp(logits[0])
 
-                    list(pool.map(fill, _bands(down, len(fade))))
-                    if down.cell < down.high:
-                        strips.append(tile.band(slice(down.cell, down.high), slice(across.low, across.high)).copied())
+                list(pool.map(fill, _bands(down, len(fade))))
+                if down.cell < down.high:
+                    strips.append(tile.band(slice(down.cell, down.high), slice(across.low, across.high)).copied())
+                postprocess_ms += watch.ms
                 left = tile
             above = strips
+    ms = {"infer": round(infer_ms, 3), "postprocess": round(postprocess_ms, 3)}
     return Segmentation(best, probability, float(np.mean(means)), ms)
 
 

@@ -1,113 +1,85 @@
-"""The output folder of a run: masks and what was asked for beside them, and records of all that happened."""
+"""The output folder of a run: files of each picture, and records of all that happened."""
 
 import errno
 import json
 import os
-from collections.abc import Callable, Collection
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from lseg_cli.data.finding import JOURNAL
-from lseg_cli.data.images import pixels_of
-from lseg_cli.data.labels import IGNORE_8_BIT, LabelSet
-from lseg_cli.drawing.overlay import draw_overlay
-from lseg_cli.drawing.palette import colors, png_palette
-from lseg_cli.drawing.png import write_png
 from lseg_cli.errors import LsegError
-from lseg_cli.files import atomic, told
-from lseg_cli.inference.embedding import Embedding, write_tensor
-from lseg_cli.inference.interpolation import Floats
-from lseg_cli.inference.segmentation import Segmentation
-from lseg_cli.inference.winner import Index
-from lseg_cli.results.formats import (
-    check_formats,
-    probabilities,
-    write_best,
-    write_npy,
-    write_panoptic,
-    write_rle,
-    write_segments,
-)
-from lseg_cli.results.kinds import EXTRAS, FORMATS
-from lseg_cli.results.records import Done, Failed
+from lseg_cli.files import atomic, writing
+from lseg_cli.results.confinement import Confinement
+from lseg_cli.results.journal_line import relative_to
+from lseg_cli.results.kinds import FILES
+from lseg_cli.results.records import Failed, Result
 
 FAILURES = "failures.jsonl"
-LABELS = "labels.json"
-_PLACES = {  # of what lies beside the masks: folder and extension
-    "overlay": ("overlays", "jpg"),
-    "conf": ("conf", "png"),
-    "probs": ("probs", "npy"),
-    "embeddings": ("embeddings", "safetensors"),
-    "top-k": ("topk", "npz"),
-    "npy": ("npy", "npy"),
-    "coco-rle": ("coco-rle", "json"),
-    "coco-panoptic": ("coco-panoptic", "png"),
-    "coco-panoptic-segments": ("coco-panoptic", "json"),
-}
+LABELS = "labels.json"  # what the masks of a folder mean, and what they were made with
+EMBEDDINGS = "embeddings.json"  # what the embeddings of a folder are, and what they were made with
+RUN = "run.json"
+CLAIMS = ".claims.json"  # files that come while a run is under way
 
-Ids = NDArray[np.uint8] | NDArray[np.uint16]
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+
+@dataclass(frozen=True)
+class Written:
+    """Files of one picture.
+
+    Attributes:
+        files: below the output folder, by kind.
+        sizes: in bytes, by kind.
+    """
+
+    files: dict[str, str]
+    sizes: dict[str, int]
+
+    def beside(self, main: str) -> dict[str, str]:
+        """All files but the one of a kind."""
+        return {kind: name for kind, name in self.files.items() if kind != main}
 
 
 class OutputFolder:
     """Writes whole files or none, and a line of the journals for each picture."""
 
-    def __init__(
-        self,
-        folder: Path,
-        labels: LabelSet,
-        save: Collection[str] = (),
-        shard: str = "",
-        formats: Collection[str] = ("png",),
-        has_colors: bool = True,
-    ) -> None:
+    def __init__(self, folder: Path, shard: str = "", about: str = LABELS) -> None:
         """Names the folder; nothing is written yet.
 
         Args:
             folder: need not exist.
-            labels: those of the masks.
-            save: which of `EXTRAS` to write beside the masks.
             shard: '' or such as '2-of-4': the share whose journals are written.
-            formats: of the masks, which of `FORMATS`; png is always written.
-            has_colors: masks with a palette; else plain grey.
-
-        Raises:
-            LsegError: something else in `save` or `formats`.
-            MissingError: a format whose package is not here.
+            about: the file that says what the results are.
         """
-        for option, kinds, known in (("--save", set(save) - {"top-k"}, EXTRAS), ("--format", formats, FORMATS)):
-            unknown = sorted(set(kinds) - set(known))
-            if unknown:
-                raise LsegError(f"{option} {unknown[0]} is not known; choose from {', '.join(known)}.")
-        check_formats(formats)
         self.folder = folder
         self.shard = shard
-        self.needs_picture = "overlay" in save
-        self.needs_features = "embeddings" in save
-        self._labels = labels
-        self._colors = colors(labels)
-        self._kinds = frozenset(save) | (set(formats) & set(_PLACES))
-        if "coco-panoptic" in formats:
-            self._kinds |= {"coco-panoptic-segments"}
-        is_8_bit = labels.ignore_id == IGNORE_8_BIT
-        self._ids = np.array(labels.ids, np.uint8 if is_8_bit else np.uint16)
-        self._are_positions = bool((self._ids == np.arange(len(self._ids))).all())
-        self._palette = png_palette(labels) if is_8_bit and has_colors else None
+        self.about = about
+        self.confinement = Confinement(folder)
 
-    def check(self, overwrite: bool) -> None:
-        """Before anything costly: whether a run may write here.
-
-        Raises:
-            LsegError: the folder is a file, or holds the results of an earlier run and `overwrite` is not set.
-        """
+    def check(self) -> None:
+        """Raises LsegError where the folder is a file: before anything costly."""
         if self.folder.exists() and not self.folder.is_dir():
             raise LsegError(f"{self.folder} is a file; choose another folder with -o.")
-        if (self.folder / JOURNAL).exists() and not overwrite:
-            raise LsegError(f"{self.folder} holds the results of an earlier run; use --overwrite, or another -o.")
+
+    def check_links(self, kinds: Collection[str], tables: Collection[str]) -> None:
+        """Whether nothing that is to be written or replaced is a link, or something else than a file.
+
+        Args:
+            kinds: of the files of each picture.
+            tables: files of all pictures.
+
+        Raises:
+            LsegError: something is.
+        """
+        names = (JOURNAL, FAILURES, RUN, "results.damaged.jsonl", CLAIMS)
+        for name in (LABELS, EMBEDDINGS, *names, *map(self.named, names), *tables):
+            self.confinement.check_file(name)
+        for kind in kinds:
+            folder = self.folder / FILES[kind][0]
+            if folder.is_symlink():
+                raise LsegError(f"{folder} is a link, and nothing is written through it; choose another -o.")
 
     def make(self) -> None:
         """Makes the folder.
@@ -120,139 +92,62 @@ class OutputFolder:
         except OSError as error:
             raise LsegError(f"{self.folder} cannot be written ({error.strerror}); choose another -o.") from error
 
-    def begin(self, vocabulary: dict[str, Any], is_new: bool = True) -> None:
-        """Makes the folder with its journals and labels.json, to which `vocabulary` adds encoder and templates.
+    def begin(self, about: dict[str, Any]) -> None:
+        """Makes the folder with its journals and the file that says what the results are.
+
+        Results that are there stay; failures are forgotten, for those pictures are tried again.
 
         Args:
-            vocabulary: more for labels.json.
-            is_new: nothing of an earlier run counts: all journals are empty. Else failures alone are forgotten, for
-                those pictures are tried again.
+            about: for that file.
 
         Raises:
             LsegError: it cannot be written.
         """
         self.make()
         try:
-            for name in {JOURNAL, self.named(JOURNAL)}:
-                if is_new or not (self.folder / name).exists():
-                    (self.folder / name).write_bytes(b"")
+            for name in (JOURNAL, self.named(JOURNAL)):
+                (self.folder / name).touch()
             (self.folder / self.named(FAILURES)).write_bytes(b"")
         except OSError as error:
             raise LsegError(f"{self.folder} cannot be written ({error.strerror}); choose another -o.") from error
-        labels = [
-            {"id": label.id, "name": label.name, "prompts": label.prompts, "color": color}
-            for label, color in zip(self._labels.labels, self._colors, strict=True)
-        ]
-        self.write_json(LABELS, {"labels": labels, "ignore_id": self._labels.ignore_id, **vocabulary})
+        self.write_json(self.about, about)
 
     def named(self, name: str) -> str:
         """The name that a file has for this share: `results.jsonl` -> `results-2-of-4.jsonl`."""
-        stem, _, suffix = name.partition(".")
-        return f"{stem}-{self.shard}.{suffix}" if self.shard else name
+        stem, _, suffix = name[1:].partition(".")
+        return f"{name[0]}{stem}-{self.shard}.{suffix}" if self.shard else name
 
-    def named_colors(self) -> list[tuple[str, tuple[int, int, int]]]:
-        """Names and colours of the labels, in order."""
-        return list(zip(self._labels.names, self._colors, strict=True))
-
-    def ids(self, index: Index, unsure: NDArray[np.bool_] | None = None) -> Ids:
-        """(H, W) positions in the label set -> (H, W) ids, with the ignore id where `unsure` holds."""
-        # Where ids are positions, as without ids of one's own, they are the same array.
-        is_same = self._are_positions and index.dtype == self._ids.dtype and unsure is None
-        ids: Ids = index if is_same else np.take(self._ids, index)
-        if unsure is not None:
-            ids[unsure] = self._labels.ignore_id
-        return ids
-
-    def shares(self, ids: Ids) -> tuple[dict[str, float], float]:
-        """(H, W) ids -> the share of each label in the picture, by name, and that of ignored pixels."""
-        counts = np.zeros(self._labels.ignore_id + 1)
-        for part in np.array_split(ids.ravel(), -(-ids.size // 2**20)):
-            # Runs are counted, not pixels: a seventh of the time of a histogram.
-            starts = np.concatenate([[0], np.flatnonzero(part[1:] != part[:-1]) + 1])
-            counts += np.bincount(part[starts], np.diff(starts, append=len(part)), len(counts))
-        share = (counts / ids.size).round(6).tolist()
-        return {label.name: share[label.id] for label in self._labels.labels}, share[self._labels.ignore_id]
-
-    def categories(self) -> list[dict[str, Any]]:
-        """The labels as COCO's files have them."""
-        pairs = zip(self._labels.labels, self._colors, strict=True)
-        return [{"id": label.id, "name": label.name, "color": color, "isthing": 0} for label, color in pairs]
-
-    def beside(self, name: str) -> dict[str, str]:
-        """Files that a picture gets beside its mask, by kind."""
-        places = {kind: _PLACES[kind] for kind in sorted(self._kinds)}
-        return {kind: f"{folder}/{name}.{extension}" for kind, (folder, extension) in places.items()}
-
-    def write_picture(
-        self, name: str, picture: Image.Image | None, ids: Ids, confidence: NDArray[np.float32] | None
-    ) -> str:
-        """Writes the mask, and what was asked for beside it.
+    def write(self, name: str, writers: Mapping[str, Callable[[Path], None]]) -> Written:
+        """Writes files of one picture, each whole or not at all.
 
         Args:
-            name: below each of the folders, without extension.
-            picture: in RGB, where 'overlay' was asked for.
-            ids: (H, W).
-            confidence: (H, W), where 'conf' was asked for.
-
-        Returns:
-            The mask's path below the output folder.
+            name: of the picture, below each of the folders, without extension.
+            writers: by kind, of `FILES`: each writes one file.
 
         Raises:
-            DataError: a file cannot be written.
+            DataError: a file cannot be written, or its folder is a link.
             MissingError: the disk is full or read-only.
         """
-        mask = mask_path(name)
-        with atomic(self.folder / mask, self.shard) as path:
-            write_png(path, ids, self._palette)
-        places = self.beside(name)
-        if "conf" in self._kinds and confidence is not None:
-            with atomic(self.folder / places["conf"], self.shard) as path:
-                write_png(path, np.rint(confidence * 255).astype(np.uint8))
-        if "overlay" in self._kinds and picture is not None:
-            overlay = draw_overlay(pixels_of(picture), ids, self._labels, self._colors)
-            with atomic(self.folder / places["overlay"], self.shard) as path:
-                overlay.save(path, "JPEG", quality=90)
-        return mask
+        files, sizes = dict[str, str](), dict[str, int]()
+        for kind, write in writers.items():
+            files[kind] = file_name(kind, name)
+            self.confinement.check_folder(files[kind])
+            with atomic(self.folder / files[kind], self.shard) as draft:
+                write(draft)
+                sizes[kind] = draft.stat().st_size
+        return Written(files, sizes)
 
-    def write_more(
-        self, name: str, ids: Ids, result: Segmentation, scores: Floats | None, embedding: Embedding | None
-    ) -> None:
-        """Writes the other formats that were asked for; raises as `write_picture`.
-
-        Args:
-            name: as there.
-            ids: (H, W).
-            result: of which the best labels and their probabilities are taken.
-            scores: of the network, which the probabilities of all labels are made of.
-            embedding: of the picture, where 'embeddings' was asked for.
-        """
-        places = self.beside(name)
-        writers: dict[str, Callable[[Path], None]] = {
-            "npy": lambda path: write_npy(path, ids),
-            "coco-rle": lambda path: write_rle(path, ids, self._labels),
-            "coco-panoptic": lambda path: write_panoptic(path, ids, self._labels),
-            "coco-panoptic-segments": lambda path: write_segments(path, ids, self._labels),
-            "top-k": lambda path: write_best(path, np.take(self._ids, result.best), result.probability),
-        }
-        if scores is not None:
-            writers["probs"] = lambda path: write_npy(path, probabilities(scores))
-        if embedding is not None:
-            writers["embeddings"] = lambda path: write_tensor(path, embedding)
-        for kind in writers.keys() & places.keys():
-            with atomic(self.folder / places[kind], self.shard) as path:
-                writers[kind](path)
-
-    def record(self, result: Done | Failed) -> None:
+    def record(self, result: Result) -> None:
         """Adds a line to its journal.
 
         Raises:
             LsegError: the disk is full.
         """
-        path = self.folder / self.named(JOURNAL if isinstance(result, Done) else FAILURES)
-        # A name that is no UTF-8 holds lone surrogates; as \\udcff they are JSON and read back the same.
-        line = json.dumps(asdict(result), ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
-        with told(path):
-            append(path, line)
+        path = self.folder / self.named(FAILURES if isinstance(result, Failed) else JOURNAL)
+        if not isinstance(result, Failed):
+            result = replace(result, file=replace(result.file, path=relative_to(self.folder, result.file.path)))
+        with writing(path):
+            append(path, as_line(asdict(result)))
 
     def write_json(self, name: str, data: dict[str, Any]) -> None:
         """Writes a file of the folder.
@@ -265,13 +160,19 @@ class OutputFolder:
             path.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
+def file_name(kind: str, name: str) -> str:
+    """The file of a kind below the output folder, of a picture's name in the output."""
+    folder, extension = FILES[kind]
+    return f"{folder}/{name}.{extension}"
+
+
+def as_line(data: Mapping[str, Any]) -> bytes:
+    r"""A line of a journal. A name that is not UTF-8 holds lone surrogates; as \udcff they read back the same."""
+    return json.dumps(data, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+
+
 def append(path: Path, line: bytes) -> None:
-    """Adds to a file; the system has it when this returns, so `kill -9` loses nothing."""
-    with path.open("ab", buffering=0) as file:
+    """Adds to a file, through no link; the system has it when this returns, so `kill -9` loses nothing."""
+    with open(os.open(path, _APPEND, 0o666), "ab", buffering=0) as file:  # noqa: PTH123  of a descriptor
         if file.write(line) < len(line):  # a disk takes what still fits
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def mask_path(name: str) -> str:
-    """Below the output folder, of a picture's name in the output."""
-    return f"masks/{name}.png"

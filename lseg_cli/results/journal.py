@@ -1,42 +1,42 @@
 """What was done before, so that it is not done again: results.jsonl is the journal of an output folder.
 
-A picture counts as done if the journal has a line for its path, the file has the size and time of that line, and the
-mask has the name it would get today. All lines of a folder were made with the same labels, model and options, its
-*record*, which labels.json holds. Another record starts anew: what is there moves to `previous-1`, nothing is mixed and
-nothing lost. Each share of `--shard i/n` has a journal of its own; the next run without `--shard` puts them together.
+A picture counts as done if the journal has a line for its path, the file has the size and time of that line, and its
+main file has the name it would get today. All lines of a folder were made with the same labels, model and options, its
+*record*, which labels.json holds (embeddings.json, of embeddings). Another record starts anew: what is there moves to
+`previous-1`, nothing is mixed and nothing lost. What does not change a mask is no part of the record: files that are
+asked for later are added, the others stay. Each share of `--shard i/n` has a journal of its own; the next run without
+`--shard` puts them together.
+
+A file is ours if a line of the journal accounts for it by name, kind and size, or if it came where nothing was when a
+run began that did not end: its *claims* say so. Anything else is never replaced and never deleted.
 """
 
 import json
 import os
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, NamedTuple
+from dataclasses import replace
+from pathlib import Path, PurePath
+from typing import Any
 
 from lseg_cli.data.finding import JOURNAL, RESULT_FOLDERS
 from lseg_cli.data.store import Place, absolute
 from lseg_cli.errors import LsegError
 from lseg_cli.files import atomic
-from lseg_cli.results.folder import LABELS, OutputFolder, mask_path
+from lseg_cli.results.folder import CLAIMS, EMBEDDINGS, LABELS, RUN, OutputFolder, append, as_line, file_name
+from lseg_cli.results.journal_line import Entry, parse_line, relative_to
+from lseg_cli.results.journal_lines import find_journals, name_of, raw_lines, share_of
+from lseg_cli.results.kinds import TABLES
 from lseg_cli.results.records import Item, Stamp
 from lseg_cli.results.report_options import REPORT
 
 Record = dict[str, Any]
 
-_OURS = (
-    "results*.jsonl", "failures*.jsonl", "run*.json", "results.csv", "coco-rle.json", "coco-panoptic.json", REPORT,
-)  # fmt: skip
-_SHARE = re.compile(r"-(\d+-of-\d+)\.jsonl$")
+_ABOUT = (LABELS, EMBEDDINGS)
+_OURS = re.compile(r"(?:results|failures)(?:-\d+-of-\d+)?(?:\.damaged)?\.jsonl|run(?:-\d+-of-\d+)?\.json")
 _TEMPORARY = re.compile(r"\.(?:(\d+-of-\d+)-)?\d+-\d+\.tmp")
-
-
-class Entry(NamedTuple):
-    """What the journal knows of a picture."""
-
-    stamp: Stamp
-    mask: str
-    files: tuple[str, ...]  # all of its results
+_OF_REPORT = b"<title>lseg report"  # near the beginning of our page
 
 
 class Journal:
@@ -48,105 +48,154 @@ class Journal:
 
     def __init__(self, output: OutputFolder) -> None:
         """Of a folder that is locked by this process, before `begin`."""
+        self._output = output
         self._folder = output.folder
         self._shard = output.shard
+        self._damaged = 0
+        self._adopted: dict[str, Item] = {}
         self.done: dict[str, Entry] = {}
 
-    def check_place(self) -> None:
-        """Whether the folder holds nothing of somebody else's that masks could replace.
+    def check_foreign(self, tables: Collection[str]) -> None:
+        """Whether the folder holds nothing of somebody else's that results could replace.
+
+        Args:
+            tables: the files that are to be written of all pictures.
 
         Raises:
             LsegError: it does.
         """
-        if (self._folder / LABELS).exists() and self._record() is None and not self._journals():
-            raise LsegError(f"{self._folder / LABELS} is not of an earlier run; choose another folder with -o.")
-        if (self._folder / LABELS).exists() or self._journals():
-            return
-        for name in RESULT_FOLDERS:
-            with suppress(OSError):
-                if any((self._folder / name).iterdir()):
-                    raise LsegError(
-                        f"{self._folder / name} is not empty and not of an earlier run; choose another folder with -o."
-                    )
+        about = self._about()
+        if about is None and not self._journals():
+            names = [*_ABOUT, JOURNAL, self._output.named(JOURNAL), self._output.named("failures.jsonl")]
+            for name in (*names, self._output.named(RUN), *tables):
+                if os.path.lexists(self._folder / name):
+                    raise LsegError(f"{self._folder / name} is not of an earlier run; choose another folder with -o.")
+            for name in RESULT_FOLDERS:
+                with suppress(OSError):
+                    if any((self._folder / name).iterdir()):
+                        raise LsegError(
+                            f"{self._folder / name} is not empty and not of an earlier run; choose another folder "
+                            "with -o."
+                        )
+        for name in set(tables) - set(self.tables()):
+            if os.path.lexists(self._folder / name):
+                raise LsegError(f"{self._folder / name} is not of an earlier run; choose another folder with -o.")
+
+    def tables(self) -> list[str]:
+        """The files of all pictures that earlier runs have written or meant to write."""
+        tables = (self._about() or {}).get("tables", [])
+        return [name for name in TABLES.values() if name in tables] if isinstance(tables, list) else []
 
     def is_empty(self) -> bool:
         """Whether there is nothing of an earlier run."""
-        return not (self._folder / LABELS).exists() and not self._journals()
+        return self._about() is None and not self._journals()
+
+    def record(self) -> Record | None:
+        """What the results that are there were made with; None where that is not known."""
+        record = (self._about() or {}).get("record")
+        return record if isinstance(record, dict) else None
 
     def has_other(self, record: Record) -> bool:
         """Whether what is there was made with another record."""
-        known = self._record()
-        return known != json.loads(json.dumps(record)) and (known is not None or bool(self._journals()))
+        known = self.record()
+        is_used = known is not None or any(path.stat().st_size for path in self._journals())
+        return is_used and known != _plain(record)
 
     def changes(self, record: Record) -> str:
         """What differs from `record`, for a sentence."""
-        known, new = self._record() or {}, json.loads(json.dumps(record))
+        known, new = self.record() or {}, _plain(record)
         return ", ".join(name for name in new if known.get(name) != new[name])
 
     def set_aside(self) -> Path:
         """Moves all results to the first free `previous-N`; killed halfway, the next time goes on with it."""
         number = 1
-        while (self._folder / f"previous-{number}" / LABELS).exists():
+        while any((self._folder / f"previous-{number}" / about).exists() for about in _ABOUT):
             number += 1
         target = self._folder / f"previous-{number}"
+        self._output.confinement.check_folder(f"previous-{number}/any")
         target.mkdir(exist_ok=True)
         for path in self._results():
             path.replace(target / path.name)
         # Last of all what says whose they are; it marks the folder as complete.
-        labels = self._folder / LABELS
-        if labels.exists():
-            labels.replace(target / LABELS)
-        else:
-            (target / LABELS).write_text("{}\n")
+        found = [self._folder / about for about in _ABOUT if (self._folder / about).exists()]
+        for path in found:
+            path.replace(target / path.name)
+        if not found:
+            (target / self._output.about).write_text("{}\n")
         return target
 
     def delete(self) -> None:
-        """Removes the results that the journals name, and the journals."""
+        """Removes the results that the journals account for, and the journals."""
         for path in self._journals():
-            for _, entry in _entries(path):
-                self._remove(entry)
+            for _, _, entry in self._entries(path):
+                self._remove(entry, ())
         for path in self._results():
-            if path.is_file():
+            if path.is_file() and not path.is_symlink():
                 path.unlink()
-        (self._folder / LABELS).unlink(missing_ok=True)
+        for about in _ABOUT:
+            (self._folder / about).unlink(missing_ok=True)
+
+    def mend(self) -> list[str]:
+        """Sets damaged lines of this run's journal aside, so that the others are whole; notices."""
+        aside = self._folder / self._output.named("results.damaged.jsonl")
+        self._output.confinement.check_file(aside.name)
+        for path in self._journals():
+            if self._shard in ("", share_of(path)):  # others may be adding to theirs
+                self._damaged += self._mend(path, aside)
+        if not self._damaged:
+            return []
+        lines = "1 line of the journal was" if self._damaged == 1 else f"{self._damaged} lines of the journal were"
+        return [f"{lines} damaged and set aside in {aside}; what they were about is done again."]
 
     def read(self) -> None:
         """Fills `done` from all journals; of two lines for a picture the later one counts."""
         self.done = {}
         for path in self._journals():
-            self.done.update(_entries(path))
+            self.done.update((key, entry) for _, key, entry in self._entries(path))
 
-    def has(self, path: Place, mask: str) -> bool:
-        """Whether a picture is done, as it is now and under this name."""
-        entry = self.done.get(absolute(path))
-        return (
-            entry is not None
-            and entry.mask == mask
-            and entry.stamp == Stamp.of(path)
-            and all((self._folder / name).exists() for name in entry.files)
-        )
+    def remaining(self, items: Sequence[Item], kinds: frozenset[str]) -> list[Item]:
+        """What is not done yet; the journal forgets what must be done again, and claims the files that are to come.
 
-    def forget(self, paths: Collection[str], keep: Collection[str]) -> None:
-        """Takes out pictures that are done again or changed, with their files but for those in `keep`; repairs lines.
+        Args:
+            items: all of the run.
+            kinds: of the files that each is to have.
 
-        A run that has the folder to itself also puts the journals of shares together.
+        Raises:
+            LsegError: a file would take the place of another picture's, or of one that no run has written.
         """
-        for picture in paths:
-            entry = self.done.pop(picture)
-            self._remove(entry._replace(files=tuple(name for name in entry.files if name not in keep)))
-        shares = [] if self._shard else [path for path in self._journals() if _SHARE.search(path.name)]
-        journals = [path for path in self._journals() if _share_of(path) == self._shard or path in shares]
-        if journals and (paths or shares or any(not _is_whole(path) for path in journals)):
-            with atomic(self._folder / _name_of(self._shard)) as target, target.open("wb") as file:
-                for line in _latest(journals, self.done):
-                    file.write(line)
-            for path in shares:
-                for each in self._folder.glob(f"*-{_share_of(path)}.json*"):
-                    each.unlink()
+        self._adopt(items)
+        ours = {_key(item) for item in items}
+        owners = {entry.files[entry.main]: path for path, entry in self.done.items() if path not in ours}
+        left = []
+        for item in items:
+            main = file_name(self._main(kinds), item.name)
+            if main in owners:
+                raise LsegError(
+                    f"{main} is the {self._main(kinds).partition('-')[0]} of {owners[main]}, and {_key(item)} would "
+                    "replace it; take another -o, or --no-resume."
+                )
+            missing = self._missing(item.source.path, main, item.name, kinds)
+            if missing:
+                left.append(replace(item, kinds=missing if missing != kinds else None))
+        self._claim(left, kinds)
+        again = [_key(item) for item in left if item.kinds is None and _key(item) in self.done]
+        self._forget(again, {file_name(kind, item.name) for item in items for kind in kinds})
+        return left
+
+    def kept(self, path: str) -> Entry | None:
+        """What was there before of a picture that only gets more files; None of one that is done anew."""
+        return self.done.get(path)
+
+    def end(self) -> None:
+        """Nothing is in flight any more: the lines account for all files."""
+        with suppress(OSError):
+            (self._folder / self._output.named(CLAIMS)).unlink()
 
     def clean(self) -> None:
         """Removes half-written files of a process that was killed: all, or those of this share."""
         for name in (*RESULT_FOLDERS, "."):
+            if name != "." and (self._folder / name).is_symlink():
+                continue
             for folder, folders, files in os.walk(self._folder / name):
                 if name == ".":
                     folders.clear()
@@ -155,140 +204,163 @@ class Journal:
                     if match and (not self._shard or match[1] == self._shard):
                         Path(folder, file).unlink(missing_ok=True)
 
-    def _record(self) -> Record | None:
+    def _mend(self, path: Path, aside: Path) -> int:
+        """Leaves a journal's sound lines in it; how many others had something in them."""
+        damaged, is_sound = 0, True
+        for number, line in enumerate(raw_lines(path), 1):
+            if parse_line(line, self._folder) is None:
+                is_sound = False
+                if line.strip():
+                    damaged += 1
+                    content = line.decode("utf-8", "backslashreplace")
+                    append(aside, as_line({"journal": path.name, "line": number, "content": content}))
+        if not is_sound:
+            with atomic(path, self._shard) as target, target.open("wb") as file:
+                file.writelines(line for line, _, _ in self._entries(path))
+        return damaged
+
+    def _main(self, kinds: frozenset[str]) -> str:
+        return next(kind for kind in ("mask", "embedding", "embedding-npy") if kind in kinds)
+
+    def _missing(self, path: Place, main: str, name: str, kinds: frozenset[str]) -> frozenset[str]:
+        """The files that a picture lacks, as it is now and under this name; all where it must be done anew."""
+        entry = self.done.get(absolute(path))
+        if entry is None or entry.files[entry.main] != main or entry.stamp != Stamp.of(path):
+            return kinds
+        gone = {kind for kind, file in entry.files.items() if not (self._folder / file).exists()}
+        if entry.main in gone:
+            return kinds
+        return frozenset(kind for kind in kinds if kind not in entry.files or kind in gone)
+
+    def _adopt(self, items: Sequence[Item]) -> None:
+        """Takes a picture whose file lies elsewhere now for the same: its old path is gone, its facts are the same."""
+        by_file = {entry.files[entry.main]: (key, entry) for key, entry in self.done.items()}
+        ours = {_key(item) for item in items}
+        for item in items:
+            candidates = (by_file.get(file_name(kind, item.name)) for kind in ("mask", "embedding", "embedding-npy"))
+            key, entry = next((each for each in candidates if each is not None), ("", None))
+            if entry is None or key in ours or _key(item) in self.done or os.path.lexists(key):
+                continue
+            now = Stamp.of(item.source.path)
+            if PurePath(key).name == PurePath(now.path).name and replace(now, path=key) == entry.stamp:
+                del self.done[key]
+                self.done[now.path] = entry._replace(stamp=now)
+                self._adopted[key] = item
+
+    def _claim(self, items: Sequence[Item], kinds: frozenset[str]) -> None:
+        """Raises LsegError where a file to be written is there and not ours; else notes that those to come are."""
+        claims = self._claims()
+        known: dict[str, int | None] = {}
+        for entry in self.done.values():
+            known |= {file: entry.sizes.get(kind) for kind, file in entry.files.items()}
+        trusted = self._damaged > 0
+        for item in items:
+            for kind in kinds if item.kinds is None else item.kinds:
+                file = file_name(kind, item.name)
+                if file in claims or not os.path.lexists(self._folder / file):
+                    continue
+                is_ours = known[file] == self._output.confinement.size_of(file) if file in known else trusted
+                if not is_ours:
+                    raise LsegError(
+                        f"{self._folder / file} is not of an earlier run, or was changed since; move it away, or "
+                        "choose another folder with -o."
+                    )
+        if items:
+            claimed = [file_name(kind, item.name) for item in items for kind in item.kinds or kinds]
+            with atomic(self._folder / self._output.named(CLAIMS), self._shard) as draft:
+                draft.write_text(json.dumps(claimed), "ascii")
+
+    def _claims(self) -> frozenset[str]:
         try:
-            record = json.loads((self._folder / LABELS).read_bytes()).get("record")
-        except (OSError, ValueError, AttributeError):
-            return None
-        return record if isinstance(record, dict) else None
+            claims = json.loads((self._folder / self._output.named(CLAIMS)).read_bytes())
+            return frozenset(map(str, claims))
+        except (OSError, ValueError, TypeError, RecursionError):
+            return frozenset()
+
+    def _forget(self, paths: Collection[str], keep: Collection[str]) -> None:
+        """Takes out pictures that are done again or changed, with their files but for those in `keep`; repairs lines.
+
+        A run that has the folder to itself also puts the journals of shares together.
+        """
+        for picture in paths:
+            self._remove(self.done.pop(picture), keep)
+        shares = [] if self._shard else [path for path in self._journals() if share_of(path)]
+        journals = [path for path in self._journals() if share_of(path) == self._shard or path in shares]
+        if journals and (paths or shares or self._adopted):
+            with atomic(self._folder / name_of(self._shard), self._shard) as target, target.open("wb") as file:
+                file.writelines(self._latest(journals))
+            for path in shares:
+                for name in ("results", "failures", "run"):
+                    for each in self._folder.glob(f"{name}-{share_of(path)}.json*"):
+                        each.unlink()
+                (self._folder / f".claims-{share_of(path)}.json").unlink(missing_ok=True)
+
+    def _latest(self, journals: Sequence[Path]) -> Iterator[bytes]:
+        """The lines that count, each picture once; of adopted ones with where they lie now."""
+        written: set[str] = set()
+        for path in journals:
+            for line, key, entry in self._entries(path):
+                item = self._adopted.get(key)
+                if item is not None:
+                    key, entry = _key(item), entry._replace(stamp=replace(entry.stamp, path=_key(item)))  # noqa: PLW2901
+                    data = json.loads(line)
+                    data["source"], data["file"]["path"] = str(item.source.path), relative_to(self._folder, key)
+                    line = as_line(data)  # noqa: PLW2901
+                if key not in written and self.done.get(key) == entry:
+                    written.add(key)
+                    yield line
+
+    def _entries(self, path: Path) -> Iterator[tuple[bytes, str, Entry]]:
+        """Sound lines, by the pictures' absolute paths."""
+        for line in raw_lines(path):
+            found = parse_line(line, self._folder)
+            if found is not None:
+                yield line, found[1].stamp.path, found[1]
+
+    def _about(self) -> Mapping[str, Any] | None:
+        """What labels.json says, or embeddings.json; None where no run wrote one."""
+        for name in _ABOUT:
+            path = self._folder / name
+            with suppress(OSError, ValueError, RecursionError):
+                if not path.is_symlink() and path.is_file():
+                    about = json.loads(path.read_bytes())
+                    if isinstance(about, dict) and ("record" in about or self._journals()):
+                        return about
+        return None
 
     def _journals(self) -> list[Path]:
         return find_journals(self._folder)
 
     def _results(self) -> list[Path]:
-        found = [self._folder / name for name in RESULT_FOLDERS if (self._folder / name).exists()]
-        journals = [path for pattern in _OURS for path in sorted(self._folder.glob(pattern))]
-        return [*found, *journals]
+        """All that a run has written, but for what says whose it is."""
+        found = [self._folder / name for name in RESULT_FOLDERS if os.path.lexists(self._folder / name)]
+        names = sorted(path.name for path in self._folder.iterdir())
+        files = [name for name in names if _OURS.fullmatch(name) or name in self.tables()]
+        if REPORT in names and _is_report(self._folder / REPORT):
+            files.append(REPORT)
+        return [*found, *(self._folder / name for name in files)]
 
-    def _remove(self, entry: Entry) -> None:
-        for name in entry.files:
-            path = Path(os.path.normpath(self._folder / name))
-            if path.is_relative_to(os.path.normpath(self._folder)):
-                path.unlink(missing_ok=True)
-
-
-class JournalLines:
-    """Lines of an output folder as data, as often as they are iterated, one at a time: each picture once.
-
-    Memory does not grow with one journal; with several, by a hash of each picture.
-
-    Attributes:
-        damaged: lines that say nothing, in the last iteration.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        """Of an output folder."""
-        self._folder = folder
-        self.damaged = 0
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        """From the first."""
-        self.damaged = 0
-        journals = find_journals(self._folder)
-        seen: set[int] | None = set() if len(journals) > 1 else None
-        for path in reversed(journals):  # of two lines for a picture the later one counts
-            with path.open("rb") as file:
-                for line in file:
-                    data, entry = _parse(line)
-                    if entry is None:
-                        self.damaged += 1
-                        continue
-                    key = hash(entry.stamp.path or data.get("source"))
-                    if seen is None or key not in seen:
-                        yield data
-                        if seen is not None:
-                            seen.add(key)
+    def _remove(self, entry: Entry, keep: Collection[str]) -> None:
+        """Deletes a picture's files, as far as its line accounts for them."""
+        for kind, name in entry.files.items():
+            size = self._output.confinement.size_of(name)
+            if name not in keep and size is not None and size == entry.sizes.get(kind):
+                (self._folder / name).unlink(missing_ok=True)
 
 
-def find_journals(folder: Path) -> list[Path]:
-    """The whole run's first: shares were done later."""
-    found = sorted(folder.glob("results*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
-    names = [path for path in found if path.name == JOURNAL or _SHARE.search(path.name)]
-    return sorted(names, key=lambda path: path.name != JOURNAL)
-
-
-def remaining(items: Sequence[Item], journal: Journal) -> list[Item]:
-    """What is not done yet; the journal forgets what must be done again.
-
-    Raises:
-        LsegError: a mask would take the name of another picture's, which is not part of this run.
-    """
-    ours, masks = set(map(_path, items)), {mask_path(item.name) for item in items}
-    owners = {entry.mask: path for path, entry in journal.done.items() if path not in ours}
-    left = []
-    for item in items:
-        path, mask = _path(item), mask_path(item.name)
-        if mask in owners:
-            raise LsegError(
-                f"{mask} is the mask of {owners[mask]}, and {path} would replace it; take another -o, or --no-resume."
-            )
-        if not journal.has(item.source.path, mask):
-            left.append(item)
-    journal.forget([path for path in map(_path, left) if path in journal.done], masks)
-    return left
-
-
-def _path(item: Item) -> str:
+def _key(item: Item) -> str:
     return absolute(item.source.path)
 
 
-def _share_of(path: Path) -> str:
-    match = _SHARE.search(path.name)
-    return match[1] if match else ""
+def _plain(record: Record) -> Record:
+    """As JSON gives it back."""
+    plain: Record = json.loads(json.dumps(record))
+    return plain
 
 
-def _name_of(shard: str) -> str:
-    return f"results-{shard}.jsonl" if shard else JOURNAL
-
-
-def _is_whole(path: Path) -> bool:
-    with path.open("rb") as file:
-        if not file.seek(0, os.SEEK_END):
-            return True
-        file.seek(-1, os.SEEK_END)
-        return file.read() == b"\n"
-
-
-def _entries(path: Path) -> Iterator[tuple[str, Entry]]:
-    """Sound lines, by the pictures' absolute paths; a torn one is none."""
-    for _, key, entry in _lines(path):
-        yield key, entry
-
-
-def _lines(path: Path) -> Iterator[tuple[bytes, str, Entry]]:
-    with path.open("rb") as file:
-        for line in file:
-            _, entry = _parse(line)
-            if entry is not None:
-                yield line, entry.stamp.path, entry
-
-
-def _parse(line: bytes) -> tuple[dict[str, Any], Entry | None]:
-    """A line as data and as what the journal knows of it; None of a torn or damaged one."""
+def _is_report(path: Path) -> bool:
     try:
-        data = json.loads(line)
-        stamp, files = Stamp(**data["file"]), tuple(map(str, data["files"].values()))
-        mask = str(data["mask"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return {}, None
-    return data, Entry(stamp, mask, (mask, *files)) if line.endswith(b"\n") else None
-
-
-def _latest(journals: list[Path], done: dict[str, Entry]) -> Iterator[bytes]:
-    """The lines that count, each picture once."""
-    written: set[str] = set()
-    for path in journals:
-        for line, key, entry in _lines(path):
-            if key not in written and done.get(key) == entry:
-                written.add(key)
-                yield line
+        with path.open("rb") as file:
+            return not path.is_symlink() and _OF_REPORT in file.read(1000)
+    except OSError:
+        return False

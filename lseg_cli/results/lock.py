@@ -8,6 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from lseg_cli.errors import LsegError
+from lseg_cli.results.confinement import Confinement
 
 _BEGIN_S = 30.0  # shares that start together set the folder up one after the other
 _WHOLE = ".lock"
@@ -26,8 +27,11 @@ class FolderLock:
         """Takes what there is to take; notices.
 
         Raises:
-            LsegError: another process is at it.
+            LsegError: another process is at it, or a lock is a link to somewhere else.
         """
+        for lock in (self._whole, self._share):
+            if lock is not None:
+                Confinement(self._folder).check_file(Path(lock.lock_file).name)
         try:
             if self._share is not None:
                 self._share.acquire(timeout=0)
@@ -49,7 +53,7 @@ class FolderLock:
         """
         own = None if self._share is None else Path(self._share.lock_file)
         for path in self._folder.glob(f"{_WHOLE}-*"):
-            if path == own:
+            if path == own or not path.is_file() or path.is_symlink():
                 continue
             try:
                 with FileLock(path, timeout=0):

@@ -8,17 +8,24 @@ from lseg_cli.data.store import Place, absolute
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A picture to segment, and its name in the output."""
+    """A picture, or an embedding of one, and its name in the output.
+
+    Attributes:
+        source: what is read.
+        name: below each of the output's folders, without extension.
+        kinds: the files to write, of `lseg_cli.results.kinds.FILES`; None: all that the run writes.
+    """
 
     source: Source
     name: str
+    kinds: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """The state of a picture's file: with another size or time it is another picture."""
+    """The state of a file that was read: with another size or time it is another picture."""
 
-    path: str  # absolute, or an address
+    path: str  # absolute, or an address; in a journal relative to the output folder where the two may move together
     size_bytes: int = 0
     mtime_ns: int = 0
 
@@ -46,6 +53,21 @@ class Done:
     ms: dict[str, float]  # per stage
     file: Stamp = Stamp("")  # of the source
     files: dict[str, str] = field(default_factory=dict)  # beside the mask, by kind
+    sizes: dict[str, int] = field(default_factory=dict)  # in bytes, of the mask and of these, by kind
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A picture that was embedded: a line of results.jsonl."""
+
+    source: str
+    embedding: str  # below the output folder
+    height_px: int
+    width_px: int
+    ms: dict[str, float]  # per stage
+    file: Stamp = Stamp("")  # of the source
+    files: dict[str, str] = field(default_factory=dict)  # beside the embedding, by kind
+    sizes: dict[str, int] = field(default_factory=dict)  # in bytes, of the embedding and of these, by kind
 
 
 @dataclass(frozen=True)
@@ -55,3 +77,6 @@ class Failed:
     source: str
     stage: str  # read, decode, infer or write
     error: str
+
+
+Result = Done | Embedded | Failed

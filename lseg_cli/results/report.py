@@ -12,7 +12,7 @@ from lseg_cli.data.labels import Label, LabelSet
 from lseg_cli.drawing.palette import colors
 from lseg_cli.errors import DataError, LsegError
 from lseg_cli.results.folder import FAILURES, LABELS
-from lseg_cli.results.journal import JournalLines, find_journals
+from lseg_cli.results.journal_lines import JournalLines, find_journals
 from lseg_cli.results.records import Failed, Stamp
 
 MOST_FAILURES = 500  # that are kept; all are counted

@@ -1,121 +1,199 @@
-"""Many pictures -> their embeddings on disk: what `lseg embed` does between its options and its output."""
+"""What `lseg embed` does with one picture, and what it writes: its embedding."""
 
-import json
-import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from lseg_cli import __version__
 from lseg_cli.contract import Engine
-from lseg_cli.data.finding import JOURNAL, Source, find_images
-from lseg_cli.data.images import PictureError, open_image
+from lseg_cli.data.finding import find_images
 from lseg_cli.data.store import locate_output
 from lseg_cli.engine_choice import EngineChoice
-from lseg_cli.errors import DataError, LsegError
-from lseg_cli.files import atomic
-from lseg_cli.inference.embedding import as_encoder, check_format, check_stride, encode, write_embedding
-from lseg_cli.inference.segmentation import stopwatch
+from lseg_cli.errors import DataError
+from lseg_cli.inference.batch import choose_batch
+from lseg_cli.inference.embedding import (
+    Embedding,
+    Half,
+    as_embedding,
+    as_encoder,
+    check_format,
+    check_stride,
+    require_features,
+    write_tensor,
+)
+from lseg_cli.inference.segmentation import Stopwatch
 from lseg_cli.inference.segmenter import Segmenter
-from lseg_cli.results.folder import FAILURES
-from lseg_cli.results.names import output_names
-from lseg_cli.results.records import Failed
-from lseg_cli.runs.embedding_options import EmbedJob
+from lseg_cli.results.folder import EMBEDDINGS, OutputFolder
+from lseg_cli.results.formats import write_npy
+from lseg_cli.results.records import Embedded, Failed, Item
+from lseg_cli.runs.crew import call_cluster, make_pipeline, open_here
+from lseg_cli.runs.folder_run import FolderRun, Job, share_of
+from lseg_cli.runs.options import EmbedOptions
+from lseg_cli.runs.pictures import LoadedPicture, OpenEngine, ReadSpec, open_picture, plan_streams
+from lseg_cli.runs.steps import failed
 
-EMBEDDINGS = "embeddings"  # the folder of the files, below the output folder
+_DECISIVE = ("imgsz", "stride", "format")  # options that change what an embedding says
 
 
 @dataclass(frozen=True)
-class Embedded:
-    """A picture that was embedded: a line of results.jsonl."""
+class Inferred:
+    """What the network says of a picture.
 
-    source: str
-    embedding: str  # below the output folder
-    height_px: int
-    width_px: int
-    ms: dict[str, float]  # per stage
+    Attributes:
+        features: (C, h, w).
+        ms: milliseconds of it.
+    """
+
+    features: Half
+    ms: float
 
 
-class EmbedRun:
-    """A run that is ready to go: iterate over it, then `finish`."""
+class EmbedSteps:
+    """A picture -> its embedding; fulfils `lseg_cli.runs.steps.Steps`."""
 
-    def __init__(self, job: EmbedJob, open_engine: Callable[[EngineChoice], Engine]) -> None:
-        """Checks what is cheap to check first, then opens the engine.
+    def __init__(self, engine: Engine, output: OutputFolder, options: EmbedOptions) -> None:
+        """Binds them.
 
-        Raises:
-            LsegError: paths, size, stride, format or folder cannot be used; or as `open_engine`.
-            MismatchError: the model is an exported graph, which gives masks only.
-        """
-        self._start = time.perf_counter()
-        self._job = job
-        self.folder = locate_output(job.out)
-        check_stride(job.stride)
-        self._suffix = check_format(job.format)
-        if (self.folder / JOURNAL).exists() and not job.overwrite:
-            raise LsegError(f"{self.folder} holds the results of an earlier run; use --overwrite, or another -o.")
-        self._sources = find_images(job.inputs)
-        self.total = len(self._sources)
-        self.done = self.failed = 0
-        self.notices: list[str] = []
-        self.engine = open_engine(job.engine)
-        as_encoder(self.engine)
-        any_label = np.ones((1, self.engine.spec.model.text.width), np.float32)  # labels come later
-        self._segmenter = Segmenter(self.engine, any_label, job.imgsz)
-
-    def __iter__(self) -> Iterator[Embedded | Failed]:
-        """Embeds picture after picture; a broken one costs itself alone.
+        Args:
+            engine: one that gives features.
+            output: to write to.
+            options: of the run.
 
         Raises:
-            LsegError: what would stop every picture, such as a full disk.
+            LsegError: a size or batch that the engine does not take.
+            MismatchError: the engine gives no features.
         """
-        journals = {Embedded: self.folder / JOURNAL, Failed: self.folder / FAILURES}
-        for path in journals.values():
-            with atomic(path) as draft:
-                draft.write_bytes(b"")
-        for source, name in zip(self._sources, output_names(self._sources), strict=True):
-            record = self._embed(source, name)
-            self.done, self.failed = self.done + isinstance(record, Embedded), self.failed + isinstance(record, Failed)
-            line = json.dumps(asdict(record), ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
-            with journals[type(record)].open("ab") as file:
-                file.write(line)
-            yield record
+        self.device, self.precision = engine.device, engine.precision
+        self.batch = choose_batch(options.batch, engine.device == "cpu", engine.spec.max_batch)
+        any_label = np.ones((1, engine.spec.model.text.width), np.float32)  # labels come later
+        self._encoder = as_encoder(engine)
+        self._segmenter = Segmenter(engine, any_label, options.imgsz)
+        self._output = output
+        self._options = options
 
-    def finish(self) -> int:
-        """Writes run.json; the exit code: 0 all good, 3 some failed, 4 all failed."""
-        code = 4 if not self.done else 3 if self.failed else 0
-        spec = self.engine.spec
-        report = {
-            "argv": sys.argv,
-            "options": asdict(self._job),
-            "model": {"name": spec.model.name, "sha256": spec.model_sha256},
-            "device": self.engine.device,
-            "counts": {"found": self.total, "done": self.done, "failed": self.failed},
-            "seconds": round(time.perf_counter() - self._start, 3),
-            "exit_code": code,
-            "lseg": __version__,
-        }
-        with atomic(self.folder / "run.json") as draft:
-            draft.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        return code
-
-    def _embed(self, source: Source, name: str) -> Embedded | Failed:
-        stage, ms = "read", dict[str, float]()
+    def load(self, item: Item, admit: Callable[[int], None]) -> LoadedPicture | Failed:
+        """Reads, decodes and preprocesses."""
+        opened = open_picture(item, self._options.max_megapixels, admit)
+        if isinstance(opened, Failed):
+            return opened
+        watch = Stopwatch()
         try:
-            with stopwatch(ms, "read"):
-                picture = open_image(source.path)
-            stage = "infer"
-            size = picture.height, picture.width
-            with stopwatch(ms, "infer"):
-                image = self._segmenter.preprocess(picture)
-                embedding = encode(self.engine, image, size, self._job.stride, str(source.path))
-            stage = "write"
-            path = f"{EMBEDDINGS}/{name}.{self._suffix}"
-            with stopwatch(ms, "write"):
-                write_embedding(embedding, self.folder / path)
-        except DataError as error:
-            return Failed(str(source.path), error.stage if isinstance(error, PictureError) else stage, str(error))
-        except MemoryError:
-            return Failed(str(source.path), stage, "The memory is full; embed this picture at a smaller size.")
-        return Embedded(str(source.path), path, *size, ms)
+            image = self._segmenter.preprocess(opened.picture)
+        except MemoryError as error:
+            return failed(item, "decode", error)
+        ms = {"read": opened.read_ms, "preprocess": watch.ms}
+        return LoadedPicture(item, opened.stamp, opened.size, image, None, ms)
+
+    def infer(self, batch: Sequence[LoadedPicture]) -> Sequence[Inferred]:
+        """The features of pictures of one shape. Raises as `Steps.infer`."""
+        watch = Stopwatch()
+        features = self._encoder.features(np.concatenate([each.image for each in batch]), self._options.stride)
+        ms = round(watch.ms / len(batch), 3)
+        return [Inferred(each, ms) for each in features]
+
+    def finish(self, loaded: LoadedPicture, answer: Inferred) -> Embedded | Failed:
+        """Writes the embedding, with all that travels with it. Raises as `Steps.finish`."""
+        item, size, stage = loaded.item, loaded.size, "infer"
+        main = kinds_of(self._options.format)[0]
+        try:
+            source, stride = str(item.source.path), check_stride(self._options.stride)
+            embedding = as_embedding(self._encoder, answer.features, size, stride, source)
+            stage, watch = "write", Stopwatch()
+            written = self._output.write(item.name, _writers(embedding, self._options.format))
+        except (DataError, MemoryError) as error:
+            return failed(item, stage, error)
+        ms = {**loaded.ms, "infer": answer.ms, "write": watch.ms}
+        return Embedded(source, written.files[main], *size, ms, loaded.stamp, written.beside(main), written.sizes)
+
+
+@dataclass(frozen=True)
+class EmbedWork:
+    """All that a worker needs to embed pictures; fulfils `lseg_cli.runs.ray.worker.Work`.
+
+    Attributes:
+        options: of the run.
+        open_engine: an engine of a choice; seconds.
+    """
+
+    options: EmbedOptions
+    open_engine: OpenEngine
+
+    @property
+    def choice(self) -> EngineChoice:
+        """What a worker opens."""
+        return self.options.engine
+
+    def open(self, threads: int) -> EmbedSteps:
+        """The steps of a worker with so many threads of the CPU; raises as `open_engine`."""
+        return self.steps(self.open_engine(replace(self.choice, threads=threads)))
+
+    def steps(self, engine: Engine) -> EmbedSteps:
+        """What is done with a picture; raises as `EmbedSteps`."""
+        output = OutputFolder(locate_output(self.options.out), self.options.share_name, EMBEDDINGS)
+        return EmbedSteps(engine, output, self.options)
+
+
+def open_embedding(options: EmbedOptions, open_engine: OpenEngine, read_spec: ReadSpec) -> FolderRun:
+    """A run that is ready to go: what is cheap is checked first, then the engine is opened.
+
+    Args:
+        options: what to do.
+        open_engine: an engine of a choice; seconds.
+        read_spec: what the engine of a model is, without opening it; for a run that workers of a cluster do.
+
+    Raises:
+        LsegError: paths, size, stride, format or folder cannot be used; or as `open_engine`.
+        MismatchError: the model gives no features.
+    """
+    output = OutputFolder(locate_output(options.out), options.share_name, EMBEDDINGS)
+    check_stride(options.stride)
+    check_format(options.format)
+    output.check()
+    items = share_of(find_images(options.inputs), options.shard)
+    streams = plan_streams(options.engine, options.batch, len(items))
+    engine = open_here(options, options.engine, streams, open_engine)
+    spec = read_spec(options.engine.model) if engine is None else engine.spec
+    require_features(spec)
+    notices: list[str] = []
+    work = EmbedWork(options, open_engine)
+    if engine is None:
+        crew = call_cluster(work, output, notices.append)
+    else:
+        crew = make_pipeline(work.steps(engine), options, streams, notices.append)
+    decisive = {name: getattr(options, name) for name in _DECISIVE} | {"precision": options.engine.precision}
+    model = {"name": spec.model.name, "sha256": spec.model_sha256}
+    return FolderRun(
+        Job(
+            verb="embedded",
+            options=options,
+            output=output,
+            items=items,
+            kinds=frozenset(kinds_of(options.format)),
+            crew=crew,
+            model=model,
+            record={"command": "embed", "model": spec.model_sha256, "options": decisive},
+            about={"model": model, "stride": options.stride, "format": options.format},
+            notices=notices,
+        )
+    )
+
+
+def kinds_of(format: str) -> tuple[str, ...]:
+    """The files of each picture, of `lseg_cli.results.kinds.FILES`, the embedding itself first."""
+    return ("embedding-npy", "embedding-info") if format == "npy" else ("embedding",)
+
+
+def _writers(embedding: Embedding, format: str) -> dict[str, Callable[[Path], None]]:
+    """What writes these files."""
+    info = embedding.info.model_dump_json(indent=2)
+    writers: dict[str, Callable[[Path], None]] = {
+        "embedding-info": lambda path: _write_text(path, info),
+        "embedding-npy": lambda path: write_npy(path, np.ascontiguousarray(embedding.array)),
+        "embedding": lambda path: write_tensor(path, embedding),
+    }
+    return {kind: write for kind, write in writers.items() if kind in kinds_of(format)}
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

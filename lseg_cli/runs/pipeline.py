@@ -16,63 +16,67 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import cv2
 
 from lseg_cli.errors import DataError, MemoryFullError
-from lseg_cli.inference.segmentation import Segmentation
-from lseg_cli.results.records import Done, Failed, Item
-from lseg_cli.runs.pixel_budget import Gate
-from lseg_cli.runs.steps import FULL_MEMORY, Inferred, Loaded, Steps
+from lseg_cli.results.records import Failed, Item
+from lseg_cli.runs.pixel_budget import PixelBudget
+from lseg_cli.runs.steps import FULL_MEMORY, A, L, Steps
+
+R = TypeVar("R")
 
 MOST_PIXELS = 64_000_000  # in flight; a larger picture goes alone
 _NICENESS = 10  # of threads beside an engine on the CPU: they get a tenth of a core when both want it
 _POLL_S = 0.01
-_DECODED_BYTES = 4  # of a pixel
 
 
 @dataclass
-class _Flight:
+class _Flight(Generic[L, R]):
     """A picture on its way."""
 
     turn: int
     item: Item
-    loading: "Future[Loaded | Failed]"
-    loaded: Loaded | None = None
-    finishing: "Future[Done | Failed] | None" = None
+    loading: "Future[L | Failed]"
+    loaded: L | None = None
+    finishing: "Future[R | Failed] | None" = None
 
-    def land(self, result: Done | Failed) -> None:
+    def land(self, result: R | Failed) -> None:
         """It ends here."""
         self.finishing = Future()
         self.finishing.set_result(result)
 
 
-class Pipeline:
-    """Carries out the steps of many pictures at once."""
+class Pipeline(Generic[L, A, R]):
+    """Carries out the steps of many pictures at once.
 
-    def __init__(self, steps: Steps, batch: int, workers: int, note: Callable[[str], None], streams: int = 1) -> None:
+    Attributes:
+        batch: pictures of one shape that the engine gets at once, at most; halved when its memory is full.
+    """
+
+    def __init__(self, steps: Steps[L, A, R], workers: int, note: Callable[[str], None], streams: int = 1) -> None:
         """Nothing begins yet.
 
         Args:
             steps: what is done with a picture.
-            batch: pictures of one shape that the engine gets at once, at most; halved when its memory is full.
             workers: threads that load, and as many that finish.
             note: is told what the user should know.
             streams: pictures that the engine gets side by side, each in a batch of one; 1: one batch after another.
         """
-        if streams > 1 and batch > 1:
+        if streams > 1 and steps.batch > 1:
             raise ValueError("streams are of single pictures")
-        self.batch = batch
+        self.batch = steps.batch
         self._steps = steps
         self._workers = workers
         self._streams = streams
         self._note = note
-        self._gate = Gate(MOST_PIXELS)
-        self._flights: deque[_Flight] = deque()  # all, in order
-        self._coming: deque[_Flight] = deque()  # those that are being loaded
-        self._waiting: list[_Flight] = []  # loaded, for others of their shape
+        self._budget = PixelBudget(MOST_PIXELS)
+        self._flights: deque[_Flight[L, R]] = deque()  # all, in order
+        self._coming: deque[_Flight[L, R]] = deque()  # those that are being loaded
+        self._waiting: list[_Flight[L, R]] = []  # loaded, for others of their shape
 
-    def run(self, items: Iterable[Item], should_stop: Callable[[], bool]) -> Iterator[Done | Failed]:
+    def run(self, items: Iterable[Item], should_stop: Callable[[], bool]) -> Iterator[R | Failed]:
         """Results in the order of the items; once `should_stop` says so, only of those in flight.
 
         Raises:
@@ -93,13 +97,23 @@ class Pipeline:
                     return
                 yield from self._landed(must_wait=not self._coming and not self._waiting)
 
+    @property
+    def device(self) -> str:
+        """That infers."""
+        return self._steps.device
+
+    @property
+    def precision(self) -> str:
+        """Of its arithmetic."""
+        return self._steps.precision
+
     @contextmanager
     def _threads(self) -> Iterator[tuple[ThreadPoolExecutor, ThreadPoolExecutor]]:
-        yields = _be_nice if self._steps.is_on_cpu else None
+        yields = _be_nice if self._steps.device == "cpu" else None
         infers = self._streams > 1
         before = cv2.getNumThreads()
         cv2.setNumThreads(1)  # pictures are side by side already, and OpenCV's own threads would not be nice
-        self._gate.open()
+        self._budget.open()
         with (
             ThreadPoolExecutor(self._workers, "load", yields) as readers,
             ThreadPoolExecutor(
@@ -109,7 +123,7 @@ class Pipeline:
             try:
                 yield readers, writers
             finally:
-                self._gate.close()
+                self._budget.close()
                 for pool in (readers, writers):
                     pool.shutdown(wait=False, cancel_futures=True)
                 cv2.setNumThreads(before)
@@ -125,29 +139,29 @@ class Pipeline:
             turn, item = next(numbered, (0, None))
             if item is None:
                 return
-            flight = _Flight(turn, item, readers.submit(self._load, turn, item))
+            flight: _Flight[L, R] = _Flight(turn, item, readers.submit(self._load, turn, item))
             self._flights.append(flight)
             self._coming.append(flight)
 
-    def _load(self, turn: int, item: Item) -> Loaded | Failed:
+    def _load(self, turn: int, item: Item) -> L | Failed:
         try:
-            loaded = self._steps.load(item, lambda pixels: self._gate.enter(turn, pixels))
+            loaded = self._steps.load(item, lambda pixels: self._budget.enter(turn, pixels))
         finally:
-            self._gate.enter(turn, 0)  # what is no picture has not asked
-        if isinstance(loaded, Loaded) and loaded.picture is None:
-            self._gate.shrink(turn, loaded.size[0] * loaded.size[1] // _DECODED_BYTES)  # a label a pixel is to come
+            self._budget.enter(turn, 0)  # what is no picture has not asked
+        if not isinstance(loaded, Failed) and loaded.held_px is not None:
+            self._budget.shrink(turn, loaded.held_px)
         return loaded
 
     def _receive(self, writers: ThreadPoolExecutor) -> None:
         """Takes the next loaded picture; runs a batch when it is full, or when memory waits for it."""
         flight = self._coming[0]
         while self._waiting and not wait([flight.loading], _POLL_S).done:
-            if self._gate.is_full:
+            if self._budget.is_full:
                 return self._infer(self._mates(self._waiting[0]), writers)
         self._coming.popleft()
         loaded = flight.loading.result()
         if isinstance(loaded, Failed):
-            self._gate.leave(flight.turn)
+            self._budget.leave(flight.turn)
             return flight.land(loaded)
         flight.loaded = loaded
         self._waiting.append(flight)
@@ -156,13 +170,13 @@ class Pipeline:
             self._infer(mates, writers)
         return None
 
-    def _mates(self, flight: _Flight) -> list[_Flight]:
+    def _mates(self, flight: _Flight[L, R]) -> list[_Flight[L, R]]:
         """Those that wait and have its shape, at most a batch of them."""
-        shape = flight.loaded and flight.loaded.image.shape
-        mates = [each for each in self._waiting if each.loaded and each.loaded.image.shape == shape]
+        shape = flight.loaded and flight.loaded.shape
+        mates = [each for each in self._waiting if each.loaded and each.loaded.shape == shape]
         return mates[: self.batch]
 
-    def _infer(self, batch: list[_Flight], writers: ThreadPoolExecutor) -> None:
+    def _infer(self, batch: list[_Flight[L, R]], writers: ThreadPoolExecutor) -> None:
         self._waiting = [each for each in self._waiting if each not in batch]
         loaded = [each.loaded for each in batch if each.loaded is not None]
         if self._streams > 1:
@@ -195,27 +209,27 @@ class Pipeline:
         while len(finishing := [each for each in finishing if not each.done()]) > self.batch:
             wait(finishing, return_when=FIRST_COMPLETED)
 
-    def _infer_and_finish(self, flight: _Flight, loaded: Loaded) -> Done | Failed:
+    def _infer_and_finish(self, flight: _Flight[L, R], loaded: L) -> R | Failed:
         try:
             (answer,) = self._steps.infer([loaded])
         except (DataError, MemoryFullError, MemoryError) as error:
-            self._gate.leave(flight.turn)
-            return _failed(flight, error)
+            self._budget.leave(flight.turn)
+            return _failed(flight.item, error)
         return self._finish(flight.turn, loaded, answer)
 
-    def _finish(self, turn: int, loaded: Loaded, answer: Inferred | Segmentation) -> Done | Failed:
+    def _finish(self, turn: int, loaded: L, answer: A) -> R | Failed:
         try:
             return self._steps.finish(loaded, answer)
         finally:
-            self._gate.leave(turn)
+            self._budget.leave(turn)
 
-    def _give_up(self, batch: list[_Flight], error: Exception) -> None:
+    def _give_up(self, batch: list[_Flight[L, R]], error: Exception) -> None:
         for flight in batch:
-            self._gate.leave(flight.turn)
+            self._budget.leave(flight.turn)
             flight.loaded = None
-            flight.land(_failed(flight, error))
+            flight.land(_failed(flight.item, error))
 
-    def _landed(self, must_wait: bool) -> Iterator[Done | Failed]:
+    def _landed(self, must_wait: bool) -> Iterator[R | Failed]:
         """Results of the first in order that are there; with `must_wait` at least one."""
         while self._flights:
             finishing = self._flights[0].finishing
@@ -226,8 +240,8 @@ class Pipeline:
             yield finishing.result()
 
 
-def _failed(flight: _Flight, error: Exception) -> Failed:
-    return Failed(str(flight.item.source.path), "infer", str(error) or FULL_MEMORY)
+def _failed(item: Item, error: Exception) -> Failed:
+    return Failed(str(item.source.path), "infer", str(error) or FULL_MEMORY)
 
 
 def _be_nice() -> None:

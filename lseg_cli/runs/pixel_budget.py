@@ -1,9 +1,9 @@
-"""A gate before the memory: pictures come in one by one, in their order, while there is room for their pixels."""
+"""Pixels that may be in memory at once: pictures come in one by one, in their order, while there is room for theirs."""
 
 import threading
 
 
-class Gate:
+class PixelBudget:
     """Since earlier pictures come in first and leave first, nobody waits for a picture that waits for it."""
 
     def __init__(self, most_pixels: int) -> None:
@@ -35,7 +35,7 @@ class Gate:
             self._changed.notify_all()
 
     def shrink(self, turn: int, pixels: int) -> None:
-        """Of its room it needs only so many pixels from now on."""
+        """Reduces the pixels that are reserved for a picture."""
         with self._changed:
             self._inside[turn] = pixels
             self._changed.notify_all()

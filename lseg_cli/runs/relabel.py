@@ -1,142 +1,253 @@
-"""Many embeddings -> masks for new labels: what `lseg relabel` does between its options and its output.
-
-The output folder is that of `lseg segment`.
-"""
+"""What `lseg relabel` does with one embedding, and what it writes: a mask for new labels, as `lseg segment` would."""
 
 import os
-import sys
-import time
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from lseg_cli import __version__
 from lseg_cli.config import TextConfig
-from lseg_cli.data.images import open_image
-from lseg_cli.data.vocabulary import open_labels
+from lseg_cli.data.finding import Source
+from lseg_cli.data.images import PictureError, open_image
+from lseg_cli.data.labels import LabelSet
+from lseg_cli.data.store import Address, locate, locate_output
+from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.inference.embedding import Embedding, EmbeddingInfo, find_embeddings, read_embedding, read_info
+from lseg_cli.inference.interpolation import Floats
 from lseg_cli.inference.label_embedding import embed_label_set
-from lseg_cli.inference.relabel import relabel
-from lseg_cli.inference.segmentation import stopwatch
+from lseg_cli.inference.relabel import score, segment_scores
+from lseg_cli.inference.segmentation import Stopwatch
 from lseg_cli.model.checkpoint import read_model_config
 from lseg_cli.model.text.cache import EmbeddingCache
 from lseg_cli.results.folder import OutputFolder
-from lseg_cli.results.records import Done, Failed
-from lseg_cli.runs.embedding_options import RelabelJob
+from lseg_cli.results.masks import MaskWriter
+from lseg_cli.results.records import Done, Failed, Item, Stamp
+from lseg_cli.runs.crew import call_cluster, make_pipeline
+from lseg_cli.runs.folder_run import FolderRun, Job, shared
+from lseg_cli.runs.mask_run import about, outputs_of, read_labels, record_of, style_of, table_writer, tables_of
+from lseg_cli.runs.options import RelabelOptions, count_streams
+from lseg_cli.runs.pictures import count_cores
+from lseg_cli.runs.ray.cluster import require_ray
+from lseg_cli.runs.steps import failed
+
+_BYTES_PER_PX = 4  # as `lseg_cli.runs.pixel_budget` counts them
 
 
-class RelabelRun:
-    """A run that is ready to go: iterate over it, then `finish`."""
+@dataclass(frozen=True)
+class LoadedEmbedding:
+    """An embedding that was read.
 
-    def __init__(self, job: RelabelJob, model_path: Path | None) -> None:
-        """Checks labels, files and output folder, and embeds the labels.
+    Attributes:
+        item: what it is.
+        stamp: state of its file before it was read.
+        embedding: of a picture.
+        picture: itself, in RGB, for overlays.
+        read_ms: milliseconds of reading.
+    """
 
-        Args:
-            job: what to do.
-            model_path: a model that brings the text encoder; None: what the embeddings name.
+    item: Item
+    stamp: Stamp
+    embedding: Embedding
+    picture: Image.Image | None
+    read_ms: float
 
-        Raises:
-            LsegError: labels, paths or folder cannot be used.
-            MismatchError: `model_path` is another model than the one that made the embeddings.
-        """
-        self._start = time.perf_counter()
-        self._job = job
-        other = [kind for kind in ("probs", "embeddings") if kind in job.save]
-        if other:
-            raise LsegError(f"--save {other[0]} is of lseg segment; relabel saves overlay and conf.")
-        self.labels, self.notices = open_labels(job.labels)
-        self.folder = OutputFolder(Path(job.out), self.labels, job.save)
-        self.folder.check(job.overwrite)
-        self._files = find_embeddings(job.inputs)
-        self.total = len(self._files)
-        self.done = self.failed = 0
-        self._info = _first_info([path for path, _ in self._files])
-        config = _text_config(self._info, model_path)
-        self._text = embed_label_set(self.labels, config, job.templates, EmbeddingCache())
-        self.notices += self._text.notices
-        self._threads = job.threads or os.cpu_count() or 1
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, h, w)."""
+        return self.embedding.array.shape
 
-    def __iter__(self) -> Iterator[Done | Failed]:
-        """Labels embedding after embedding; a broken one costs itself alone.
+    @property
+    def held_px(self) -> int | None:
+        """As much as was asked for."""
+        return None
 
-        Raises:
-            LsegError: what would stop every one, such as a full disk.
-        """
-        encoder = self._text.encoder
-        self.folder.begin({"encoder": encoder.model_dump(mode="json"), "templates": encoder.templates})
-        for path, name in self._files:
-            record = self._label(path, name)
-            self.done, self.failed = self.done + isinstance(record, Done), self.failed + isinstance(record, Failed)
-            self.folder.record(record)
-            yield record
 
-    def finish(self) -> int:
-        """Writes run.json; the exit code: 0 all good, 3 some failed, 4 all failed."""
-        code = 4 if not self.done else 3 if self.failed else 0
-        report: dict[str, Any] = {
-            "argv": sys.argv,
-            "options": asdict(self._job),
-            "labels_sha256": self.labels.digest(),
-            "model": {"name": self._info.model.name, "sha256": self._info.model_sha256},
-            "counts": {"found": self.total, "done": self.done, "failed": self.failed},
-            "seconds": round(time.perf_counter() - self._start, 3),
-            "exit_code": code,
-            "lseg": __version__,
-        }
-        self.folder.write_json("run.json", report)
-        return code
+@dataclass(frozen=True)
+class Scored:
+    """What the labels have to do with an embedding.
 
-    def _label(self, path: Path, name: str) -> Done | Failed:
-        stage, ms = "read", dict[str, float]()
+    Attributes:
+        scores: (N, h, w).
+        ms: milliseconds of it.
+    """
+
+    scores: Floats
+    ms: float
+
+
+class RelabelSteps:
+    """An embedding -> a mask; fulfils `lseg_cli.runs.steps.Steps`. All of it runs on the CPU."""
+
+    device, precision, batch = "cpu", "fp32", 1
+
+    def __init__(self, work: "RelabelWork", threads: int) -> None:
+        """Binds them; `threads`: for one picture."""
+        output = OutputFolder(locate_output(work.options.out), work.options.share_name)
+        self._work = work
+        self._outputs = outputs_of(work.options)
+        self._writer = MaskWriter(output, work.labels, style_of(work.options))
+        self._threads = threads
+
+    def load(self, item: Item, admit: Callable[[int], None]) -> LoadedEmbedding | Failed:
+        """Reads the embedding, and the picture where it is needed."""
+        path, watch = Path(str(item.source.path)), Stopwatch()
         try:
-            with stopwatch(ms, "read"):
-                embedding = read_embedding(path)
-                self._check_model(embedding, path)
-                picture = self._picture(embedding.info)
-            stage = "infer"
-            needs_confidence = self._job.min_confidence > 0 or "conf" in self._job.save
-            result = relabel(embedding, self._text.vectors, needs_confidence, self._threads)
-            ms |= result.ms
-            unsure = None if result.confidence is None else result.confidence < self._job.min_confidence
-            stage = "write"
-            with stopwatch(ms, "write"):
-                ids = self.folder.ids(result.index, unsure)
-                mask = self.folder.write_picture(name, picture, ids, result.confidence)
-            share, ignored = self.folder.shares(ids)
-        except DataError as error:
-            return Failed(str(path), stage, str(error))
-        except MemoryError:
-            return Failed(str(path), stage, "The memory is full; take fewer labels.")
-        height, width = ids.shape
-        return Done(str(path), mask, height, width, share, ignored, round(result.mean_confidence, 6), ms)
+            stamp, info = Stamp.of(path), read_info(path)
+            cells = info.model.text.width * info.network_px[0] * info.network_px[1] // info.stride**2
+            admit(info.picture_px[0] * info.picture_px[1] + 2 * cells // _BYTES_PER_PX)
+            embedding = read_embedding(path)
+            if info.model_sha256 != self._work.model_sha256:
+                raise DataError(
+                    f"{path} was made by another model than the first of these embeddings; relabel it alone."
+                )
+            return LoadedEmbedding(item, stamp, embedding, self._picture(item, info), watch.ms)
+        except PictureError as error:
+            return failed(item, error.stage, error)
+        except (DataError, MemoryError) as error:
+            return failed(item, "read", error)
 
-    def _check_model(self, embedding: Embedding, path: Path) -> None:
-        if embedding.info.model_sha256 != self._info.model_sha256:
-            raise DataError(f"{path} was made by another model than the first of these embeddings; relabel it alone.")
+    def infer(self, batch: Sequence[LoadedEmbedding]) -> Sequence[Scored]:
+        """The labels' scores; raises as `Steps.infer`."""
+        found = []
+        for each in batch:
+            watch = Stopwatch()
+            found.append(Scored(score(each.embedding, self._work.vectors), watch.ms))
+        return found
 
-    def _picture(self, info: EmbeddingInfo) -> Image.Image | None:
+    def finish(self, loaded: LoadedEmbedding, answer: Scored) -> Done | Failed:
+        """Postprocesses and writes; raises as `Steps.finish`."""
+        item, size, stage = loaded.item, loaded.embedding.info.picture_px, "infer"
+        try:
+            result = segment_scores(answer.scores, size, self._outputs, self._threads)
+            stage, watch = "write", Stopwatch()
+            mask = self._writer.write(item, loaded.picture, result, answer.scores)
+        except (DataError, MemoryError) as error:
+            return failed(item, stage, error)
+        ms = {"read": loaded.read_ms, "score": answer.ms, **result.ms, "write": watch.ms}
+        return mask.as_done(size, loaded.stamp, ms)
+
+    def _picture(self, item: Item, info: EmbeddingInfo) -> Image.Image | None:
         """The picture itself, for overlays."""
-        if "overlay" not in self._job.save:
+        if "overlay" not in (self._writer.kinds if item.kinds is None else item.kinds):
             return None
-        picture = open_image(Path(info.source))
+        picture = open_image(locate(info.source))
         if (picture.height, picture.width) != info.picture_px:
             raise DataError(f"{info.source} has another size than when it was embedded; embed it again.")
         return picture
 
 
-def _first_info(paths: list[Path]) -> EmbeddingInfo:
+@dataclass(frozen=True)
+class RelabelWork:
+    """All that a worker needs to label embeddings; fulfils `lseg_cli.runs.ray.worker.Work`.
+
+    Attributes:
+        options: of the run.
+        labels: in their colours.
+        vectors: (N, C) of the labels, so that no worker needs a text encoder.
+        model_sha256: of the model that made the embeddings.
+    """
+
+    options: RelabelOptions
+    labels: LabelSet
+    vectors: NDArray[np.float32]
+    model_sha256: str
+
+    @property
+    def choice(self) -> EngineChoice:
+        """There is no engine; a worker has so many threads of a CPU."""
+        return EngineChoice(device="cpu", threads=self.options.threads)
+
+    def open(self, threads: int) -> RelabelSteps:
+        """The steps of a worker with so many threads of the CPU."""
+        return RelabelSteps(self, threads)
+
+
+def open_relabelling(options: RelabelOptions, model_path: Path | None) -> FolderRun:
+    """A run that is ready to go: labels, files and output folder are checked, and the labels embedded.
+
+    Args:
+        options: what to do.
+        model_path: a model that brings the text encoder; None: what the embeddings name.
+
+    Raises:
+        LsegError: labels, paths or folder cannot be used.
+        MismatchError: `model_path` is another model than the one that made the embeddings.
+    """
+    if "embeddings" in options.save:
+        raise LsegError("--save embeddings is of lseg segment; relabel reads them, and they stay where they are.")
+    labels, notices = read_labels(options)
+    style, output = style_of(options), OutputFolder(locate_output(options.out), options.share_name)
+    style.check()
+    output.check()
+    items = _find(options, output)
+    info = _first_info(items)
+    items = shared(items, options.shard)
+    if options.ray is not None:
+        require_ray(options.ray, "cpu")
+    text = embed_label_set(labels, _text_config(info, model_path), options.templates, EmbeddingCache())
+    notices += text.notices
+    work, cores = RelabelWork(options, labels, text.vectors, info.model_sha256), count_cores(options.threads)
+    if options.ray is None:
+        streams = count_streams(cores, len(items))
+        steps = work.open(cores // streams)
+        crew = make_pipeline(steps, options, streams, notices.append)
+    else:
+        crew = call_cluster(work, output, notices.append)
+    record = {"command": "relabel", "model": info.model_sha256}
+    return FolderRun(
+        Job(
+            verb="relabelled",
+            options=options,
+            output=output,
+            items=items,
+            kinds=style.kinds,
+            crew=crew,
+            model={"name": info.model.name, "sha256": info.model_sha256},
+            record=record | record_of(labels, text.encoder, options, {}),
+            about=about(labels, text.encoder),
+            notices=notices,
+            tables=tables_of(options),
+            write_tables=table_writer(output, labels),
+            labels=labels,
+        )
+    )
+
+
+def _find(options: RelabelOptions, output: OutputFolder) -> list[Item]:
+    """The embeddings, with their names in the output.
+
+    Raises:
+        LsegError: a path that is not there, an address, or what lies in the output folder.
+        DataError: there is none.
+    """
+    address = next((place for place in map(locate, options.inputs) if isinstance(place, Address)), None)
+    if address is not None:
+        raise LsegError(
+            f"Embeddings are read from a folder, and {address} is an address; mount the store, or copy them."
+        )
+    found = find_embeddings(options.inputs)
+    into = os.path.realpath(output.folder / "embeddings")
+    if any(Path(os.path.realpath(path)).is_relative_to(into) for path, _ in found):
+        raise LsegError(
+            f"The embeddings lie in {output.folder}, where the masks are to go; choose another folder with -o."
+        )
+    return [Item(Source(path, path.parent, path.name), name) for path, name in found]
+
+
+def _first_info(items: Sequence[Item]) -> EmbeddingInfo:
     """What the first sound file says; a broken one fails later, by itself.
 
     Raises:
         DataError: all are broken.
     """
-    for path in paths:
+    last = DataError("There is no embedding.")
+    for item in items:
         try:
-            return read_info(path)
+            return read_info(Path(str(item.source.path)))
         except DataError as error:
             last = error
     raise last

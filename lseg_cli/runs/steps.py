@@ -1,180 +1,82 @@
-"""What is done with one picture: load -> infer -> finish. Who calls the steps, and how many at once, is elsewhere.
+"""What a run does with one item: load -> infer -> finish. Who calls the steps, and how many at once, is elsewhere.
 
-A thread pool calls them in `lseg_cli.runs.pipeline`; another process or machine may do so as well.
+Threads call them in `lseg_cli.runs.pipeline`, also in another process or on another machine.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
-from lseg_cli.data.images import MAX_MEGAPIXELS, PictureError, open_image
 from lseg_cli.errors import DataError
-from lseg_cli.inference.embedding import Embedding, Half, as_embedding, as_encoder
-from lseg_cli.inference.interpolation import Floats
-from lseg_cli.inference.segmentation import Segmentation, stopwatch
-from lseg_cli.inference.segmenter import Segmenter
-from lseg_cli.inference.tiling import Tiling, segment_in_tiles
-from lseg_cli.results.folder import OutputFolder
-from lseg_cli.results.records import Done, Failed, Item, Stamp
+from lseg_cli.results.records import Failed, Item
 
-_NO_IMAGE = np.empty((1, 0, 0, 3), np.uint8)
-FULL_MEMORY = "The memory is full; segment this picture at a smaller size."
+FULL_MEMORY = "The memory is full; take a smaller size."
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """A picture that was read.
+class Loaded(Protocol):
+    """An item that was read, as far as a pipeline is concerned."""
 
-    Attributes:
-        item: what it is.
-        stamp: state of its file before it was read.
-        size: (H, W) as displayed.
-        image: (1, h, w, 3) uint8 at the network's size; empty where tiles are cut from the picture.
-        picture: in RGB; None where nothing after the network needs it.
-        ms: milliseconds per step so far.
-    """
+    @property
+    def item(self) -> Item:
+        """What it is."""
+        ...
 
-    item: Item
-    stamp: Stamp
-    size: tuple[int, int]
-    image: NDArray[np.uint8]
-    picture: Image.Image | None
-    ms: dict[str, float]
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Items of one shape can be inferred together."""
+        ...
+
+    @property
+    def held_px(self) -> int | None:
+        """So many pixels' memory it takes from now on, of four bytes each; None: what was asked for."""
+        ...
 
 
-@dataclass(frozen=True)
-class Inferred:
-    """What the network says of a picture.
-
-    Attributes:
-        scores: (N, h, w).
-        features: (C, h / 2, w / 2), where embeddings are saved.
-    """
-
-    scores: Floats
-    features: Half | None = None
+L = TypeVar("L", bound=Loaded)
+A = TypeVar("A")
+R_co = TypeVar("R_co", covariant=True)
 
 
-class Steps:
-    """The steps, with all that they need."""
+class Steps(Protocol[L, A, R_co]):
+    """The steps, with all that they need; safe to be called in several threads."""
 
-    def __init__(
-        self,
-        segmenter: Segmenter,
-        folder: OutputFolder,
-        min_confidence: float = 0.0,
-        min_margin: float = 0.0,
-        tiling: Tiling | None = None,
-    ) -> None:
-        """Binds them.
+    @property
+    def device(self) -> str:
+        """That infers, such as 'cpu' or 'cuda:0'."""
+        ...
 
-        Args:
-            segmenter: of any engine.
-            folder: to write to.
-            min_confidence: pixels below it get the ignore id.
-            min_margin: pixels whose best two labels are nearer than this get it too.
-            tiling: of pictures that are larger than a tile.
-        """
-        self._segmenter = segmenter
-        self._folder = folder
-        self._min_confidence = min_confidence
-        self._min_margin = min_margin
-        self._tiling = tiling
-        self.max_megapixels: float = MAX_MEGAPIXELS
-        self.is_on_cpu = segmenter.engine.device == "cpu"
+    @property
+    def precision(self) -> str:
+        """Of its arithmetic."""
+        ...
 
-    def load(self, item: Item, admit: Callable[[int], None] | None = None) -> Loaded | Failed:
-        """Reads, decodes and preprocesses; `admit` as in `open_image`."""
-        ms: dict[str, float] = {}
-        waited: dict[str, float] = {"wait": 0.0}
+    @property
+    def batch(self) -> int:
+        """Items of one shape that are inferred at once, at most."""
+        ...
 
-        def wait(pixels: int) -> None:
-            with stopwatch(waited, "wait"):
-                if admit is not None:
-                    admit(pixels)
+    def load(self, item: Item, admit: Callable[[int], None]) -> L | Failed:
+        """Reads and prepares an item; `admit` is asked for the memory of so many pixels before it is taken."""
+        ...
 
-        path = item.source.path
-        try:
-            stamp = Stamp.of(path)
-            with stopwatch(ms, "read"):
-                picture = open_image(path, self.max_megapixels, wait)
-            ms["read"] = round(ms["read"] - waited["wait"], 3)
-            width, height = picture.size
-            in_tiles = self._tiling is not None and self._tiling.is_needed((height, width))
-            with stopwatch(ms, "preprocess"):
-                image = _NO_IMAGE if in_tiles else self._segmenter.preprocess(picture)
-        except PictureError as error:
-            return Failed(str(path), error.stage, str(error))
-        except MemoryError:
-            return Failed(str(path), "decode", FULL_MEMORY)
-        kept = picture if in_tiles or self._folder.needs_picture else None
-        return Loaded(item, stamp, (height, width), image, kept, ms)
-
-    def infer(self, batch: Sequence[Loaded]) -> Sequence[Inferred | Segmentation]:
-        """What the network says of pictures of one shape; a picture that is cut into tiles comes back segmented.
+    def infer(self, batch: Sequence[L]) -> Sequence[A]:
+        """What the network says of items of one shape.
 
         Raises:
             MemoryFullError: that many do not fit into the device's memory.
             DataError: they cannot be run.
         """
-        if self._tiling is not None and not batch[0].image.size:
-            cut = [(each, each.picture) for each in batch if each.picture is not None]
-            return [segment_in_tiles(self._segmenter, self._tiling, picture, each.ms) for each, picture in cut]
-        ms: dict[str, float] = {}
-        with stopwatch(ms, "infer"):
-            images = np.concatenate([each.image for each in batch])
-            if self._folder.needs_features:
-                answers = [Inferred(*each) for each in zip(*self._segmenter.infer_features(images), strict=True)]
-            else:
-                answers = [Inferred(scores) for scores in self._segmenter.infer(images)]
-        for each in batch:
-            each.ms["infer"] = round(ms["infer"] / len(batch), 3)
-        return answers
+        ...
 
-    def finish(self, loaded: Loaded, answer: Inferred | Segmentation) -> Done | Failed:
-        """Postprocesses and writes.
+    def finish(self, loaded: L, answer: A) -> R_co:
+        """Postprocesses, and writes or keeps what is asked for; the result, or `Failed`.
 
         Raises:
-            LsegError: the disk is full.
+            LsegError: what would stop every item, such as a full disk.
         """
-        path, ms, stage = str(loaded.item.source.path), loaded.ms, "infer"
-        try:
-            if isinstance(answer, Segmentation):
-                scores, embedding, result = None, None, answer
-            else:
-                scores, result = answer.scores, self._segmenter.postprocess(answer.scores, loaded.size, ms)
-                embedding = self._embedding(loaded, answer.features)
-            stage = "write"
-            with stopwatch(ms, "write"):
-                ids = self._folder.ids(result.index, self._unsure(result))
-                mask = self._folder.write_picture(loaded.item.name, loaded.picture, ids, result.confidence)
-                self._folder.write_more(loaded.item.name, ids, result, scores, embedding)
-            share, ignored = self._folder.shares(ids)
-        except DataError as error:
-            return Failed(path, stage, str(error))
-        except MemoryError:
-            return Failed(path, stage, FULL_MEMORY)
-        height, width = loaded.size
-        mean = round(result.mean_confidence, 6)
-        return Done(
-            path, mask, height, width, share, ignored, mean, ms, loaded.stamp, self._folder.beside(loaded.item.name)
-        )
+        ...
 
-    def _embedding(self, loaded: Loaded, features: Half | None) -> Embedding | None:
-        if features is None:
-            return None
-        encoder, source = as_encoder(self._segmenter.engine), str(loaded.item.source.path)
-        with stopwatch(loaded.ms, "postprocess", adds=True):
-            return as_embedding(encoder, features, loaded.size, source=source)
 
-    def _unsure(self, result: Segmentation) -> NDArray[np.bool_] | None:
-        if result.probability is None or not (self._min_confidence or self._min_margin):
-            return None
-        first = result.probability[0]
-        unsure: NDArray[np.bool_] = first < self._min_confidence
-        if self._min_margin and len(result.probability) > 1:
-            unsure |= first - result.probability[1] < self._min_margin
-        return unsure
+def failed(item: Item, stage: str, error: DataError | MemoryError) -> Failed:
+    """The line of an item that failed."""
+    sentence = str(error) if isinstance(error, DataError) else FULL_MEMORY
+    return Failed(str(item.source.path), stage, sentence)

@@ -32,11 +32,13 @@ from sklearn.datasets import load_sample_image
 
 from lseg_cli.contract import SCORES, Engine, Output
 from lseg_cli.data.finding import Source
+from lseg_cli.data.labels import LabelSet
 from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.results.records import Item
-from lseg_cli.runs.options import SegmentJob
-from lseg_cli.runs.segment import Run
-from lseg_cli.runs.steps import Loaded, Steps
+from lseg_cli.runs.options import SegmentOptions
+from lseg_cli.runs.pictures import LoadedPicture, open_beside, plan_streams
+from lseg_cli.runs.segment import SegmentSteps, SegmentWork, open_segmentation
+from lseg_engines.description import read_spec
 from lseg_engines.opener import find_model, open_engine
 from lseg_export.onnx_file import export_onnx
 from lseg_export.options import ExportOptions
@@ -64,14 +66,21 @@ def timed(what: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - clock, time.process_time() - cpu
 
 
-def load_all(steps: Steps, paths: Sequence[Path], workers: int) -> list[Loaded]:
+def make_steps(options: SegmentOptions, engine: Engine) -> SegmentSteps:
+    """What is done with a picture, for labels that mean nothing."""
+    labels = LabelSet.of(LABELS.split(","))
+    vectors = np.ones((len(labels.names), engine.spec.model.text.width), np.float32)
+    return SegmentWork(options, labels, vectors, lambda _: engine).steps(engine, are_many=True)
+
+
+def load_all(steps: SegmentSteps, paths: Sequence[Path], workers: int) -> list[LoadedPicture]:
     """Files to tensors."""
     items = [Item(Source(path, path.parent, path.name), path.stem) for path in paths]
     with ThreadPoolExecutor(workers) as pool:
-        return [loaded for loaded in pool.map(steps.load, items) if isinstance(loaded, Loaded)]
+        return [loaded for loaded in pool.map(steps.load, items) if isinstance(loaded, LoadedPicture)]
 
 
-def load_some(steps: Steps, paths: Sequence[Path], workers: int) -> None:
+def load_some(steps: SegmentSteps, paths: Sequence[Path], workers: int) -> None:
     """All files to tensors, without keeping them."""
     for first in range(0, len(paths), 12):
         load_all(steps, paths[first : first + 12], workers)
@@ -105,7 +114,7 @@ class Device:
         return {"scores": np.repeat(self._answers[image.shape[1:]], len(image), axis=0)}
 
 
-def infer_all(engine: Engine, tensors: Sequence[Loaded], streams: int) -> None:
+def infer_all(engine: Engine, tensors: Sequence[LoadedPicture], streams: int) -> None:
     """So many at a time."""
     text = np.ones((len(LABELS.split(",")), engine.spec.model.text.width), np.float32)
     with ThreadPoolExecutor(streams) as pool:
@@ -139,15 +148,24 @@ def main() -> None:
         alone = open_scores(choice)
         for number in range(arguments.rounds):
             part = paths[number :: arguments.rounds]
-            job = SegmentJob(tuple(map(str, part)), LABELS, choice, str(folder / f"out{number}"), arguments.imgsz)
-            with Run(job, open_scores) as run:
-                loaded = load_all(run.steps, part[:12], run.workers)  # one of each size; also to warm up
-                run.steps.infer(loaded[:1])
-                rounds = -(-len(part) // len(loaded))
-                tensors = (loaded * rounds)[: len(part)]
-                totals["engine"] += timed(partial(infer_all, alone, tensors, 1))
-                totals["engine, side by side"] += timed(partial(infer_all, run.engine, tensors, run.streams))
-                totals["decoding"] += timed(partial(load_some, run.steps, part, run.workers))
+            options = SegmentOptions(
+                inputs=tuple(map(str, part)),
+                labels=LABELS,
+                out=str(folder / f"out{number}"),
+                engine=choice,
+                imgsz=arguments.imgsz,
+            )
+            streams = plan_streams(choice, options.batch, len(part))
+            engine = open_beside(choice, streams, open_scores)
+            steps = make_steps(options, engine)
+            loaded = load_all(steps, part[:12], options.thread_count)  # one of each size; also to warm up
+            steps.infer(loaded[:1])
+            rounds = -(-len(part) // len(loaded))
+            tensors = (loaded * rounds)[: len(part)]
+            totals["engine"] += timed(partial(infer_all, alone, tensors, 1))
+            totals["engine, side by side"] += timed(partial(infer_all, engine, tensors, streams))
+            totals["decoding"] += timed(partial(load_some, steps, part, options.thread_count))
+            with open_segmentation(options, open_scores, read_spec) as run:
                 totals["end to end"] += timed(partial(list, run.run()))
         rates = {kind: len(paths) / clock for kind, (clock, _) in totals.items()}
         for kind, (clock, cpu) in totals.items():

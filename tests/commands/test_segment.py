@@ -2,6 +2,7 @@
 
 import json
 import os
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,7 @@ class TestARun:
         assert segment("a.png", "b.png", "-l", "sky", "--json", "-q") == 3
         events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert [event["event"] for event in events] == ["notice", "start", "done", "failed", "end"]
+        assert all(datetime.fromisoformat(event.pop("time")).utcoffset() == timedelta(0) for event in events)
         assert events[2]["mask"] == "masks/a.png"
         assert events[-1] == {
             "event": "end", "total": 2, "done_before": 0, "done": 1, "failed": 1, "exit_code": 3,

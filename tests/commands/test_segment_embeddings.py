@@ -106,6 +106,20 @@ def test_relabel_takes_the_folder() -> None:
         assert Path(f"new/overlays/{name}.jpg").exists()
 
 
+def test_relabel_writes_what_segment_writes() -> None:
+    more = ("--save", "conf,probs", "--format", "npy,csv", "--top-k", "2", "--min-margin", "0.1", "--palette", "none")
+    assert segment("--save", "embeddings", "-o", "first") == segment("-o", "old", *more) == 0
+    assert lseg("relabel", "first", "-l", LABELS, "-o", "new", *more) == 0
+    names = {path.relative_to("old").as_posix() for path in Path("old").rglob("*") if path.is_file()}
+    assert {path.relative_to("new").as_posix() for path in Path("new").rglob("*") if path.is_file()} == names
+    with np.load("new/topk/a.npz") as best:
+        assert best["ids"].shape == (2, 80, 120)
+    assert np.load("new/probs/a.npy").shape == np.load("old/probs/a.npy").shape
+    with Image.open("new/masks/a.png") as mask:
+        assert mask.mode == "L"
+        assert np.array_equal(np.asarray(mask), np.load("new/npy/a.npy"))
+
+
 class TestGoingOn:
     def test_an_embedding_that_is_gone_is_made_again(self) -> None:
         assert segment("--save", "embeddings") == 0
@@ -124,10 +138,12 @@ class TestGoingOn:
             "a.safetensors", "b.safetensors", "wide.safetensors",
         ]  # fmt: skip
 
-    def test_a_run_without_sets_them_aside(self) -> None:
-        assert segment("--save", "embeddings") == segment() == 0
-        assert not Path("out/embeddings").exists()
-        assert len(embeddings("out/previous-1")) == 3
+    def test_a_run_without_keeps_them(self) -> None:
+        assert segment("--save", "embeddings") == 0
+        whole = {path: path.read_bytes() for path in Path("out/embeddings").rglob("*.safetensors")}
+        assert segment() == 0
+        assert {path: path.read_bytes() for path in Path("out/embeddings").rglob("*.safetensors")} == whole
+        assert not Path("out/previous-1").exists()
 
     def test_overwriting_removes_them(self) -> None:
         assert segment("--save", "embeddings") == segment("--overwrite") == 0
@@ -163,9 +179,8 @@ class TestRefusals:
         assert "--save embeddings is of a whole picture" in capsys.readouterr().err
         assert not Path("out").exists()
 
-    @pytest.mark.parametrize("kind", ["embeddings", "probs"])
-    def test_relabel_saves_none(self, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_relabel_saves_none(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert segment("--save", "embeddings") == 0
-        assert lseg("relabel", "out", "-l", LABELS, "-o", "new", "--save", kind) == 2
-        assert f"--save {kind} is of lseg segment" in capsys.readouterr().err
+        assert lseg("relabel", "out", "-l", LABELS, "-o", "new", "--save", "embeddings") == 2
+        assert "--save embeddings is not known; choose from overlay, conf, probs." in capsys.readouterr().err
         assert not Path("new").exists()

@@ -53,14 +53,16 @@ def test_run_lengths_give_the_mask_back() -> None:
     whole: dict[str, Any] = json.loads(Path("out/coco-rle.json").read_text())
     assert [image["file_name"] for image in whole["images"]] == ["in/a.png", "in/sub/b.jpg"]
     assert [category["name"] for category in whole["categories"]] == ["person", "sky", "other"]
-    assert [one["id"] for one in whole["annotations"]] == list(range(len(whole["annotations"])))
+    assert [one["id"] for one in whole["annotations"]] == list(range(1, len(whole["annotations"]) + 1))
+    label_ids = {category["id"]: category["label_id"] for category in whole["categories"]}
+    assert label_ids == {1: 0, 2: 1, 3: 2}
     for image, name in enumerate(("a", "sub/b")):
         mask = pixels(f"out/masks/{name}.png")
         again = np.full(mask.shape, 255, np.uint8)
         for one in whole["annotations"]:
             if one["image_id"] == image:
                 part = mask_api.decode(one["segmentation"]).astype(bool)
-                again[part] = one["category_id"]
+                again[part] = label_ids[one["category_id"]]
                 assert one["area"] == part.sum()
                 assert one["bbox"] == mask_api.toBbox(one["segmentation"]).tolist()
         assert np.array_equal(again, mask)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from lseg_cli.data.images import open_image
 from lseg_cli.results import folder
-from lseg_cli.runs import steps
+from lseg_cli.runs import pictures
 from tests.command_line import lseg
 
 LABELS = "person, sky, other"
@@ -66,7 +66,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(path.name)
         return open_image(path, *options)
 
-    monkeypatch.setattr(steps, "open_image", noted)
+    monkeypatch.setattr(pictures, "open_image", noted)
     return names
 
 
@@ -209,14 +209,14 @@ class TestStopping:
                 os.kill(os.getpid(), number)
             return open_image(path, *options)
 
-        monkeypatch.setattr(steps, "open_image", signalled)
+        monkeypatch.setattr(pictures, "open_image", signalled)
         assert segment("in", "-j", "2") == code
-        assert "left; the same command goes on." in capsys.readouterr().err
+        assert "left; run the same command again to go on." in capsys.readouterr().err
         done = [line["mask"] for line in lines()]
         assert 5 <= len(done) < 40
         assert sorted(masks()) == done
         assert report()["exit_code"] == code
-        monkeypatch.setattr(steps, "open_image", open_image)
+        monkeypatch.setattr(pictures, "open_image", open_image)
         assert segment("in") == 0
         assert len(lines()) == len(masks()) == 40
 

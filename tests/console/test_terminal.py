@@ -1,6 +1,8 @@
 """What a person sees, on a terminal and in a log."""
 
 import io
+import json
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from rich.console import Console as RichConsole
@@ -39,4 +41,8 @@ def test_a_terminal_gets_a_bar(term: str, has_bar: bool, monkeypatch: pytest.Mon
 def test_events_are_said_only_when_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     Console().event("start", {"total": 2})
     Console(json_lines=True).event("end", {"source": "ä\udcff"})
-    assert capsys.readouterr().out == '{"event": "end", "source": "\\u00e4\\udcff"}\n'
+    line = capsys.readouterr().out
+    assert line.endswith('"source": "\\u00e4\\udcff"}\n')
+    event = json.loads(line)
+    assert datetime.now(timezone.utc) - datetime.fromisoformat(event.pop("time")) < timedelta(minutes=1)
+    assert event["event"] == "end"

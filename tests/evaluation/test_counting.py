@@ -12,7 +12,7 @@ from lseg_cli.errors import DataError
 from lseg_cli.evaluation.counting import Tally, WholePicture, evaluate
 from lseg_cli.evaluation.labelling import Labelling
 from lseg_cli.inference.segmentation import Segmentation
-from lseg_cli.inference.segmenter import Segmenter
+from lseg_cli.inference.segmenter import PixelOutputs, Segmenter
 
 COLOURS = np.array([[97, 167, 247], [117, 117, 117], [207, 37, 37]], np.float32)  # of sky, road and car, on average
 
@@ -72,7 +72,7 @@ def test_an_answer_that_is_no_number_names_the_picture(mini: Path, engine: Colou
 def test_pixels_below_the_confidence_get_no_label(mini: Path, engine: ColourEngine) -> None:
     dataset = open_dataset(DataRef(path=str(mini), split="val"))
     picture, _ = dataset.read(0)
-    segmenter = Segmenter(engine, COLOURS, with_confidence=True)
+    segmenter = Segmenter(engine, COLOURS, outputs=PixelOutputs(probability=True))
     confidence = segmenter.segment(picture).confidence
     assert confidence is not None
     bar = float(np.median(confidence))

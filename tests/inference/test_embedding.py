@@ -20,7 +20,7 @@ from lseg_cli.inference.embedding import (
     write_embedding,
 )
 from lseg_cli.inference.relabel import relabel, score
-from lseg_cli.inference.segmenter import Segmenter
+from lseg_cli.inference.segmenter import PixelOutputs, Segmenter
 from lseg_cli.model.lseg import build
 from lseg_engines.ort.engine import OnnxEngine
 from lseg_engines.torch_engine import TorchEngine
@@ -51,7 +51,7 @@ def engine(request: pytest.FixtureRequest, pyramid_config: ModelConfig) -> Torch
 @pytest.mark.parametrize("stride", [2, 4])
 @pytest.mark.parametrize("suffix", ["safetensors", "npy"])
 def test_relabelling_gives_the_models_masks(engine: TorchEngine, stride: int, suffix: str, tmp_path: Path) -> None:
-    segmenter = Segmenter(engine, TEXT, 96, with_confidence=True)
+    segmenter = Segmenter(engine, TEXT, 96, outputs=PixelOutputs(probability=True))
     write_embedding(segmenter.encode(PICTURE, stride), tmp_path / f"a.{suffix}")
     again, expected = segmenter.relabel(read_embedding(tmp_path / f"a.{suffix}"), TEXT), segmenter.segment(PICTURE)
     assert again.index.shape == PICTURE.shape[:2]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lseg_cli.config import ImageConfig, ModelConfig
 from lseg_cli.contract import GraphSpec, Output
 from lseg_cli.errors import DataError, LsegError, MismatchError
-from lseg_cli.inference.segmenter import Segmenter
+from lseg_cli.inference.segmenter import PixelOutputs, Segmenter
 from lseg_cli.inference.upsampling import mean_confidence, upsample_best
 from lseg_cli.model.decoder import upsample2_each
 
@@ -187,7 +187,7 @@ def test_the_size_of_the_input_follows_the_picture(pyramid_config: ModelConfig) 
 
 def test_a_segmentation_has_the_size_of_the_picture(pyramid_config: ModelConfig) -> None:
     engine = FakeEngine(pyramid_config, smooth(3, 32, 48)[None])
-    result = Segmenter(engine, np.ones((3, 16), np.float32), with_confidence=True).segment(
+    result = Segmenter(engine, np.ones((3, 16), np.float32), outputs=PixelOutputs(probability=True)).segment(
         np.zeros((123, 201, 3), np.uint8)
     )
     assert result.index.shape == (123, 201)

@@ -14,7 +14,7 @@ from PIL import Image
 from lseg_cli.config import ModelConfig
 from lseg_cli.contract import GraphSpec, Output
 from lseg_cli.errors import LsegError
-from lseg_cli.inference.segmenter import Segmenter, Wish
+from lseg_cli.inference.segmenter import PixelOutputs, Segmenter
 from lseg_cli.inference.tiling import Tiling, segment_in_tiles
 from lseg_cli.model.decoder import upsample2_each
 
@@ -69,9 +69,8 @@ def test_without_seams_in_the_answers_there_are_none_in_the_result(
     size: tuple[int, int], overlap: int, pyramid_config: ModelConfig
 ) -> None:
     picture = slopes(*size)
-    segmenter = Segmenter(PixelEngine(pyramid_config), TEXT, with_confidence=True, threads=2)
-    segmenter.wish = Wish(best=2, probability=True)
-    result = segment_in_tiles(segmenter, Tiling(64, overlap), Image.fromarray(picture), {})
+    segmenter = Segmenter(PixelEngine(pyramid_config), TEXT, outputs=PixelOutputs(best=2, probability=True), threads=2)
+    result = segment_in_tiles(segmenter, Tiling(64, overlap), Image.fromarray(picture))
     if min(size) < 64:
         assert result.index.shape == size
         return
@@ -85,7 +84,7 @@ def test_without_seams_in_the_answers_there_are_none_in_the_result(
 def test_scores_at_half_the_size_are_doubled_tile_by_tile(pyramid_config: ModelConfig) -> None:
     picture = noise(64, 128)
     segmenter = Segmenter(PixelEngine(pyramid_config), TEXT)
-    result = segment_in_tiles(segmenter, Tiling(64, 0), Image.fromarray(picture), {})
+    result = segment_in_tiles(segmenter, Tiling(64, 0), Image.fromarray(picture))
     halves = [np.einsum("hwc,nc->nhw", part[::2, ::2].astype(np.float32) / 255, TEXT[:, :3])
               for part in (picture[:, :64], picture[:, 64:])]  # fmt: skip
     expected = [upsample2_each(torch.from_numpy(half)[None])[0].argmax(0).numpy() for half in halves]
@@ -104,9 +103,8 @@ def test_one_tile_fades_into_the_next(pyramid_config: ModelConfig) -> None:
             tensors["scores"][0, 1] = len(self.shapes) - 1
             return tensors
 
-    segmenter = Segmenter(Steps(pyramid_config), TEXT[:2], with_confidence=True)
-    segmenter.wish = Wish(best=2, probability=True)
-    result = segment_in_tiles(segmenter, Tiling(96, 32), Image.new("RGB", (160, 96)), {})
+    segmenter = Segmenter(Steps(pyramid_config), TEXT[:2], outputs=PixelOutputs(best=2, probability=True))
+    result = segment_in_tiles(segmenter, Tiling(96, 32), Image.new("RGB", (160, 96)))
     assert result.probability is not None
     p = np.where(result.best[0] == 1, result.probability[0], result.probability[1])
     margin = np.log(p / (1 - p))[48]
@@ -118,10 +116,10 @@ def test_one_tile_fades_into_the_next(pyramid_config: ModelConfig) -> None:
 
 def test_tiles_keep_the_scale_unless_a_size_is_given(pyramid_config: ModelConfig) -> None:
     engine = PixelEngine(pyramid_config)
-    segment_in_tiles(Segmenter(engine, TEXT), Tiling(128, 16), Image.fromarray(noise(200, 300)), {})
+    segment_in_tiles(Segmenter(engine, TEXT), Tiling(128, 16), Image.fromarray(noise(200, 300)))
     assert set(engine.shapes) == {(1, 128, 128, 3)}
     engine.shapes.clear()
-    segment_in_tiles(Segmenter(engine, TEXT, 64), Tiling(128, 16), Image.fromarray(noise(200, 300)), {})
+    segment_in_tiles(Segmenter(engine, TEXT, 64), Tiling(128, 16), Image.fromarray(noise(200, 300)))
     assert set(engine.shapes) == {(1, 64, 64, 3)}
 
 

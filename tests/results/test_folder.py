@@ -3,18 +3,22 @@
 import errno
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from lseg_cli.data.finding import Source
 from lseg_cli.data.labels import Label, LabelSet
 from lseg_cli.drawing.palette import colors
 from lseg_cli.errors import DataError, LsegError
 from lseg_cli.files import atomic
+from lseg_cli.inference.segmentation import Segmentation
 from lseg_cli.results.folder import OutputFolder
-from lseg_cli.results.records import Done, Failed
+from lseg_cli.results.masks import MaskStyle, MaskWriter, WrittenMask, describe_labels
+from lseg_cli.results.records import Done, Failed, Item
 
 LABELS = LabelSet.of(["sky", "road", "other"])
 PICTURE = np.full((6, 8, 3), 90, np.uint8)
@@ -27,14 +31,20 @@ def wide_labels() -> LabelSet:
     return LabelSet(labels=(Label(name="low", id=3), Label(name="high", id=1000), Label(name="top", id=255)))
 
 
-def opened(path: Path, labels: LabelSet = LABELS, *save: str) -> OutputFolder:
-    folder = OutputFolder(path / "out", labels, save)
-    folder.begin({})
-    return folder
+def segmentation(index: NDArray[np.uint16] = INDEX, confidence: float | None = None) -> Segmentation:
+    probability = None if confidence is None else np.full((1, *index.shape), confidence, np.float32)
+    return Segmentation(index[None], probability, 0.5, {})
 
 
-def write(folder: OutputFolder, name: str = "a", confidence: NDArray[np.float32] | None = None) -> str:
-    return folder.write_picture(name, Image.fromarray(PICTURE), folder.ids(INDEX), confidence)
+def opened(path: Path, labels: LabelSet = LABELS, **style: Any) -> MaskWriter:
+    folder = OutputFolder(path / "out")
+    folder.begin(describe_labels(labels))
+    return MaskWriter(folder, labels, MaskStyle(**style))
+
+
+def write(writer: MaskWriter, name: str = "a", confidence: float | None = None) -> WrittenMask:
+    source = Source(Path(f"{name}.png"), Path(), f"{name}.png")
+    return writer.write(Item(source, name), Image.fromarray(PICTURE), segmentation(confidence=confidence))
 
 
 def files(path: Path) -> list[str]:
@@ -42,8 +52,9 @@ def files(path: Path) -> list[str]:
 
 
 def test_a_mask_is_a_palette_png_of_ids(tmp_path: Path) -> None:
-    folder = opened(tmp_path)
-    assert write(folder, "sub/ä") == "masks/sub/ä.png"
+    written = write(opened(tmp_path), "sub/ä").written
+    assert written.files == {"mask": "masks/sub/ä.png"}
+    assert written.sizes == {"mask": (tmp_path / "out" / "masks" / "sub" / "ä.png").stat().st_size}
     with Image.open(tmp_path / "out" / "masks" / "sub" / "ä.png") as mask:
         assert mask.mode == "P"
         assert np.array_equal(np.asarray(mask), INDEX)
@@ -59,20 +70,21 @@ def test_a_mask_with_ids_above_254_is_16_bit_grey(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("labels", "ignore"), [(LABELS, 255), (wide_labels(), 65535)])
 def test_unsure_pixels_get_the_ignore_id(labels: LabelSet, ignore: int, tmp_path: Path) -> None:
-    unsure = np.zeros(INDEX.shape, np.bool_)
-    unsure[0] = True
-    folder = OutputFolder(tmp_path, labels)
-    ids = folder.ids(INDEX, unsure)
+    writer = opened(tmp_path, labels, min_confidence=0.5)
+    probability = np.ones((1, *INDEX.shape), np.float32)
+    probability[0, 0] = 0.4
+    result = Segmentation(INDEX[None], probability, 0.5, {})
+    ids = writer.ids(result)
     assert (ids[0] == ignore).all()
     assert (ids[1:] != ignore).all()
-    share, ignored = folder.shares(ids)
-    assert ignored == pytest.approx(8 / 48, abs=1e-6)
-    assert list(share) == list(labels.names)
-    assert list(share.values()) == pytest.approx([16 / 48, 23 / 48, 1 / 48], abs=1e-6)
+    mask = writer.write(Item(Source(Path("a.png"), Path(), "a.png"), "a"), None, result)
+    assert mask.ignored == pytest.approx(8 / 48, abs=1e-6)
+    assert list(mask.share) == list(labels.names)
+    assert list(mask.share.values()) == pytest.approx([16 / 48, 23 / 48, 1 / 48], abs=1e-6)
 
 
 def test_what_is_saved_besides(tmp_path: Path) -> None:
-    write(opened(tmp_path, LABELS, "overlay", "conf"), "b/a", np.full(INDEX.shape, 0.5, np.float32))
+    write(opened(tmp_path, save=("overlay", "conf")), "b/a", 0.5)
     assert files(tmp_path / "out") == [
         "conf/b/a.png", "failures.jsonl", "labels.json", "masks/b/a.png", "overlays/b/a.jpg", "results.jsonl",
     ]  # fmt: skip
@@ -85,21 +97,23 @@ def test_what_is_saved_besides(tmp_path: Path) -> None:
 
 def test_what_cannot_be_saved_is_told() -> None:
     with pytest.raises(LsegError, match="--save svg is not known; choose from overlay, conf"):
-        OutputFolder(Path("out"), LABELS, ["svg"])
+        MaskStyle(save=("svg",)).check()
 
 
 def test_labels_are_described(tmp_path: Path) -> None:
-    folder = OutputFolder(tmp_path, LABELS)
-    folder.begin({"templates": ("a {}",)})
+    OutputFolder(tmp_path).begin({**describe_labels(LABELS), "templates": ("a {}",)})
     described = json.loads((tmp_path / "labels.json").read_text())
     assert [label["id"] for label in described["labels"]] == [0, 1, 2]
-    assert described["labels"][1] == {"id": 1, "name": "road", "prompts": ["road"], "color": list(colors(LABELS)[1])}
+    assert described["labels"][1] == {
+        "id": 1, "coco_id": 2, "name": "road", "prompts": ["road"], "color": list(colors(LABELS)[1]),
+    }  # fmt: skip
     assert described["ignore_id"] == 255
     assert described["templates"] == ["a {}"]
 
 
 def test_records_are_lines_of_json_whatever_the_name(tmp_path: Path) -> None:
-    folder = opened(tmp_path)
+    folder = OutputFolder(tmp_path / "out")
+    folder.begin({})
     name = b"Stra\xc3\x9fe \xff.jpg".decode("utf-8", "surrogateescape")  # a name that is no UTF-8
     done = Done(name, "masks/a.png", 6, 8, {"sky": 1.0}, 0.0, 0.5, {"read": 1.0})
     for record in (done, Failed(name, "read", "gone"), done):
@@ -111,24 +125,12 @@ def test_records_are_lines_of_json_whatever_the_name(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / "failures.jsonl").read_text())["stage"] == "read"
 
 
-def test_earlier_results_are_not_replaced_unasked(tmp_path: Path) -> None:
-    folder = OutputFolder(tmp_path / "out", LABELS)
-    folder.check(overwrite=False)
-    folder.begin({})
-    with pytest.raises(LsegError, match=r"out holds the results of an earlier run; use --overwrite, or another -o\."):
-        folder.check(overwrite=False)
-    folder.record(Failed("a", "read", "gone"))
-    folder.check(overwrite=True)
-    folder.begin({})
-    assert (tmp_path / "out" / "failures.jsonl").read_bytes() == b""
-
-
 def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").touch()
     with pytest.raises(LsegError, match=r"out is a file; choose another folder with -o\."):
-        OutputFolder(tmp_path / "out", LABELS).check(overwrite=True)
+        OutputFolder(tmp_path / "out").check()
     with pytest.raises(LsegError, match="cannot be written"):
-        OutputFolder(tmp_path / "out" / "deeper", LABELS).begin({})
+        OutputFolder(tmp_path / "out" / "deeper").begin({})
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
@@ -156,7 +158,7 @@ def test_a_full_disk_stops_the_run(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_too_long_costs_one_picture(tmp_path: Path) -> None:
-    folder = opened(tmp_path)
+    writer = opened(tmp_path)
     with pytest.raises(DataError, match=r"cannot be written \(File name too long\)"):
-        write(folder, "x" * 300)
-    assert write(folder, "x" * 250) == f"masks/{'x' * 250}.png"  # the longest that there can be
+        write(writer, "x" * 300)
+    assert write(writer, "x" * 250).written.files == {"mask": f"masks/{'x' * 250}.png"}  # the longest there can be

@@ -12,19 +12,15 @@ import shutil
 import signal
 import socket
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lseg_cli.contract import GraphSpec, Output
 from lseg_cli.errors import LsegError, MissingError
-from lseg_cli.results.records import Done, Failed, Item
-from lseg_cli.runs.ray.worker import Answer, Plan, RayWorker, dump_items
+from lseg_cli.results.records import Item, Result
+from lseg_cli.runs.ray.worker import Answer, Plan, RayWorker, Work, dump_items
 
 PACKAGE = "ray"
 
@@ -38,47 +34,31 @@ _POLL_S = 0.2
 _ANSWER_S = 5.0
 
 
-@dataclass
-class RemoteEngine:
-    """In place of an engine where others have it; fulfils `lseg_cli.contract.Engine`.
-
-    Attributes:
-        spec: of the model's file.
-        precision: as asked for, until a worker tells.
-        device: the workers, and theirs once one of them has told it.
-    """
-
-    spec: GraphSpec
-    precision: str
-    device: str = "ray"
-
-    def run(
-        self, image: NDArray[np.uint8], text: NDArray[np.float32], outputs: Collection[Output]
-    ) -> dict[str, NDArray[np.generic]]:
-        """Raises LsegError: it is elsewhere."""
-        raise LsegError("This engine is on the workers of a cluster.")
-
-
-@dataclass
 class RayCluster:
     """Carries out the steps of many pictures, as `Pipeline` does, elsewhere.
 
+    The address that the options name is that of a cluster; 'local': one of this machine alone, for this run; 'auto':
+    the one that RAY_ADDRESS names or that runs here, else 'local'.
+
     Attributes:
-        address: of a cluster; 'local': one of this machine alone, for this run; 'auto': the one that RAY_ADDRESS names
-            or that runs here, else 'local'.
-        workers: how many; None: as many as there is room for.
-        make_plan: what they are given, by the threads of each: only the cluster tells how many it has room for.
-        engine: to be told what the workers' engines are.
-        note: is told what the user should know.
+        device: the workers, and theirs once one of them has told it.
+        precision: as asked for, until a worker tells.
     """
 
-    address: str
-    workers: int | None
-    make_plan: Callable[[int], Plan]
-    engine: RemoteEngine
-    note: Callable[[str], None]
+    def __init__(self, work: Work, scratch: Path, note: Callable[[str], None]) -> None:
+        """Nothing is connected yet.
 
-    def run(self, items: Sequence[Item], should_stop: Callable[[], bool]) -> Iterator[Done | Failed]:
+        Args:
+            work: what each worker does.
+            scratch: a folder to be made and removed, which all workers share.
+            note: is told what the user should know.
+        """
+        self.device, self.precision = PACKAGE, str(work.choice.precision)
+        self._work = work
+        self._scratch = scratch
+        self._note = note
+
+    def run(self, items: Sequence[Item], should_stop: Callable[[], bool]) -> Iterator[Result]:
         """Results in the order of the items; once `should_stop` says so, only of those that were begun.
 
         Raises:
@@ -87,11 +67,12 @@ class RayCluster:
         """
         if not items:
             return
-        with _connected(self.address, self.workers or 1) as ray:
+        options = self._work.options
+        with _connected(str(options.ray), options.ray_workers or 1) as ray:
             try:
-                threads, workers, resources = self._room(ray)
-                plan = self.make_plan(threads)
-                self.engine.device = f"{workers} {'worker' if workers == 1 else 'workers'} of Ray"
+                threads, workers, resources = find_room(ray, self._work)
+                plan = Plan(self._work, threads, self._scratch, str(Path.cwd()))
+                self.device = f"{workers} {'worker' if workers == 1 else 'workers'} of Ray"
                 with _watched(plan, should_stop):
                     idle = 0
                     for answer in _answers(ray, items, workers, plan, resources):
@@ -105,38 +86,42 @@ class RayCluster:
                 reason = str(error).strip().splitlines()[0]
                 raise MissingError(f"The Ray cluster failed ({reason}); the same command goes on.") from error
 
-    def _take(self, answer: Answer, workers: int) -> tuple[Done | Failed, ...]:
+    def _take(self, answer: Answer, workers: int) -> tuple[Result, ...]:
         if answer.error:
             error = LsegError(answer.error)
             error.exit_code = answer.exit_code
             raise error
         for notice in answer.notices:
-            self.note(notice)
+            self._note(notice)
         if answer.device:
-            self.engine.device = f"{workers} {'worker' if workers == 1 else 'workers'} of Ray, on {answer.device}"
-            self.engine.precision = answer.precision
+            self.device = f"{workers} {'worker' if workers == 1 else 'workers'} of Ray, on {answer.device}"
+            self.precision = answer.precision
         return answer.records
 
-    def _room(self, ray: Any) -> tuple[int, int, dict[str, float]]:
-        """Threads of a worker, how many workers, and what each of them takes of the cluster.
 
-        Raises:
-            MissingError: GPUs are asked for and there are none.
-        """
-        job = self.make_plan(1).work.job.engine
-        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        gpus = int(sum(machine.get("GPU", 0) for machine in machines))
-        if job.device.startswith("cuda") and not gpus:
-            raise MissingError("No machine of the Ray cluster has a GPU; take --device cpu, or add one.")
-        if gpus and job.device in ("auto", "cuda"):
-            cores_per_gpu = (int(each.get("CPU", 0) // each["GPU"]) for each in machines if each.get("GPU", 0) >= 1)
-            share = max(1, min((_MOST_READERS, *cores_per_gpu)))
-            return job.threads or share, self.workers or gpus, {"num_cpus": share, "num_gpus": 1}
-        cores = [int(machine.get("CPU", 0)) for machine in machines]
-        share = max(1, sum(cores) // self.workers) if self.workers else _MOST_THREADS
-        threads = job.threads or max(1, min(share, _MOST_THREADS, max(cores, default=1)))
-        workers = self.workers or max(1, sum(each // threads for each in cores))
-        return threads, workers, {"num_cpus": threads}
+def find_room(ray: Any, work: Work) -> tuple[int, int, dict[str, float]]:
+    """Threads of a worker, how many workers, and what each of them takes of the cluster.
+
+    Args:
+        ray: connected to the cluster.
+        work: what each worker does.
+
+    Raises:
+        MissingError: GPUs are asked for and there are none.
+    """
+    choice, asked = work.choice, work.options.ray_workers
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    gpus = int(sum(machine.get("GPU", 0) for machine in machines))
+    if choice.device.startswith("cuda") and not gpus:
+        raise MissingError("No machine of the Ray cluster has a GPU; take --device cpu, or add one.")
+    if gpus and choice.device in ("auto", "cuda"):
+        cores_per_gpu = (int(each.get("CPU", 0) // each["GPU"]) for each in machines if each.get("GPU", 0) >= 1)
+        share = max(1, min((_MOST_READERS, *cores_per_gpu)))
+        return choice.threads or share, asked or gpus, {"num_cpus": share, "num_gpus": 1}
+    cores = [int(machine.get("CPU", 0)) for machine in machines]
+    share = max(1, sum(cores) // asked) if asked else _MOST_THREADS
+    threads = choice.threads or max(1, min(share, _MOST_THREADS, max(cores, default=1)))
+    return threads, asked or max(1, sum(each // threads for each in cores)), {"num_cpus": threads}
 
 
 def require_ray(address: str, device: str) -> None:
@@ -153,8 +138,8 @@ def require_ray(address: str, device: str) -> None:
     if address in ("auto", "local"):
         return
     try:
-        place = urlsplit(address if "://" in address else f"//{address}")
-        socket.create_connection((place.hostname, place.port or 0), _ANSWER_S).close()  # Ray itself waits for minutes
+        parts = urlsplit(address if "://" in address else f"//{address}")
+        socket.create_connection((parts.hostname, parts.port or 0), _ANSWER_S).close()  # Ray itself waits for minutes
     except (OSError, ValueError) as error:
         raise MissingError(
             f"There is no Ray cluster at {address} ({error}); write host:port, or --ray auto, which starts one here."

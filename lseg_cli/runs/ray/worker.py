@@ -6,25 +6,43 @@ keeps the journal. Both ways as JSON, whose escapes also carry names that are no
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lseg_cli.contract import Engine
 from lseg_cli.data.finding import Source
-from lseg_cli.data.store import locate
+from lseg_cli.data.store import locate, locate_output
 from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.errors import LsegError
-from lseg_cli.inference.batch import choose_batch
-from lseg_cli.results.records import Done, Failed, Item, Stamp
+from lseg_cli.results.records import Done, Embedded, Failed, Item, Result, Stamp
+from lseg_cli.runs.options import RunOptions
 from lseg_cli.runs.pipeline import Pipeline
-from lseg_cli.runs.plan import Work
+from lseg_cli.runs.steps import Steps
 
 _MOST_ATTEMPTS = 2  # of a handful at once: a worker may have died of anything
+
+
+class Work(Protocol):
+    """What is done with each item, and all that a worker needs for it: it is pickled."""
+
+    @property
+    def options(self) -> RunOptions:
+        """Of the run."""
+        ...
+
+    @property
+    def choice(self) -> EngineChoice:
+        """What a worker opens."""
+        ...
+
+    def open(self, threads: int) -> Steps[Any, Any, Result]:
+        """The steps of a worker with so many threads of the CPU.
+
+        Raises:
+            LsegError: the engine cannot be opened.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -33,19 +51,15 @@ class Plan:
 
     Attributes:
         work: what to do.
-        vectors: (N, C) of the labels, so that no worker needs a text encoder.
-        open_engine: as in `Run`.
         threads: of the CPU, for a worker.
         scratch: a folder that is shared, for what workers tell one another.
-        place: the folder in which the command was given: paths may be relative to it.
+        working_folder: the folder in which the command was given: paths may be relative to it.
     """
 
     work: Work
-    vectors: NDArray[np.float32]
-    open_engine: Callable[[EngineChoice], Engine]
     threads: int
     scratch: Path
-    place: str
+    working_folder: str
 
     @property
     def stop(self) -> Path:
@@ -67,7 +81,7 @@ class Answer:
         exit_code: of it.
     """
 
-    records: tuple[Done | Failed, ...] = ()
+    records: tuple[Result, ...] = ()
     left: int = 0
     notices: tuple[str, ...] = ()
     device: str = ""
@@ -111,9 +125,9 @@ class RayWorker:
             return {"answer": _refusal(error)}
         notices, self._notices[:] = tuple(self._notices), []
         left = len(items) - len(records)
-        return {"answer": Answer(records, left, notices, self._engine.device, self._engine.precision).dump()}
+        return {"answer": Answer(records, left, notices, self._steps.device, self._steps.precision).dump()}
 
-    def _records(self, number: int, items: list[Item]) -> Iterator[Done | Failed]:
+    def _records(self, number: int, items: list[Item]) -> Iterator[Result]:
         """Of a handful by its number; one by one if workers have died of it, to find out of which picture."""
         plan = self._plan
         with (plan.scratch / str(number)).open("ab") as attempts:
@@ -134,34 +148,42 @@ class RayWorker:
             mark.unlink()
 
     def _open(self) -> None:
-        plan, job = self._plan, self._plan.work.job
+        plan, options = self._plan, self._plan.work.options
         try:
-            os.chdir(plan.place)
+            os.chdir(plan.working_folder)
         except OSError as error:
             raise LsegError(
-                f"{plan.place} is not on every machine of the cluster ({error.strerror}); start in a shared folder."
+                f"{plan.working_folder} is not on every machine of the cluster ({error.strerror}); start in a shared "
+                "folder."
             ) from error
-        folder = plan.work.folder()
-        if not folder.folder.is_dir():
-            raise LsegError(f"{folder.folder} is not on every machine of the cluster; give a shared folder with -o.")
-        self._engine = plan.open_engine(replace(job.engine, threads=plan.threads))
-        steps = plan.work.steps(self._engine, plan.vectors, folder, are_many=True)
-        batch = choose_batch(job.batch, steps.is_on_cpu, self._engine.spec.max_batch)
-        self._pipeline = Pipeline(steps, batch, job.workers or plan.threads, self._notices.append)
+        folder = locate_output(options.out)
+        if not folder.is_dir():
+            raise LsegError(f"{folder} is not on every machine of the cluster; give a shared folder with -o.")
+        self._steps = plan.work.open(plan.threads)
+        self._pipeline = Pipeline(self._steps, options.workers or plan.threads, self._notices.append)
 
 
 def dump_items(items: Sequence[Item]) -> str:
     """Pictures as JSON."""
-    sources = ((item.source, item.name) for item in items)
-    return json.dumps([(str(source.path), str(source.root), source.name, name) for source, name in sources])
+    rows = []
+    for item in items:
+        source, kinds = item.source, None if item.kinds is None else sorted(item.kinds)
+        rows.append((str(source.path), str(source.root), source.name, item.name, kinds))
+    return json.dumps(rows)
 
 
 def _load_items(text: str) -> list[Item]:
-    return [Item(Source(locate(path), locate(root), below), name) for path, root, below, name in json.loads(text)]
+    return [
+        Item(Source(locate(path), locate(root), below), name, None if kinds is None else frozenset(kinds))
+        for path, root, below, name, kinds in json.loads(text)
+    ]
 
 
-def _record(data: dict[str, Any]) -> Done | Failed:
-    return Done(**data | {"file": Stamp(**data["file"])}) if "mask" in data else Failed(**data)
+def _record(data: dict[str, Any]) -> Result:
+    if "stage" in data:
+        return Failed(**data)
+    data["file"] = Stamp(**data["file"])
+    return Done(**data) if "mask" in data else Embedded(**data)
 
 
 def _refusal(error: LsegError) -> str:

@@ -1,21 +1,17 @@
 """How many workers a cluster has room for, and what each of them takes."""
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lseg_cli.config import PRESETS
-from lseg_cli.contract import GraphSpec
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.errors import MissingError
-from lseg_cli.runs.options import SegmentJob
-from lseg_cli.runs.plan import Work
-from lseg_cli.runs.ray.cluster import RayCluster, RemoteEngine
-from lseg_cli.runs.ray.worker import Plan
+from lseg_cli.runs.options import SegmentOptions
+from lseg_cli.runs.ray.cluster import find_room
+from lseg_cli.runs.segment import SegmentWork
 
 
 def refuse(*_options: object) -> Any:
@@ -26,19 +22,10 @@ def room(
     machines: list[dict[str, float]], workers: int | None, options: dict[str, Any]
 ) -> tuple[int, int, dict[str, float]]:
     """(threads, workers, resources) on machines with these resources."""
-    work, vectors = (
-        Work(SegmentJob((), "sky", EngineChoice(**options)), LabelSet.of(["sky"])),
-        np.ones((1, 16), np.float32),
-    )
+    asked = SegmentOptions(inputs=(), labels="sky", engine=EngineChoice(**options), ray="auto", ray_workers=workers)
+    work = SegmentWork(asked, LabelSet.of(["sky"]), np.ones((1, 16), np.float32), refuse)
     ray = SimpleNamespace(nodes=lambda: [{"Alive": True, "Resources": each} for each in machines])
-    cluster = RayCluster(
-        "auto",
-        workers,
-        lambda threads: Plan(work, vectors, refuse, threads, Path(), ""),
-        RemoteEngine(GraphSpec(model=PRESETS["lseg-tiny"], model_sha256="0"), "fp32"),
-        print,
-    )
-    return cluster._room(ray)
+    return find_room(ray, work)
 
 
 class TestRoom:

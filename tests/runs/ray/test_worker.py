@@ -17,10 +17,12 @@ from lseg_cli.data.labels import LabelSet
 from lseg_cli.errors import MissingError
 from lseg_cli.inference.embedding import read_embedding
 from lseg_cli.model.lseg import build
-from lseg_cli.results.records import Done, Failed, Item, Stamp
-from lseg_cli.runs.options import SegmentJob
-from lseg_cli.runs.plan import Work
+from lseg_cli.results.records import Done, Embedded, Failed, Item, Stamp
+from lseg_cli.runs.embed import EmbedWork
+from lseg_cli.runs.options import EmbedOptions, RelabelOptions, SegmentOptions
 from lseg_cli.runs.ray.worker import Answer, Plan, RayWorker, dump_items
+from lseg_cli.runs.relabel import RelabelWork
+from lseg_cli.runs.segment import SegmentWork
 from lseg_engines.torch_engine import TorchEngine
 
 
@@ -33,15 +35,21 @@ def refuse(*_options: object) -> Engine:
 
 
 @pytest.fixture
-def plan(pyramid_config: ModelConfig, tmp_path: Path) -> Plan:
-    """Of two labels and three pictures, a, b and c."""
+def work(pyramid_config: ModelConfig) -> SegmentWork:
+    """Of two labels."""
+    options = SegmentOptions(inputs=("in",), labels="sky,road", workers=1)
+    vectors = np.eye(2, pyramid_config.text.width, dtype=np.float32)
+    return SegmentWork(options, LabelSet.of(("sky", "road")), vectors, partial(open_engine, pyramid_config))
+
+
+@pytest.fixture
+def plan(work: SegmentWork, tmp_path: Path) -> Plan:
+    """Of three pictures, a, b and c."""
     for name in ("out", "scratch", "in"):
         (tmp_path / name).mkdir()
     for name in "abc":
         Image.new("RGB", (48, 32)).save(tmp_path / "in" / f"{name}.png")
-    work = Work(SegmentJob(("in",), "sky,road", workers=1), LabelSet.of(("sky", "road")))
-    vectors = np.eye(2, pyramid_config.text.width, dtype=np.float32)
-    return Plan(work, vectors, partial(open_engine, pyramid_config), 1, tmp_path / "scratch", str(tmp_path))
+    return Plan(work, 1, tmp_path / "scratch", str(tmp_path))
 
 
 @pytest.fixture(autouse=True)
@@ -76,11 +84,29 @@ class TestWorker:
         assert sorted(path.name for path in Path("out/masks").iterdir()) == ["a.png.png", "b.png.png"]
         assert (answer.device, answer.left) == ("cpu", 0)
 
-    def test_it_writes_embeddings(self, plan: Plan) -> None:
-        work = replace(plan.work, job=replace(plan.work.job, save=("embeddings",)))
+    def test_it_writes_embeddings(self, plan: Plan, work: SegmentWork) -> None:
+        work = replace(work, options=replace(work.options, save=("embeddings",)))
         answer = Answer.load(RayWorker(replace(plan, work=work))(handful("a.png", "b.png"))["answer"])
         assert [type(record) for record in answer.records] == [Done, Done]
         assert read_embedding(Path("out/embeddings/b.png.safetensors")).info.source == "in/b.png"
+
+    def test_it_embeds_and_labels_embeddings(self, plan: Plan, work: SegmentWork) -> None:
+        embed = replace(plan, work=EmbedWork(EmbedOptions(inputs=("in",), out="out"), work.open_engine))
+        answer = Answer.load(RayWorker(embed)(handful("a.png", "missing.png"))["answer"])
+        assert [type(record) for record in answer.records] == [Embedded, Failed]
+        path = Path("out/embeddings/a.png.safetensors")
+        labels = RelabelWork(RelabelOptions(inputs=("out",), labels="sky,road"), work.labels, work.vectors, "0")
+        row = {"number": 1, "items": dump_items([Item(Source(path, path.parent, path.name), "a")])}
+        answer = Answer.load(RayWorker(replace(plan, work=labels))(row)["answer"])
+        assert [type(record) for record in answer.records] == [Done]
+        assert Path("out/masks/a.png").exists()
+
+    def test_only_the_files_that_an_item_names_are_written(self, plan: Plan, work: SegmentWork) -> None:
+        work = replace(work, options=replace(work.options, formats=("png", "npy")))
+        item = Item(Source(Path("in/a.png"), Path("in"), "a.png"), "a", frozenset(["npy"]))
+        RayWorker(replace(plan, work=work))({"number": 0, "items": dump_items([item])})
+        assert Path("out/npy/a.npy").exists()
+        assert not Path("out/masks").exists()
 
     def test_it_begins_nothing_when_the_run_is_to_stop(self, plan: Plan) -> None:
         worker = RayWorker(plan)
@@ -88,8 +114,8 @@ class TestWorker:
         answer = Answer.load(worker(handful("a.png", "b.png"))["answer"])
         assert (answer.records, answer.left) == ((), 2)
 
-    def test_what_does_not_work_is_a_sentence_with_its_exit_code(self, plan: Plan) -> None:
-        worker = RayWorker(Plan(plan.work, plan.vectors, refuse, 1, plan.scratch, plan.place))
+    def test_what_does_not_work_is_a_sentence_with_its_exit_code(self, plan: Plan, work: SegmentWork) -> None:
+        worker = RayWorker(replace(plan, work=replace(work, open_engine=refuse)))
         answer = Answer.load(worker(handful("a.png"))["answer"])
         assert (answer.error, answer.exit_code) == ("No such device.", 6)
 

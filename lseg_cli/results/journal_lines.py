@@ -1,0 +1,75 @@
+"""The journals of an output folder, read line by line."""
+
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lseg_cli.data.finding import JOURNAL
+from lseg_cli.results.journal_line import MOST_BYTES, parse_line
+
+_SHARE = re.compile(r"results-(\d+-of-\d+)\.jsonl")
+
+
+class JournalLines:
+    """Lines of an output folder as data, as often as they are iterated, one at a time: each picture once.
+
+    The path of a picture's file is absolute. Memory does not grow with one journal; with several, by a hash of each
+    picture.
+
+    Attributes:
+        damaged: lines that say nothing, in the last iteration.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Of an output folder."""
+        self._folder = folder
+        self.damaged = 0
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """From the first."""
+        self.damaged = 0
+        journals = find_journals(self._folder)
+        seen: set[int] | None = set() if len(journals) > 1 else None
+        for path in reversed(journals):  # of two lines for a picture the later one counts
+            for line in raw_lines(path):
+                found = parse_line(line, self._folder)
+                if found is None:
+                    self.damaged += bool(line.strip())
+                    continue
+                data, entry = found
+                key = hash(entry.stamp.path)
+                if seen is None or key not in seen:
+                    yield {**data, "file": asdict(entry.stamp)}
+                    if seen is not None:
+                        seen.add(key)
+
+
+def find_journals(folder: Path) -> list[Path]:
+    """The whole run's first: shares were done later. Links and what is not a regular file are passed over."""
+    found = []
+    for path in folder.glob("results*.jsonl"):
+        facts = path.lstat()
+        if stat.S_ISREG(facts.st_mode) and (path.name == JOURNAL or share_of(path)):
+            found.append((path.name != JOURNAL, facts.st_mtime_ns, path))
+    return [path for _, _, path in sorted(found)]
+
+
+def raw_lines(path: Path) -> Iterator[bytes]:
+    """Lines with their ends; one that is far too long in parts, which are damaged."""
+    with path.open("rb") as file:
+        while line := file.readline(MOST_BYTES + 1):
+            yield line
+
+
+def share_of(path: Path) -> str:
+    """The share that a journal is of, such as '2-of-4'; '' of the whole run's."""
+    match = _SHARE.fullmatch(path.name)
+    return match[1] if match else ""
+
+
+def name_of(shard: str) -> str:
+    """The journal of a share, or of the whole run."""
+    return f"results-{shard}.jsonl" if shard else JOURNAL

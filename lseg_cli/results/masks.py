@@ -1,0 +1,227 @@
+"""The mask of a picture, and what was asked for beside it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from lseg_cli.data.images import pixels_of
+from lseg_cli.data.labels import IGNORE_8_BIT, LabelSet
+from lseg_cli.drawing.overlay import draw_overlay
+from lseg_cli.drawing.palette import colors, png_palette
+from lseg_cli.drawing.png import write_png
+from lseg_cli.errors import LsegError
+from lseg_cli.inference.embedding import Embedding, write_tensor
+from lseg_cli.inference.interpolation import Floats
+from lseg_cli.inference.segmentation import Segmentation
+from lseg_cli.results.folder import OutputFolder, Written, file_name
+from lseg_cli.results.formats import (
+    check_formats,
+    first_category,
+    probabilities,
+    write_best,
+    write_npy,
+    write_panoptic,
+    write_rle,
+    write_segments,
+)
+from lseg_cli.results.kinds import EXTRAS, FILES, FORMATS
+from lseg_cli.results.records import Done, Item, Stamp
+
+Ids = NDArray[np.uint8] | NDArray[np.uint16]
+Writers = dict[str, Callable[[Path], None]]
+
+
+@dataclass(frozen=True)
+class MaskStyle:
+    """What is written of every picture.
+
+    Attributes:
+        save: which of `EXTRAS`.
+        formats: of the mask, which of `FORMATS`; png is always written.
+        top_k: above 1: so many labels of every pixel.
+        has_colors: PNG masks have a palette; else they are plain grey.
+        min_confidence: pixels below it get the ignore id.
+        min_margin: pixels whose best two labels are nearer than this get it too.
+    """
+
+    save: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ("png",)
+    top_k: int = 1
+    has_colors: bool = True
+    min_confidence: float = 0.0
+    min_margin: float = 0.0
+
+    def check(self) -> None:
+        """Before anything costly.
+
+        Raises:
+            LsegError: something else than `EXTRAS` in `save`, or than `FORMATS` in `formats`.
+            MissingError: a format whose package is not here.
+        """
+        for option, kinds, known in (("--save", self.save, EXTRAS), ("--format", self.formats, FORMATS)):
+            unknown = sorted(set(kinds) - set(known))
+            if unknown:
+                raise LsegError(f"{option} {unknown[0]} is not known; choose from {', '.join(known)}.")
+        check_formats(self.formats)
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The files of every picture, of `FILES`."""
+        asked = {"mask", *self.save, *self.formats, *(["top-k"] if self.top_k > 1 else [])}
+        if "coco-panoptic" in asked:
+            asked.add("coco-panoptic-segments")
+        return frozenset(asked & set(FILES))
+
+
+@dataclass(frozen=True)
+class WrittenMask:
+    """A picture's files, and what its mask says.
+
+    Attributes:
+        item: the picture.
+        written: its files.
+        share: of each label in the picture, by name.
+        ignored: share of pixels without a label.
+        mean_confidence: over the network's own scores.
+    """
+
+    item: Item
+    written: Written
+    share: dict[str, float]
+    ignored: float
+    mean_confidence: float
+
+    def as_done(self, size: tuple[int, int], stamp: Stamp, ms: dict[str, float]) -> Done:
+        """The picture's line; of (H, W) pixels, its file as it was when it was read."""
+        return Done(
+            source=str(self.item.source.path),
+            mask=file_name("mask", self.item.name),
+            height_px=size[0],
+            width_px=size[1],
+            share=self.share,
+            ignored=self.ignored,
+            mean_confidence=round(self.mean_confidence, 6),
+            ms=ms,
+            file=stamp,
+            files=self.written.beside("mask"),
+            sizes=self.written.sizes,
+        )
+
+
+class MaskWriter:
+    """Turns segmentations into the files of an output folder."""
+
+    def __init__(self, output: OutputFolder, labels: LabelSet, style: MaskStyle) -> None:
+        """Nothing is written yet.
+
+        Args:
+            output: to write to.
+            labels: those of the masks.
+            style: what is written.
+        """
+        self.kinds = style.kinds
+        self._output = output
+        self._labels = labels
+        self._style = style
+        self._colors = colors(labels)
+        is_8_bit = labels.ignore_id == IGNORE_8_BIT
+        self._ids = np.array(labels.ids, np.uint8 if is_8_bit else np.uint16)
+        self._are_positions = bool((self._ids == np.arange(len(self._ids))).all())
+        self._palette = png_palette(labels) if is_8_bit and style.has_colors else None
+
+    def write(
+        self,
+        item: Item,
+        picture: Image.Image | None,
+        result: Segmentation,
+        scores: Floats | None = None,
+        embedding: Embedding | None = None,
+    ) -> WrittenMask:
+        """Writes the files of a picture.
+
+        Args:
+            item: the picture; it may get only some of the files.
+            picture: in RGB, where 'overlay' was asked for.
+            result: of which ids, the best labels and their probabilities are taken.
+            scores: of the network, which the probabilities of all labels are made of.
+            embedding: of the picture, where 'embeddings' was asked for.
+
+        Raises:
+            DataError: a file cannot be written.
+            MissingError: the disk is full or read-only.
+        """
+        ids = self.ids(result)
+        writers: Writers = {
+            "mask": lambda path: write_png(path, ids, self._palette),
+            "npy": lambda path: write_npy(path, ids),
+            "coco-rle": lambda path: write_rle(path, ids, self._labels),
+            "coco-panoptic": lambda path: write_panoptic(path, ids, self._labels),
+            "coco-panoptic-segments": lambda path: write_segments(path, ids, self._labels),
+            "top-k": lambda path: write_best(path, np.take(self._ids, result.best), result.probability),
+        }
+        confidence = result.confidence
+        if confidence is not None:
+            writers["conf"] = lambda path: write_png(path, np.rint(confidence * 255).astype(np.uint8))
+        if picture is not None:
+            writers["overlay"] = lambda path: self._write_overlay(path, picture, ids)
+        if scores is not None:
+            writers["probs"] = lambda path: write_npy(path, probabilities(scores))
+        if embedding is not None:
+            writers["embeddings"] = lambda path: write_tensor(path, embedding)
+        kinds = self.kinds if item.kinds is None else item.kinds
+        written = self._output.write(item.name, {kind: write for kind, write in writers.items() if kind in kinds})
+        return WrittenMask(item, written, *self._shares(ids), result.mean_confidence)
+
+    def ids(self, result: Segmentation) -> Ids:
+        """(H, W) ids of the labels, with the ignore id where the network is not sure."""
+        index, unsure = result.index, self._unsure(result)
+        # Where ids are positions, as without ids of one's own, they are the same array.
+        is_same = self._are_positions and index.dtype == self._ids.dtype and unsure is None
+        ids: Ids = index if is_same else np.take(self._ids, index)
+        if unsure is not None:
+            ids[unsure] = self._labels.ignore_id
+        return ids
+
+    def _unsure(self, result: Segmentation) -> NDArray[np.bool_] | None:
+        style = self._style
+        if result.probability is None or not (style.min_confidence or style.min_margin):
+            return None
+        first = result.probability[0]
+        unsure: NDArray[np.bool_] = first < style.min_confidence
+        if style.min_margin and len(result.probability) > 1:
+            unsure |= first - result.probability[1] < style.min_margin
+        return unsure
+
+    def _write_overlay(self, path: Path, picture: Image.Image, ids: Ids) -> None:
+        overlay = draw_overlay(pixels_of(picture), ids, self._labels, self._colors)
+        overlay.save(path, "JPEG", quality=90)
+
+    def _shares(self, ids: Ids) -> tuple[dict[str, float], float]:
+        """(H, W) ids -> the share of each label in the picture, by name, and that of ignored pixels."""
+        counts = np.zeros(self._labels.ignore_id + 1)
+        for part in np.array_split(ids.ravel(), -(-ids.size // 2**20)):
+            # Runs are counted, not pixels: a seventh of the time of a histogram.
+            starts = np.concatenate([[0], np.flatnonzero(part[1:] != part[:-1]) + 1])
+            counts += np.bincount(part[starts], np.diff(starts, append=len(part)), len(counts))
+        share = (counts / ids.size).round(6).tolist()
+        return {label.name: share[label.id] for label in self._labels.labels}, share[self._labels.ignore_id]
+
+
+def describe_labels(labels: LabelSet) -> dict[str, Any]:
+    """What labels.json says of the labels: their ids in masks, and in files for COCO's tools."""
+    first = first_category(labels)
+    entries = [
+        {"id": label.id, "coco_id": label.id + first, "name": label.name, "prompts": label.prompts, "color": color}
+        for label, color in zip(labels.labels, colors(labels), strict=True)
+    ]
+    return {"labels": entries, "ignore_id": labels.ignore_id}
+
+
+def named_colors(labels: LabelSet) -> list[tuple[str, tuple[int, int, int]]]:
+    """Names and colours of the labels, in order."""
+    return list(zip(labels.names, colors(labels), strict=True))

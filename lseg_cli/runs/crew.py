@@ -1,0 +1,67 @@
+"""Who carries out a run: threads of this process, or workers of a Ray cluster."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from lseg_cli.contract import Engine
+from lseg_cli.engine_choice import EngineChoice
+from lseg_cli.results.folder import OutputFolder
+from lseg_cli.results.records import Item, Result
+from lseg_cli.runs.options import RunOptions
+from lseg_cli.runs.pictures import OpenEngine, open_beside
+from lseg_cli.runs.pipeline import Pipeline
+from lseg_cli.runs.ray.cluster import RayCluster, require_ray
+from lseg_cli.runs.ray.worker import Work
+from lseg_cli.runs.steps import A, L, Steps
+
+
+class Crew(Protocol):
+    """Who does it."""
+
+    @property
+    def device(self) -> str:
+        """That infers."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """Of its arithmetic."""
+        ...
+
+    def run(self, items: Sequence[Item], should_stop: Callable[[], bool]) -> Iterator[Result]:
+        """Results in the order of the items; once `should_stop` says so, only of those that were begun.
+
+        Raises:
+            LsegError: what would stop every picture, such as a full disk.
+        """
+        ...
+
+
+def open_here(options: RunOptions, choice: EngineChoice, streams: int, open_engine: OpenEngine) -> Engine | None:
+    """The engine of a run in this process; None of one that a cluster does, which is asked for before.
+
+    Raises:
+        LsegError: as `open_engine` or `require_ray`.
+    """
+    if options.ray is None:
+        return open_beside(choice, streams, open_engine)
+    require_ray(options.ray, choice.device)
+    return None
+
+
+def make_pipeline(steps: Steps[L, A, Result], options: RunOptions, streams: int, note: Callable[[str], None]) -> Crew:
+    """Threads of this process.
+
+    Args:
+        steps: what is done with an item.
+        options: of the run.
+        streams: items that a CPU infers side by side.
+        note: is told what the user should know.
+    """
+    return Pipeline(steps, options.thread_count, note, streams if steps.device == "cpu" else 1)
+
+
+def call_cluster(work: Work, output: OutputFolder, note: Callable[[str], None]) -> Crew:
+    """Workers of a Ray cluster, which share the output folder; `note` is told what the user should know."""
+    return RayCluster(work, output.folder.resolve() / f".ray-{os.getpid()}", note)

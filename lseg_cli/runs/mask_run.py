@@ -1,0 +1,91 @@
+"""What runs that write masks have in common: their labels, what they write, and the tables of all pictures."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from lseg_cli.config import TextConfig
+from lseg_cli.data.labels import LabelSet
+from lseg_cli.data.vocabulary import open_labels
+from lseg_cli.drawing.palette import recolored
+from lseg_cli.files import atomic
+from lseg_cli.inference.segmenter import PixelOutputs
+from lseg_cli.results.folder import OutputFolder
+from lseg_cli.results.formats import write_coco, write_table
+from lseg_cli.results.journal_lines import JournalLines
+from lseg_cli.results.kinds import TABLES
+from lseg_cli.results.masks import MaskStyle, describe_labels
+from lseg_cli.runs.options import MaskOptions
+
+# Options that change what a mask says. Not the device, nor what runs at once: they change the last bits.
+_DECISIVE = ("palette", "min_confidence", "min_margin")
+
+
+def read_labels(options: MaskOptions) -> tuple[LabelSet, list[str]]:
+    """The labels in their colours, and notices.
+
+    Raises:
+        LsegError: they, or the palette, cannot be read.
+    """
+    labels, notices = open_labels(options.labels)
+    return (labels if options.palette in (None, "none") else recolored(labels, str(options.palette))), notices
+
+
+def style_of(options: MaskOptions) -> MaskStyle:
+    """What is written of every picture."""
+    return MaskStyle(
+        save=options.save,
+        formats=options.formats,
+        top_k=options.top_k,
+        has_colors=options.palette != "none",
+        min_confidence=options.min_confidence,
+        min_margin=options.min_margin,
+    )
+
+
+def outputs_of(options: MaskOptions) -> PixelOutputs:
+    """What must be known of every pixel."""
+    is_filtered = options.min_confidence > 0 or options.min_margin > 0
+    return PixelOutputs(
+        best=max(options.top_k, 2 if options.min_margin else 1),
+        probability=is_filtered or options.top_k > 1 or "conf" in options.save,
+    )
+
+
+def tables_of(options: MaskOptions) -> tuple[str, ...]:
+    """The files of all pictures that are asked for; a share writes none."""
+    return () if options.shard else tuple(TABLES[each] for each in options.formats if each in TABLES)
+
+
+def record_of(labels: LabelSet, text: TextConfig, options: MaskOptions, more: dict[str, Any]) -> dict[str, Any]:
+    """All that decides what a mask says; `more`: options of the command."""
+    return {
+        "labels": labels.digest(),
+        "text encoder": [text.sha256, text.templates],
+        "options": {name: getattr(options, name) for name in _DECISIVE} | more,
+    }
+
+
+def about(labels: LabelSet, text: TextConfig) -> dict[str, Any]:
+    """What labels.json says."""
+    return {**describe_labels(labels), "encoder": text.model_dump(mode="json"), "templates": text.templates}
+
+
+def table_writer(output: OutputFolder, labels: LabelSet) -> Callable[[Sequence[str]], list[str]]:
+    """What writes the files of all pictures, by their names; notices."""
+    return partial(_write_tables, output, labels)
+
+
+def _write_tables(output: OutputFolder, labels: LabelSet, names: Sequence[str]) -> list[str]:
+    notices, lines = [], JournalLines(output.folder)
+    for kind, name in TABLES.items():
+        if name not in names:
+            continue
+        with atomic(output.folder / name) as path:
+            if kind == "csv":
+                write_table(path, lines, labels)
+                continue
+            left_out = write_coco(path, kind, output.folder, lines, labels)
+        if left_out:
+            notices.append(f"{output.folder / name} lacks {left_out} pictures, done without --format {kind}.")
+    return notices
