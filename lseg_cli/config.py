@@ -5,7 +5,7 @@ Everything that must match the weights travels in here: architecture, normalisat
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lseg_cli.errors import LsegError
 
@@ -177,6 +177,11 @@ class TrainConfig(Frozen):
     """A whole training run; a recipe is this as YAML."""
 
     model: str | ModelConfig = "lseg-tiny"  # a preset's name, or a model spelled out
+    start: str = ""  # the .safetensors model whose weights training begins with; '': a random decoder
+    keep: float = Field(
+        0.0, ge=0
+    )  # weight of 1 - cosine to the pixel embeddings of `start`, so that it keeps its words
+    freeze: Literal["none", "encoder"] = "none"  # what is not trained; the text encoder never is
     encoder_weights: str = ""  # '': random; 'timm': timm's, from the hub; else a .safetensors under timm's names
     data: tuple[DataRef, ...] = Field(min_length=1)
     validation: DataRef | None = None
@@ -194,9 +199,21 @@ class TrainConfig(Frozen):
     balance: float = Field(0.0, ge=0, le=1)  # 0: every pixel counts the same; 1: every class does
     alignment: float = Field(0.0, ge=0)  # weight of 1 - cosine to the right label, beside the cross-entropy
     validate_every: int = Field(1, ge=1)  # epochs
+    patience: int = Field(0, ge=0)  # validations without a better mIoU after which training ends; 0: never
+    average: float = Field(0.0, ge=0, lt=1)  # decay of a moving average of the weights, which is what is saved; 0: off
     augment: AugmentConfig = AugmentConfig()
     labels: LabelConfig = LabelConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
+
+    @model_validator(mode="after")
+    def _keeping_needs_a_start(self) -> "TrainConfig":
+        if self.keep and not self.start:
+            raise ValueError("keep says how near to stay to the model of `start`, and there is none")
+        if self.start and self.encoder_weights:
+            raise ValueError("encoder_weights and start are two beginnings; take one of them")
+        if self.patience and not self.validation:
+            raise ValueError("patience needs a validation set")
+        return self
 
     def model_config_of(self) -> ModelConfig:
         """The model to train: `model` itself, or the preset it names.

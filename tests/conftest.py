@@ -1,5 +1,6 @@
 """What many tests need: tiny models, and a folder of pictures with masks."""
 
+import hashlib
 import json
 import logging
 import secrets
@@ -13,9 +14,11 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 
 from lseg_cli.config import EncoderConfig, ImageConfig, ModelConfig, RegularizerConfig, TextConfig
+from lseg_cli.files import staged
 from lseg_cli.model.checkpoint import save_model
 from lseg_cli.model.lseg import build
 from lseg_cli.model.published import conversion
@@ -28,7 +31,7 @@ COLOURS = np.array([[90, 160, 240], [110, 110, 110], [200, 30, 30]], np.uint8)
 HEIGHT_PX, WIDTH_PX = 64, 96
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def vit_config() -> ModelConfig:
     """A plain ViT of 6 blocks, patches of 16 pixels; 16 channels wide where the paper has 512."""
     return ModelConfig(
@@ -40,7 +43,7 @@ def vit_config() -> ModelConfig:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def pyramid_config() -> ModelConfig:
     """A convolutional pyramid of 80,000 parameters, with a regulariser."""
     return ModelConfig(
@@ -168,21 +171,32 @@ def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]:
-    """Makes a model of random weights and exports it, once for all tests: its `.safetensors` and its `.onnx` file."""
+def exported(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]:
+    """Makes a model of random weights and exports it, once for all tests: its `.safetensors` and its `.onnx` file.
+
+    Processes that run tests side by side share what one of them has exported.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if hasattr(request.config, "workerinput") else base) / "exported"
+    folder.mkdir(exist_ok=True)
 
     @cache
     def export(config: ModelConfig, options: ExportOptions) -> tuple[Path, Path]:
-        torch.manual_seed(0)
-        model = build(config)
-        for module in model.modules():  # as after training: no layer passes its input on unchanged
-            if isinstance(module, torch.nn.BatchNorm2d):
-                torch.nn.init.normal_(module.bias)
-                torch.nn.init.uniform_(module.weight, 0.5, 1.5)
-        folder = tmp_path_factory.mktemp("exported")
-        source, path = folder / "model.safetensors", folder / "model.onnx"
-        save_model(model, source)
-        export_onnx(source, path, options)
+        key = hashlib.sha256(f"{config!r} {options!r}".encode()).hexdigest()[:16]
+        source, path = folder / key / "model.safetensors", folder / key / "model.onnx"
+        with FileLock(folder / f"{key}.lock"):
+            if not path.exists():
+                torch.manual_seed(0)
+                model = build(config)
+                for module in model.modules():  # as after training: no layer passes its input on unchanged
+                    if isinstance(module, torch.nn.BatchNorm2d):
+                        torch.nn.init.normal_(module.bias)
+                        torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+                save_model(model, source)
+                with staged(path) as draft:
+                    export_onnx(source, draft, options)
         return source, path
 
     return export

@@ -39,6 +39,18 @@ def find_model(model: str) -> Path:
     return path
 
 
+def find_trainable(model: str) -> Path:
+    """Return the .safetensors file of a model's name or path.
+
+    Raises:
+        LsegError: as `find_model`; or an exported file, which cannot be trained.
+    """
+    path = find_model(model)
+    if kind_of(path) != "safetensors":
+        raise LsegError(f"{path} was exported and cannot be trained; give the .safetensors file it was made from.")
+    return path
+
+
 def kind_of(path: Path) -> ModelKind:
     """What a model's file is.
 

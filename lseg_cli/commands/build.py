@@ -1,9 +1,10 @@
 """`lseg build`: an exported ONNX file -> a TensorRT engine with its sidecar."""
 
-import contextlib
-import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,15 +12,8 @@ from lseg_cli.commands import engine_options, options
 from lseg_cli.commands.interrupt import interruptible
 from lseg_cli.console.building import show_building, show_engine
 from lseg_cli.console.terminal import Console
-from lseg_cli.errors import LsegError, MismatchError, MissingError
-from lseg_cli.files import staged
+from lseg_cli.errors import LsegError
 from lseg_engines.tensorrt.options import BuildOptions  # noqa: TID253  imports nothing
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from lseg_cli.contract import Engine
-    from lseg_engines.tensorrt.sidecar import Check, Sidecar
 
 Source = Annotated[str, typer.Argument(metavar="FILE", help="An .onnx file of lseg export.")]
 Target = Annotated[
@@ -55,10 +49,12 @@ def build(  # noqa: PLR0913, PLR0917  an option is a parameter
 
     Example: lseg build tiny.onnx --rtx -o tiny.engine
     """
+    from lseg_cli.exporting.build import build_file
+
     flavour = engine_options.choose_flavour(trt, rtx)
     if flavour is None:
         raise LsegError("Give --rtx (TensorRT for RTX GPUs, builds here) or --trt (builds on the GPU that runs it).")
-    job = BuildOptions(
+    wanted = BuildOptions(
         flavour=flavour,
         max_batch=max_batch,
         max_labels=max_labels,
@@ -75,114 +71,24 @@ def build(  # noqa: PLR0913, PLR0917  an option is a parameter
     )
     source, console = Path(file), Console(quiet, verbose, json)
     target = Path(out or f"{source.stem}.engine")
-    check_names(source, target)
-    with staged(target) as draft:
-        sidecar = build_file(source, draft, job, relative_name(source, target), None, console)
-        if verify:
-            from lseg_engines.ort.engine import OnnxEngine
-
-            sidecar = verify_engine(draft, sidecar, lambda: OnnxEngine.open(source, "cpu"), "ONNX Runtime", console)
-    show_engine(target, sidecar, console)
+    show_engine(target, build_file(source, target, wanted, verify, console, partial(watched, console)), console)
 
 
-def check_names(source: Path, target: Path) -> None:
-    """Whether a file can be built from, and one can be written.
+@contextmanager
+def watched(console: Console) -> Iterator[Callable[[str, float], bool]]:
+    """Shows how far TensorRT is, and ends the program after it has let go if a signal has come.
 
-    Raises:
-        LsegError: no such file, or a name of another kind.
-        MismatchError: it is no ONNX file.
-        MissingError: it cannot be read.
+    A signal must not raise at once: it would do so inside TensorRT, which cannot be unwound.
     """
-    from lseg_engines.opener import kind_of
+    from lseg_engines.tensorrt.builder import Cancelled
 
-    check_target(target)
-    if not source.is_file():
-        raise LsegError(f"There is no file {source}; give an .onnx file of `lseg export`.")
-    if kind_of(source) != "onnx":
-        raise MismatchError(f"{source} is no ONNX file; for a model, `lseg export` takes --rtx and --trt.")
-
-
-def check_target(target: Path) -> None:
-    """Whether a name is one of an engine.
-
-    Raises:
-        LsegError: it is not.
-    """
-    if target.suffix.lower() != ".engine":
-        raise LsegError(f"The file to write is {target}; its name must end with .engine.")
-
-
-def relative_name(onnx: Path, engine: Path) -> str | None:
-    """Where an ONNX file lies as seen from an engine's folder; None if that cannot be said."""
-    try:
-        return os.path.relpath(onnx.resolve(), engine.parent.resolve())
-    except ValueError:  # on another drive
-        return None
-
-
-def build_file(
-    source: Path, draft: Path, job: BuildOptions, onnx_name: str | None, onnx_check: "Check | None", console: Console
-) -> "Sidecar":
-    """Builds an engine and shows how far it is; ends the program if a signal comes.
-
-    Args:
-        source: the ONNX file.
-        draft: of the engine.
-        job: what kind of engine.
-        onnx_name: the ONNX file as seen from where the engine will lie; None if it will not be kept.
-        onnx_check: how near the ONNX file is to the model.
-        console: to show it on.
-
-    Raises:
-        LsegError: as `build_engine`.
-    """
-    from lseg_engines.tensorrt.builder import Cancelled, build_engine
-
-    # A signal must not raise: it would do so inside TensorRT, which cannot be unwound.
     with interruptible() as interrupt, show_building(console) as show:
 
         def report(phase: str, share: float) -> bool:
             show(phase, share)
             return not interrupt()
 
-        with contextlib.suppress(Cancelled):
-            sidecar = build_engine(source, draft, job, report, onnx_name, onnx_check)
+        with suppress(Cancelled):
+            yield report
     if interrupt():
         raise typer.Exit(interrupt.exit_code)
-    return sidecar
-
-
-def verify_engine(
-    draft: Path, sidecar: "Sidecar", open_reference: "Callable[[], Engine]", against: str, console: Console
-) -> "Sidecar":
-    """Runs an engine beside what it was made from, and looks at its precision; where it cannot run, says so.
-
-    Args:
-        draft: of the engine.
-        sidecar: of the engine.
-        open_reference: what it must answer as.
-        against: what to call that.
-        console: to show it on.
-
-    Raises:
-        VerificationError: it answers otherwise, or computes in another precision than its graph.
-    """
-    from lseg_cli.exporting.parity import check, compare, count_corners, summarize
-    from lseg_engines.doctor.nvidia_driver import find_gpus
-    from lseg_engines.tensorrt.engine import TensorrtEngine
-    from lseg_engines.tensorrt.precision import check_precisions
-    from lseg_engines.tensorrt.sidecar import Check, IncompatibleEngineError, write_sidecar
-
-    try:
-        engine = TensorrtEngine.open(draft)
-    except (MissingError, IncompatibleEngineError) as error:
-        console.note(f"The engine was not run: {error}" if find_gpus() else "Not run: here is no NVIDIA GPU.")
-        return sidecar
-    found = engine.find_precisions()
-    check_precisions(found, engine.precision)
-    corners = list(console.track(compare(open_reference(), engine), count_corners(engine.spec)))
-    check(corners, "fp16" if sidecar.build.options.is_tf32 else engine.precision)
-    update = {"found_precisions": found, "engine_check": Check(against=against, **summarize(corners))}
-    sidecar = sidecar.model_copy(update=update)
-    write_sidecar(sidecar, draft)
-    return sidecar

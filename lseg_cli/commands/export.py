@@ -1,25 +1,21 @@
 """`lseg export`: a model -> one file that runs anywhere, with the labels as an input; or a TensorRT engine."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from lseg_cli.commands import engine_options, options
-from lseg_cli.commands.build import build_file, check_target, verify_engine
+from lseg_cli.commands.build import watched
 from lseg_cli.commands.parsing import parse_fixed_size
 from lseg_cli.console.building import show_engine
 from lseg_cli.console.exporting import show_export
 from lseg_cli.console.terminal import Console
 from lseg_cli.errors import LsegError
-from lseg_cli.files import staged
+from lseg_cli.exporting.options import Companions, Verification  # noqa: TID253  imports nothing
 from lseg_engines.tensorrt.options import BuildOptions  # noqa: TID253  imports nothing
 from lseg_export.options import ExportOptions  # noqa: TID253  imports nothing
-
-if TYPE_CHECKING:
-    from lseg_cli.exporting.parity import Corner
 
 Source = Annotated[str, typer.Argument(metavar="MODEL", help="The bundled model's name, or a .safetensors file.")]
 Target = Annotated[
@@ -64,7 +60,7 @@ TextEncoder = Annotated[
     ),
 ]
 Triton = Annotated[
-    str | None,
+    Path | None,
     options.option(metavar="DIR", help="Put it into a model repository of Triton as well."),
 ]
 Opset = Annotated[int, options.option(metavar="N", help="Of the ONNX standard, 18 to 22.")]
@@ -106,85 +102,31 @@ def export(  # noqa: PLR0913, PLR0917  an option is a parameter
 
     Example: lseg export lseg-tiny -o tiny.onnx
     """
-    from lseg_cli.exporting.verification import quantize_file, verify_export, write_text_encoder
+    from lseg_cli.exporting.export import check_calibration, export_engine, export_graph
     from lseg_engines.opener import find_model
-    from lseg_export.onnx_file import export_onnx
-    from lseg_export.triton import add_to_repository
 
-    job = ExportOptions(imgsz, dynamic_size, precision, opset, slim)
-    if (precision == "int8") != bool(calibrate):
-        raise LsegError(
-            "--precision int8 and --calibrate DIR belong together: int8 needs pictures to measure ranges on."
-        )
-    source = find_model(model)
-    console = Console(quiet, verbose, json)
-    pictures = verify_images or calibrate
-    check = partial(verify_export, source, precision, threads, pictures, console) if verify else None
+    check_calibration(precision, calibrate)
+    wanted = ExportOptions(imgsz, dynamic_size, precision, opset, slim)
+    source, console = find_model(model), Console(quiet, verbose, json)
+    verification = Verification(verify, verify_images or calibrate, threads)
     flavour = engine_options.choose_flavour(trt, rtx)
-    if flavour:
-        engine_job = BuildOptions(
-            flavour=flavour,
-            max_batch=max_batch,
-            max_labels=max_labels,
-            workspace_gib=workspace,
-            opt_level=opt_level,
-            timing_cache=timing_cache,
-            sm=sm or (),
-        )
-        target = Path(out or f"{source.stem}.engine")
-        if calibrate or with_text_encoder or triton:
-            raise LsegError("--calibrate, --with-text-encoder and --triton are for .onnx files; leave them out here.")
-        export_engine(source, target, job, engine_job, keep_onnx, check, console)
+    if flavour is None:
+        target, companions = Path(out or f"{source.stem}.onnx"), Companions(with_text_encoder, triton)
+        spec, corners = export_graph(source, target, wanted, calibrate, verification, companions, console)
+        show_export(target, spec, precision, corners, console)
         return
-    target = Path(out or f"{source.stem}.onnx")
-    if target.suffix.lower() != ".onnx":
-        raise LsegError(f"The file to write is {target}; its name must end with .onnx.")
-    with staged(target) as draft:
-        spec = export_onnx(source, draft, job)
-        if calibrate:
-            quantize_file(draft, spec, calibrate)
-        corners = check(draft) if check else None
-        if with_text_encoder:
-            write_text_encoder(spec, draft, opset, verify, console)
-    if triton:
-        add_to_repository(target, Path(triton), spec)
-    show_export(target, spec, precision, corners, console)
-
-
-def export_engine(
-    source: Path,
-    target: Path,
-    job: ExportOptions,
-    engine_job: BuildOptions,
-    keep_onnx: bool,
-    check: "Callable[[Path], list[Corner]] | None",
-    console: Console,
-) -> None:
-    """Exports to ONNX in a hidden folder beside `target`, checks that as ever, and builds the engine from it.
-
-    Raises:
-        LsegError: as `export_onnx`, `verify_export` and `build_engine`.
-    """
-    from lseg_engines.tensorrt.builder import open_session
-
-    check_target(target)
-    open_session(engine_job)  # what is missing is told before the export, which takes minutes
-    from lseg_engines.tensorrt.sidecar import Check
-    from lseg_engines.torch_engine import TorchEngine
-    from lseg_export.onnx_file import export_onnx
-
-    with staged(target) as draft:
-        onnx = draft.with_suffix(".onnx")
-        export_onnx(source, onnx, job)
-        onnx_check = None
-        if check:
-            from lseg_cli.exporting.parity import summarize
-
-            onnx_check = Check(against="PyTorch", **summarize(check(onnx)))
-        sidecar = build_file(onnx, draft, engine_job, onnx.name if keep_onnx else None, onnx_check, console)
-        if check:
-            sidecar = verify_engine(draft, sidecar, lambda: TorchEngine.open(source, "cpu"), "PyTorch", console)
-        if not keep_onnx:
-            for file in draft.parent.glob(f"{onnx.name}*"):
-                file.unlink()
+    if calibrate or with_text_encoder or triton:
+        raise LsegError("--calibrate, --with-text-encoder and --triton are for .onnx files; omit them here.")
+    engine = BuildOptions(
+        flavour=flavour,
+        max_batch=max_batch,
+        max_labels=max_labels,
+        workspace_gib=workspace,
+        opt_level=opt_level,
+        timing_cache=timing_cache,
+        sm=sm or (),
+    )
+    target = Path(out or f"{source.stem}.engine")
+    watch = partial(watched, console)
+    sidecar = export_engine(source, target, wanted, engine, keep_onnx, verification, console, watch)
     show_engine(target, sidecar, console)

@@ -95,7 +95,7 @@ Format = Annotated[
         parser=parse_kinds("--format", FORMATS),
         autocompletion=lambda: list(FORMATS),
         rich_help_panel=MASKS,
-        help="Formats beside the PNG masks: npy, coco-rle, coco-panoptic, csv (shares). Separate by commas, or repeat.",
+        help="Formats beside the PNG masks, by commas: npy, coco-rle, coco-panoptic, geojson, labelme, yolo, csv.",
     ),
 ]
 Palette = Annotated[

@@ -10,6 +10,7 @@ from lseg_cli.commands import options
 from lseg_cli.commands.interrupt import interruptible
 from lseg_cli.console.terminal import Console
 from lseg_cli.console.training import show_training, show_trial
+from lseg_cli.errors import LsegError
 
 if TYPE_CHECKING:
     from lseg_cli.config import TrainConfig
@@ -29,7 +30,20 @@ Validation = Annotated[
     str | None,
     options.option("--val", metavar="DATA", help="What to validate on, said in the same way."),
 ]
-Model = Annotated[str | None, options.option("-m", "--model", metavar="PRESET", help="Such as lseg-tiny.")]
+Model = Annotated[
+    str | None,
+    options.option(
+        "-m",
+        "--model",
+        metavar="NAME|FILE",
+        help="Where training begins: the bundled lseg-tiny, a pulled model, your own .safetensors; or a bare preset.",
+    ),
+]
+FromScratch = Annotated[bool, options.option("--from-scratch", help="Only the preset's shape, with random weights.")]
+Freeze = Annotated[
+    Literal["none", "encoder"] | None,
+    options.option(help="What is not trained beside the text encoder, which never is."),
+]
 EncoderWeights = Annotated[
     str | None,
     options.option(
@@ -37,7 +51,9 @@ EncoderWeights = Annotated[
         help="Where the encoder starts: timm (ImageNet, from the hub) or a .safetensors of timm's. Default: random.",
     ),
 ]
-Out = Annotated[Path, options.option("-o", "--out", metavar="FOLDER", help="Folder of the run.")]
+Out = Annotated[
+    Path | None, options.option("-o", "--out", metavar="FOLDER", help="Folder of the run. Default: runs/train.")
+]
 Epochs = Annotated[int | None, options.option(metavar="N", help="Epochs.")]
 Batch = Annotated[int | None, options.option("-b", "--batch", metavar="N", help="Pictures per device and step.")]
 Rate = Annotated[float | None, options.option("--lr", metavar="RATE", help="Learning rate of the backbone.")]
@@ -67,7 +83,10 @@ DryRun = Annotated[
         help="Build everything, make two steps, tell memory and time of a run; write nothing.",
     ),
 ]
-Resume = Annotated[bool, options.option("--resume", help="Go on with the run in --out, exactly where it stopped.")]
+Resume = Annotated[
+    Path | None,
+    options.option(metavar="RUN", help="Resume the run in this folder exactly where it stopped; --epochs may be more."),
+]
 
 
 def parts_of(recipe: "TrainConfig") -> "tuple[Embed, MakeEngine]":
@@ -96,8 +115,10 @@ def train(  # noqa: PLR0913  an option is a parameter
     data: Data = None,
     val: Validation = None,
     model: Model = None,
+    from_scratch: FromScratch = False,
+    freeze: Freeze = None,
     encoder_weights: EncoderWeights = None,
-    out: Out = Path("runs/train"),
+    out: Out = None,
     epochs: Epochs = None,
     batch: Batch = None,
     lr: Rate = None,
@@ -108,7 +129,7 @@ def train(  # noqa: PLR0913  an option is a parameter
     precision: Precision = None,
     classifier: Classifier = None,
     settings: Settings = None,
-    resume: Resume = False,
+    resume: Resume = None,
     dry_run: DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -116,13 +137,15 @@ def train(  # noqa: PLR0913  an option is a parameter
 ) -> None:
     """Train a model on folders of pictures and masks, each data set with its own labels."""
     from lseg_cli.data.references import parse_data  # noqa: PLC0415  numpy
+    from lseg_cli.training.beginning import begin, resumed_recipe
     from lseg_cli.training.processes import is_main_process, leave_processes
     from lseg_cli.training.recipe import load_recipe, parse_settings
+    from lseg_engines.opener import find_trainable
 
     flags = {
         "data": [parse_data(text, "train") for text in data] if data else None,
         "validation": parse_data(val, "val") if val else None,
-        "model": model,
+        "freeze": freeze,
         "encoder_weights": encoder_weights,
         "epochs": epochs,
         "batch_size": batch,
@@ -135,8 +158,18 @@ def train(  # noqa: PLR0913  an option is a parameter
         "classifier": classifier,
         **parse_settings(settings or ()),
     }
-    recipe, is_main = load_recipe(config, flags), is_main_process()
+    is_main = is_main_process()
     console = Console(quiet or not is_main, verbose, json and is_main)
+    if resume is not None:
+        if config or model or (out and out != resume):
+            raise LsegError("--resume RUN takes recipe, model and folder from the run: omit --config, --model, --out.")
+        recipe = resumed_recipe(resume, flags)
+    else:
+        base, note = begin(config, model, from_scratch, find_trainable)
+        recipe = load_recipe(config, flags, base)
+        if note:
+            console.note(note)
+    folder = resume or out or Path("runs/train")
     if dry_run:
         from lseg_cli.training.trial import try_out
 
@@ -146,7 +179,7 @@ def train(  # noqa: PLR0913  an option is a parameter
             show_trial(trial, json, console)
         return
     with interruptible() as interrupt:
-        finished = show_training(open_trainer(recipe, out, resume).run(interrupt), console, out)
+        finished = show_training(open_trainer(recipe, folder, resume is not None).run(interrupt), console, folder)
     leave_processes()
     if not finished:
         raise typer.Exit(interrupt.exit_code)

@@ -30,16 +30,20 @@ def show_training(reports: "Iterable[Report]", console: Console, out: Path) -> b
     from lseg_cli.training.loop import EpochReport
 
     last: StepReport | None = None
+    settled = False
     with _step_display(console) as show:
         for report in reports:
             if isinstance(report, EpochReport):
                 console.event("epoch", asdict(report))
                 console.note(_epoch_line(report))
+                settled = report.has_settled
             else:
                 last = report
                 show(report)
-    if last is not None and last.step < last.steps:
-        console.line(f"Stopped after step {last.step} of {last.steps}; the same command with --resume goes on.")
+    if settled:
+        console.note("Training ends: the last validations brought no better mIoU.")
+    elif last is not None and last.step < last.steps:
+        console.line(f"Stopped after step {last.step} of {last.steps}; lseg train --resume {out} goes on.")
         return False
     console.note(f"The model is {out / 'weights' / 'last.safetensors'}, the best so far best.safetensors beside it.")
     return True

@@ -12,7 +12,10 @@ from lseg_cli.errors import DataError, LsegError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif")
 JOURNAL = "results.jsonl"  # lies in every output folder, beside:
-RESULT_FOLDERS = ("masks", "overlays", "conf", "probs", "embeddings", "topk", "npy", "coco-rle", "coco-panoptic")
+RESULT_FOLDERS = (
+    "masks", "overlays", "conf", "probs", "embeddings", "topk", "npy", "coco-rle", "coco-panoptic", "geojson",
+    "labelme", "yolo",
+)  # fmt: skip
 
 _MAGIC = re.compile(r"[*?\[]")
 

@@ -20,20 +20,28 @@ TOWER = "text."  # of the names of the text encoder's tensors, where a model fil
 KEPT = "original."  # of tensors that nothing uses, kept for the way back to another layout
 
 
-def save_model(model: LSeg, path: Path, half: bool = False) -> None:
+def save_model(model: LSeg, path: Path, half: bool = False, tower_of: Path | None = None) -> None:
     """Writes the model and its configuration; the file appears whole or not at all.
 
     Args:
         model: from `build` or `load_model`.
         path: of the `.safetensors` file.
         half: store float16 instead of float32, for half the size.
+        tower_of: a model's file whose text encoder goes into this one too; None, or without one there: none.
     """
     state = {
         name: (tensor.half() if half and tensor.is_floating_point() else tensor).detach().cpu().contiguous()
         for name, tensor in model.state_dict().items()
         if not name.endswith("num_batches_tracked")  # BatchNorm has a momentum: the count is never read
     }
-    write_tensors(state, {CONFIG_KEY: model.config.model_dump_json()}, path)
+    config, metadata = model.config, {}
+    if tower_of is not None:
+        tensors, found = read_tensors(tower_of)
+        if TOWER_KEY in found:
+            state |= {name: tensor for name, tensor in tensors.items() if name.startswith(TOWER)}
+            metadata = {TOWER_KEY: found[TOWER_KEY]}
+            config = config.model_copy(update={"text": config.text.model_copy(update={"weights": ""})})
+    write_tensors(state, {CONFIG_KEY: config.model_dump_json(), **metadata}, path)
 
 
 def write_tensors(tensors: dict[str, Tensor], metadata: dict[str, str], path: Path) -> None:

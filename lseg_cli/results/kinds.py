@@ -2,7 +2,9 @@
 
 from typing import Literal, get_args
 
-MaskFormat = Literal["png", "npy", "coco-rle", "coco-panoptic", "csv"]  # png is always written
+MaskFormat = Literal[
+    "png", "npy", "coco-rle", "coco-panoptic", "geojson", "labelme", "yolo", "csv"
+]  # png is always written
 SaveKind = Literal["overlay", "conf", "probs", "embeddings"]
 EmbeddingFormat = Literal["safetensors", "npy"]
 Stride = Literal[4, 2]  # of embeddings
@@ -25,5 +27,8 @@ FILES: dict[str, tuple[str, str]] = {
     "coco-rle": ("coco-rle", "json"),
     "coco-panoptic": ("coco-panoptic", "png"),
     "coco-panoptic-segments": ("coco-panoptic", "json"),
+    "geojson": ("geojson", "geojson"),
+    "labelme": ("labelme", "json"),
+    "yolo": ("yolo", "txt"),
 }
 TABLES = {"coco-rle": "coco-rle.json", "coco-panoptic": "coco-panoptic.json", "csv": "results.csv"}  # of all pictures

@@ -30,6 +30,7 @@ from lseg_cli.results.formats import (
     write_segments,
 )
 from lseg_cli.results.kinds import EXTRAS, FILES, FORMATS
+from lseg_cli.results.outlines import write_geojson, write_labelme, write_yolo
 from lseg_cli.results.records import Done, Item, Stamp
 
 Ids = NDArray[np.uint8] | NDArray[np.uint16]
@@ -162,6 +163,9 @@ class MaskWriter:
             "coco-rle": lambda path: write_rle(path, ids, self._labels),
             "coco-panoptic": lambda path: write_panoptic(path, ids, self._labels),
             "coco-panoptic-segments": lambda path: write_segments(path, ids, self._labels),
+            "geojson": lambda path: write_geojson(path, ids, self._labels),
+            "labelme": lambda path: write_labelme(path, ids, self._labels, item.source.path),
+            "yolo": lambda path: write_yolo(path, ids, self._labels),
             "top-k": lambda path: write_best(path, np.take(self._ids, result.best), result.probability),
         }
         confidence = result.confidence

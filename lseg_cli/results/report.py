@@ -74,7 +74,7 @@ class LabelSum:
         self.shares += share
 
 
-class Spread(Generic[T]):
+class EvenSample(Generic[T]):
     """At most so many of a stream, evenly over it, however long it gets."""
 
     def __init__(self, most: int) -> None:
@@ -125,7 +125,7 @@ class FolderReport:
     label_set: LabelSet
     labels: dict[str, LabelSum]
     ignored: LabelSum
-    sheet: Spread[Picture]
+    sheet: EvenSample[Picture]
     pictures: int = 0
     pixels: int = 0
     failed: dict[str, int] = field(default_factory=dict)
@@ -203,7 +203,7 @@ def read_report(folder: Path, most_pictures: int) -> FolderReport:
         for label, color in zip(labels.labels, colors(labels), strict=True)
     }
     ignored = LabelSum("(no label)", labels.ignore_id, None)
-    report = FolderReport(folder, labels, sums, ignored, Spread(most_pictures))
+    report = FolderReport(folder, labels, sums, ignored, EvenSample(most_pictures))
     try:
         _read_pictures(report)
         _read_failures(report)

@@ -87,10 +87,10 @@ def learned_classes(config: TrainConfig, datasets: Sequence[Dataset], validation
     return ClassVectors(words, labels, config.model_config_of().text.width, config.seed)
 
 
-def save_trained(model: LSeg, classes: ClassVectors | None, path: Path) -> None:
+def save_trained(model: LSeg, classes: ClassVectors | None, path: Path, tower_of: Path | None = None) -> None:
     """Writes a model; with learned classes its vocabulary too: `last.vocab.safetensors` beside `last.safetensors`."""
     if classes is None:
-        save_model(model, path)
+        save_model(model, path, tower_of=tower_of)
         return
     vocabulary = classes.vocabulary()
     model.config = model.config.model_copy(update={"text": vocabulary.encoder})

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,9 +20,10 @@ from lseg_cli.evaluation.counting import evaluate
 from lseg_cli.evaluation.metrics import Scores
 from lseg_cli.inference.segmenter import Segmenter
 from lseg_cli.model.lseg import LSeg
+from lseg_cli.training.average import average_of, averaged
 from lseg_cli.training.batchnorm import synchronise
 from lseg_cli.training.building import build_for_training
-from lseg_cli.training.classifier import learned_classes, save_trained
+from lseg_cli.training.classifier import learned_classes
 from lseg_cli.training.labels import LabelSampler
 from lseg_cli.training.objective import Objective, label_masses
 from lseg_cli.training.optim import build_optimizer, rate_factor, set_rates
@@ -54,6 +56,7 @@ class EpochReport:
     seconds: float
     seen_miou: float | None = None  # None without unseen classes
     unseen_miou: float | None = None
+    has_settled: bool = False  # training ends here, for nothing is gained any more
 
 
 Report = StepReport | EpochReport
@@ -98,14 +101,21 @@ class Trainer:
         )
         self.schedule = self._schedule()
         torch.manual_seed(config.seed)
-        self.model = build_for_training(config.model_config_of(), config.encoder_weights, config.checkpointing)
-        self.folder = RunFolder(out, self.accelerator.num_processes, self.accelerator.is_main_process)
+        self.model = build_for_training(
+            config.model_config_of(), config.encoder_weights, config.checkpointing, config.start
+        )
+        if config.freeze == "encoder":
+            self.model.encoder.requires_grad_(False)
+        # Made before a state is loaded: of the weights that the run began with.
+        self.teacher = deepcopy(self.model).eval().requires_grad_(False) if config.keep else None
+        self.average = average_of(self.model, config.average) if config.average else None
+        self.folder = RunFolder(out, self.accelerator.num_processes, self.accelerator.is_main_process, config.start)
         self.folder.start(config, resume)
         self.objective, self.optimizer = self._prepare()
         self.best_miou = -math.inf
         if resume:
             raw = getattr(self.optimizer, "optimizer", self.optimizer)
-            self.schedule.start, self.best_miou = self.folder.load(self.model, raw, self.classes)
+            self.schedule.start, self.best_miou = self.folder.load(self.model, raw, self.classes, self.average)
 
     def _schedule(self) -> MixSchedule:
         config, accelerator = self.config, self.accelerator
@@ -119,7 +129,11 @@ class Trainer:
     def _prepare(self) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
         if self.accelerator.num_processes > 1:
             synchronise(self.model, self.accelerator.device)
-        objective = Objective(self.model, self.config.loss_stride, self.config.alignment, self.classes)
+        if self.teacher:
+            self.teacher.to(self.accelerator.device).to(memory_format=torch.channels_last)
+        objective = Objective(
+            self.model, self.config.loss_stride, self.config.alignment, self.classes, self.teacher, self.config.keep
+        )
         # Twice as fast for convolutions on a CPU, and what tensor cores want.
         objective = objective.to(memory_format=torch.channels_last)
         optimizer = build_optimizer(self.model, self.config.optimizer, self.classes)
@@ -138,7 +152,7 @@ class Trainer:
         config, schedule = self.config, self.schedule
         losses: list[float] = []
         started = time.monotonic()
-        self.objective.train()
+        self._train()
         for batch in batches(self.datasets, schedule, config.augment, config.workers):
             losses.append(self._step(batch))
             done = batch.step + 1
@@ -148,13 +162,23 @@ class Trainer:
             is_epoch = done % self.steps_per_epoch == 0
             if is_epoch:
                 report = EpochReport(epoch, float(np.mean(losses)), self._validate(epoch), self.best_miou, 0.0)
-                yield self._finish(report, done, time.monotonic() - started)
+                report = self._finish(report, done, time.monotonic() - started)
+                yield report
+                if report.has_settled:
+                    break
                 losses, started = [], time.monotonic()
             # Asked once, as a signal may come at any time; and all stop together.
             if int(self._over_all(torch.tensor(int(should_stop())))):
                 if not is_epoch:
                     self._save(done)
                 break
+
+    def _has_settled(self) -> bool:
+        """Whether the last `patience` validations brought no better mIoU, as the record of the run says."""
+        found = [float(row["miou"]) for row in self.folder.rows() if row["miou"]] if self.config.patience else []
+        best = found.index(max(found)) if found else 0
+        settled = bool(found) and len(found) - 1 - best >= self.config.patience
+        return int(self._over_all(torch.tensor(int(settled)))) > 0
 
     def _step(self, batch: Batch) -> float:
         """One step of the optimiser; gives the loss, a mean over the labelled pixels of all devices and parts."""
@@ -183,6 +207,8 @@ class Trainer:
             accelerator.clip_grad_norm_(self.objective.parameters(), config.optimizer.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
+        if self.average:
+            self.average.update_parameters(self.model)
         value = float(accelerator.reduce(total, "mean"))
         if not math.isfinite(value):
             raise LsegError(
@@ -208,15 +234,28 @@ class Trainer:
         due = epoch % self.config.validate_every == 0 or epoch == self.config.epochs
         if self.validation is None or not due or not self.accelerator.is_main_process:
             return None
-        segmenter = Segmenter(self.make_engine(self.model), self.embed(self.validation.prompts))
-        self.model.eval()
-        scores = evaluate(segmenter, self.validation)
-        self.model.train()
+        judged = self.judged
+        judged.eval()
+        scores = evaluate(Segmenter(self.make_engine(judged), self.embed(self.validation.prompts)), self.validation)
+        self._train()
         deciding = split_mean_iou(scores, self.unseen)[0] if self.unseen else scores.mean_iou
         if deciding is not None and deciding > self.best_miou:
             self.best_miou = deciding
-            save_trained(self.model, self.classes, self.folder.best)
+            self.folder.save_best(judged, self.classes)
         return scores
+
+    @property
+    def judged(self) -> LSeg:
+        """The model that is validated and saved: the average of the weights, where one is kept."""
+        if self.average is None:
+            return self.model
+        return averaged(self.average)
+
+    def _train(self) -> None:
+        """Training mode, but for what is frozen: its BatchNorm keeps its statistics too."""
+        self.objective.train()
+        if self.config.freeze == "encoder":
+            self.model.encoder.eval()
 
     def _finish(self, report: EpochReport, done: int, seconds: float) -> EpochReport:
         """Writes the epoch's line, then saves the state: what dies in between is done, and written, again."""
@@ -235,12 +274,12 @@ class Trainer:
                 row |= {"seen_miou": _figure(seen), "unseen_miou": _figure(unseen)}
             self.folder.record({**row, "seconds": f"{report.seconds:.1f}"})
         self._save(done)
-        return report
+        return replace(report, has_settled=self._has_settled())
 
     def _save(self, done: int) -> None:
         if self.accelerator.is_main_process:
             raw = getattr(self.optimizer, "optimizer", self.optimizer)
-            self.folder.save(self.model, raw, done, self.best_miou, self.classes)
+            self.folder.save(self.model, raw, done, self.best_miou, self.classes, self.average)
         self.accelerator.wait_for_everyone()
 
 

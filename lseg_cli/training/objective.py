@@ -16,13 +16,23 @@ _TINY = 1e-6  # a batch without any labelled pixel gives 0, not 0 / 0
 class Objective(nn.Module):
     """Model and loss in one module, so that one `forward` is what data-parallel training wraps."""
 
-    def __init__(self, model: LSeg, stride: int, alignment: float, classes: nn.Module | None = None) -> None:
+    def __init__(
+        self,
+        model: LSeg,
+        stride: int,
+        alignment: float,
+        classes: nn.Module | None = None,
+        teacher: LSeg | None = None,
+        keep: float = 0.0,
+    ) -> None:
         """Puts a model, and class vectors if they are trained, under one loss.
 
         Args:
             model: to train.
             stride: 1: loss at full resolution; 2: before the last upsampling.
             alignment: weight of the cosine term.
+            teacher: the model that training began with, which stays as it is.
+            keep: weight of the distance to the teacher's pixel embeddings.
             classes: what makes (N, C) label vectors of the `text` that `forward` gets; None: it is used as it is.
         """
         super().__init__()
@@ -30,6 +40,8 @@ class Objective(nn.Module):
         self.classes = nn.Identity() if classes is None else classes
         self.stride = stride
         self.alignment = alignment
+        self.keep = keep
+        self._teacher = (teacher,)  # hidden from `parameters`, `state_dict` and `train`: nothing of it changes
 
     def forward(
         self, pixels: Tensor, text: Tensor, target: Tensor, weights: Tensor, masses: Tensor | None = None
@@ -44,7 +56,8 @@ class Objective(nn.Module):
             masses: (2,) of the whole of which this is a part, be it of other processes; None: of these pixels alone.
         """
         mass, half_mass = (label_masses(target, weights, self.stride) if masses is None else masses).clamp_min(_TINY)
-        logits = correlate(self.model.features(pixels), self.classes(text))
+        features = self.model.features(pixels)
+        logits = correlate(features, self.classes(text))
         scores = self.model.regularizer(logits)
         half = target[:, ::2, ::2]
         if self.stride == 1:
@@ -56,7 +69,22 @@ class Objective(nn.Module):
             # long as it lies farther from the others; then other words for the same thing miss it.
             right = logits.gather(1, half.clamp_min(0).unsqueeze(1)).squeeze(1) * TEMPERATURE
             loss = loss + self.alignment * ((1 - right) * _mass(half, weights)).sum() / half_mass
+        if self.keep:
+            loss = loss + self.keep * self._distance(features, pixels)
         return loss
+
+    def _distance(self, features: Tensor, pixels: Tensor) -> Tensor:
+        """Mean of 1 - cosine to the teacher's embeddings: (B, C, h, w), (B, 3, H, W) -> ().
+
+        What a pixel says of words that this step does not ask for stays as it was (learning without forgetting, Li and
+        Hoiem, ECCV 2016, in the embedding).
+        """
+        (teacher,) = self._teacher
+        if teacher is None:
+            raise ValueError("a distance to keep needs a teacher")
+        with torch.no_grad():
+            before = teacher.features(pixels)
+        return (1 - F.cosine_similarity(features, before, dim=1)).mean()
 
 
 def label_masses(target: Tensor, weights: Tensor, stride: int) -> Tensor:

@@ -24,7 +24,9 @@ def build_optimizer(model: LSeg, config: OptimizerConfig, classes: nn.Module | N
             chosen: list[nn.Parameter] = [
                 parameter
                 for name, parameter in named
-                if name.startswith(_BACKBONES) == is_backbone and _decays(parameter, config) == decays
+                if parameter.requires_grad
+                and name.startswith(_BACKBONES) == is_backbone
+                and _decays(parameter, config) == decays
             ]
             rate = config.learning_rate * (1.0 if is_backbone else config.head_factor)
             if chosen:

@@ -1,6 +1,6 @@
 """Recipes: a training run as YAML, with the command line's flags on top."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,27 @@ from lseg_cli.errors import DataError, LsegError
 Keys = Mapping[str, object]  # with dots for nesting: 'optimizer.learning_rate'
 
 
-def load_recipe(path: Path | None, flags: Keys) -> TrainConfig:
+# What a small set and a trained model want, where the recipe and the flags say nothing else: small rates, an end when
+# nothing is gained any more, and embeddings that stay near those of the start, so that other words are not forgotten.
+FINE_TUNING: Keys = {
+    "epochs": 20,
+    "batch_size": 4,
+    "average": 0.99,
+    "keep": 1.0,
+    "loss_stride": 2,
+    "balance": 0.5,
+    "optimizer": {"name": "adamw", "learning_rate": 1e-4, "head_factor": 5.0, "clip_norm": 1.0, "weight_decay": 1e-2},
+    "augment": {"crop_px": 320, "jitter": 0.2},
+}
+
+
+def load_recipe(path: Path | None, flags: Keys, base: Keys | None = None) -> TrainConfig:
     """The recipe of a file, or an empty one, with flags on top.
 
     Args:
         path: a YAML file of `TrainConfig`'s keys; None for none.
         flags: None means not given.
+        base: keys below those of the file, such as `FINE_TUNING`.
 
     Raises:
         DataError: the file cannot be read or is no YAML.
@@ -29,7 +44,7 @@ def load_recipe(path: Path | None, flags: Keys) -> TrainConfig:
     if "variants" in recipe:
         raise LsegError(f"{path} is a sweep of several trainings: lseg sweep {path}.")
     given = {key: value for key, value in flags.items() if value is not None}
-    return compose([recipe, given])
+    return compose([base or {}, recipe, given])
 
 
 def compose(layers: Iterable[Keys]) -> TrainConfig:
@@ -40,7 +55,7 @@ def compose(layers: Iterable[Keys]) -> TrainConfig:
     """
     recipe: dict[str, Any] = {}
     for layer in layers:
-        for key, value in layer.items():
+        for key, value in _flat(layer):
             _put(recipe, key, deepcopy(value))
     if not recipe.get("data"):
         raise LsegError("There is nothing to train on: name a dataset.yaml with --data, or a recipe with --config.")
@@ -52,6 +67,15 @@ def compose(layers: Iterable[Keys]) -> TrainConfig:
         raise LsegError(
             f"The recipe's '{where}' cannot be used: {first['msg']} (given: {first['input']!r})."
         ) from error
+
+
+def _flat(layer: Keys) -> Iterator[tuple[str, object]]:
+    """Keys with dots, so that one key of `optimizer` leaves the others as they are; a model is one value."""
+    for key, value in layer.items():
+        if isinstance(value, Mapping) and key in {"optimizer", "augment", "labels"}:
+            yield from ((f"{key}.{inner}", each) for inner, each in value.items())
+        else:
+            yield key, value
 
 
 def parse_settings(texts: Iterable[str]) -> dict[str, object]:

@@ -17,22 +17,32 @@ from pathlib import Path
 import torch
 from filelock import FileLock, Timeout
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from lseg_cli.config import TrainConfig
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.model.checkpoint import load_weights, read_tensors, write_tensors
 from lseg_cli.model.lseg import LSeg
+from lseg_cli.training.average import averaged
 from lseg_cli.training.classifier import ClassVectors, save_trained
 
-_MODEL, _CLASSES, _OPTIMIZER = "model/", "classes/", "optimizer/"
+_MODEL, _CLASSES, _OPTIMIZER, _AVERAGE = "model/", "classes/", "optimizer/", "average/"
 _META = "lseg.training"
 
 
 class RunFolder:
     """The folder of one run."""
 
-    def __init__(self, path: Path, processes: int = 1, is_main: bool = True) -> None:
-        """`path` need not exist; of several processes that share the run, the main one writes."""
+    def __init__(self, path: Path, processes: int = 1, is_main: bool = True, start: str = "") -> None:
+        """Names the folder, which need not exist.
+
+        Args:
+            path: of the run.
+            processes: that share the run.
+            is_main: of several processes the one that writes.
+            start: the model's file that the run began with; a text encoder in it goes into what is saved.
+        """
+        self._tower_of = Path(start) if start else None
         self.path = path
         self.processes = processes
         self._lock = FileLock(path / ".lock", thread_local=False) if is_main else None
@@ -53,9 +63,11 @@ class RunFolder:
         if resume:
             if not self.state_file.is_file():
                 raise DataError(f"{self.path} holds no training run to resume: {self.state_file.name} is missing.")
-            if self.recipe() != config:
+            different = self._differences(config)
+            if different:
                 raise MismatchError(
-                    f"{self.recipe_file} differs from the recipe given now: resume with the recipe of the run."
+                    f"{self.recipe_file} differs from the recipe given now in {', '.join(different)}: resume with the "
+                    "recipe of the run; only epochs may grow, and workers and device may change."
                 )
         elif self.state_file.exists():
             raise LsegError(f"{self.path} holds a training run already: go on with --resume, or choose another --out.")
@@ -68,8 +80,15 @@ class RunFolder:
             raise LsegError(
                 f"Another process is training in {self.path}: wait for it, or take another --out."
             ) from error
-        if not resume:
+        if not resume or self.recipe() != config:
             self.recipe_file.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    def _differences(self, config: TrainConfig) -> list[str]:
+        """Keys of the run's recipe that another one changes, but for what a resumed run may change."""
+        known, new = self.recipe(), config
+        changed = [name for name in TrainConfig.model_fields if getattr(known, name) != getattr(new, name)]
+        free = {"workers", "device"} | ({"epochs"} if new.epochs > known.epochs else set())
+        return [name for name in changed if name not in free]
 
     def leave(self) -> None:
         """Lets others in; so does the end of the process."""
@@ -111,12 +130,13 @@ class RunFolder:
         step: int,
         best_miou: float,
         classes: ClassVectors | None = None,
+        average: AveragedModel | None = None,
     ) -> None:
         """Writes the model as `weights/last`, then the state after `step` steps: it ends what else would be redone."""
-        save_trained(model, classes, self.last)
+        save_trained(averaged(average) if average else model, classes, self.last, self._tower_of)
         tensors = {
             prefix + name: tensor.detach().cpu()
-            for prefix, module in _modules(model, classes)
+            for prefix, module in _modules(model, classes, average)
             for name, tensor in module.state_dict().items()
             if not name.endswith("num_batches_tracked")  # BatchNorm has a momentum: the count is never read
         }
@@ -129,8 +149,16 @@ class RunFolder:
         meta = {"step": step, "best_miou": best_miou, "processes": self.processes}
         write_tensors(tensors, {_META: json.dumps(meta)}, self.state_file)
 
+    def save_best(self, model: LSeg, classes: ClassVectors | None) -> None:
+        """Write the model as `weights/best`."""
+        save_trained(model, classes, self.best, self._tower_of)
+
     def load(
-        self, model: LSeg, optimizer: torch.optim.Optimizer, classes: ClassVectors | None = None
+        self,
+        model: LSeg,
+        optimizer: torch.optim.Optimizer,
+        classes: ClassVectors | None = None,
+        average: AveragedModel | None = None,
     ) -> tuple[int, float]:
         """Puts the state back; gives the number of steps done and the best mIoU so far.
 
@@ -145,7 +173,7 @@ class RunFolder:
                 f"The run in {self.path} has {processes} processes, and it is resumed by {self.processes}: its steps "
                 f"would show other pictures. Resume it with {processes}."
             )
-        for prefix, module in _modules(model, classes):
+        for prefix, module in _modules(model, classes, average):
             load_weights(module, _under(prefix, tensors), str(self.state_file))
         parameters = _parameters(model, classes)
         for name, value in _under(_OPTIMIZER, tensors).items():
@@ -166,9 +194,10 @@ class RunFolder:
         temporary.replace(self.results)
 
 
-def _modules(model: LSeg, classes: ClassVectors | None) -> list[tuple[str, nn.Module]]:
+def _modules(model: LSeg, classes: ClassVectors | None, average: AveragedModel | None) -> list[tuple[str, nn.Module]]:
     """What is trained, and under which names its tensors are saved."""
-    return [(_MODEL, model), *([(_CLASSES, classes)] if classes else [])]
+    named = ((_MODEL, model), (_CLASSES, classes), (_AVERAGE, average))
+    return [(prefix, module) for prefix, module in named if module is not None]
 
 
 def _parameters(model: LSeg, classes: ClassVectors | None) -> dict[str, nn.Parameter]:

@@ -48,7 +48,7 @@ def test_an_engine_is_built_and_told(onnx_path: Path, tmp_path: Path, capsys: py
     assert (event["event"], event["file"]) == ("built", "out/x.engine")
     assert event["build"]["onnx"] == "../model.onnx"
     assert "for SM86, SM89; 1 to 4 pictures of 64x96 pixels, 1 to 300 labels; fp32" in said.err
-    assert "Not run: here is no NVIDIA GPU." in said.err
+    assert "The engine was not run: no NVIDIA GPU was found." in said.err
     assert names(tmp_path / "out") == ["x.engine", "x.engine.json"]
     assert lseg("info", "out/x.engine", "--json") == 0
     facts = json.loads(capsys.readouterr().out)
@@ -79,7 +79,7 @@ def test_an_engine_is_exported_from_a_model(
     ("arguments", "code", "sentence"),
     [
         (("model.onnx",), 2, "Give --rtx"),
-        (("model.onnx", "--rtx", "--trt"), 2, "give --trt or --rtx"),
+        (("model.onnx", "--rtx", "--trt"), 2, "--trt and --rtx cannot be combined"),
         (("model.onnx", "--rtx", "-o", "x.onnx"), 2, "its name must end with .engine"),
         (("nowhere.onnx", "--rtx"), 2, "There is no file nowhere.onnx"),
         (("model.onnx", "--rtx", "--sm", "turing"), 2, "--sm 'turing' is not a list of compute capabilities"),

@@ -149,7 +149,7 @@ class TestPage:
         Path("in/a.png").unlink()
         draw("in/c.png")
         assert lseg("report", "out") == 0
-        assert "gone or have changed since: 2 of 3" in capsys.readouterr().err
+        assert "missing or have changed since: 2 of 3" in capsys.readouterr().err
         with Image.open("out/masks/a.png") as mask:
             expected = np.asarray(mask.convert("RGB"), np.float64)
         shown = np.asarray(Page().pictures()[0], np.float64)
@@ -162,13 +162,13 @@ class TestPage:
         assert lseg("report", "out3", "-q") == 0
         page = Page("out3/report.html")
         assert [picture.size for picture in page.pictures()] == [(48, 32), (50, 32), (49, 32)]
-        assert "gone" not in page.text
+        assert "missing" not in page.text
 
     def test_a_mask_that_is_gone_is_told(self, capsys: pytest.CaptureFixture[str]) -> None:
         Path("out/masks/a.png").unlink()
         Path("out/masks/c.png").write_text("no mask")
         assert lseg("report", "out") == 0
-        assert "masks are gone: 2 of 3" in capsys.readouterr().err
+        assert "masks are missing: 2 of 3" in capsys.readouterr().err
         assert len(Page().pictures()) == 1
 
     def test_masks_of_16_bits_are_read(self) -> None:

@@ -9,20 +9,21 @@ import pytest
 from tests.engines.fake_tensorrt import GPU, VERSIONS, HostDevice, World
 
 
+def put_machine(version: str, patch: pytest.MonkeyPatch, cache: Path) -> World:
+    """Puts a version in place of what is installed, and a GPU."""
+    world = World(version)
+    patch.setitem(sys.modules, world.trt.__name__, world.trt)
+    for module in ("builder", "flavour"):
+        patch.setattr(f"lseg_engines.tensorrt.{module}.find_gpus", lambda: [GPU])
+    patch.setattr("lseg_engines.tensorrt.engine.CudaDevice", HostDevice)
+    patch.setenv("LSEG_CACHE", str(cache))
+    return world
+
+
 @pytest.fixture
 def make_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], World]:
-    """Puts a version in place of what is installed, and a GPU."""
-
-    def make(version: str) -> World:
-        world = World(version)
-        monkeypatch.setitem(sys.modules, world.trt.__name__, world.trt)
-        for module in ("tensorrt_builder", "tensorrt_flavour"):
-            monkeypatch.setattr(f"lseg_engines.{module}.find_gpus", lambda: [GPU])
-        monkeypatch.setattr("lseg_engines.tensorrt.engine.CudaDevice", HostDevice)
-        monkeypatch.setenv("LSEG_CACHE", str(tmp_path / "cache"))
-        return world
-
-    return make
+    """Puts machines in place, one after the other."""
+    return lambda version: put_machine(version, monkeypatch, tmp_path / "cache")
 
 
 @pytest.fixture(params=VERSIONS)

@@ -1,6 +1,6 @@
 """What every engine promises, checked on every engine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from lseg_engines.tensorrt.engine import TensorrtEngine
 from lseg_engines.tensorrt.options import BuildOptions
 from lseg_engines.torch_engine import TorchEngine, find_device
 from lseg_export.options import ExportOptions
+from tests.engines.conftest import put_machine
 
 WIDTH = 16
 ANY_SIZE = ExportOptions(is_dynamic_size=True)
@@ -53,22 +54,32 @@ def words(count: int) -> NDArray[np.float32]:
     return unit
 
 
-@pytest.fixture(params=[f"{kind}-{shape}" for kind in ("torch", "onnx", "tensorrt") for shape in ("pyramid", "vit")])
+@pytest.fixture(
+    scope="class", params=[f"{kind}-{shape}" for kind in ("torch", "onnx", "tensorrt") for shape in ("pyramid", "vit")]
+)
 def engine(
-    request: pytest.FixtureRequest, pyramid_config: ModelConfig, vit_config: ModelConfig, exported: Exporter
-) -> Engine:
+    request: pytest.FixtureRequest,
+    pyramid_config: ModelConfig,
+    vit_config: ModelConfig,
+    exported: Exporter,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Engine]:
+    """One of all, opened once for all tests of a class."""
     kind, shape = request.param.split("-")
     config = pyramid_config if shape == "pyramid" else vit_config
-    if kind == "torch":
-        return open_torch(config)
-    path = exported(config, ANY_SIZE)[1]
-    return OnnxEngine.open(path, "cpu") if kind == "onnx" else open_tensorrt(path, request)
+    with pytest.MonkeyPatch.context() as patch:
+        if kind == "torch":
+            yield open_torch(config)
+        elif kind == "onnx":
+            yield OnnxEngine.open(exported(config, ANY_SIZE)[1], "cpu")
+        else:
+            yield open_tensorrt(exported(config, ANY_SIZE)[1], tmp_path_factory.mktemp("engine"), patch)
 
 
-def open_tensorrt(path: Path, request: pytest.FixtureRequest) -> TensorrtEngine:
+def open_tensorrt(path: Path, folder: Path, patch: pytest.MonkeyPatch) -> TensorrtEngine:
     """With a stand-in for TensorRT's module: what is tried is all that lies around it."""
-    request.getfixturevalue("make_machine")("tensorrt 11.4.0.106")
-    engine: Path = request.getfixturevalue("tmp_path") / "x.engine"
+    put_machine("tensorrt 11.4.0.106", patch, folder / "cache")
+    engine = folder / "x.engine"
     options = BuildOptions("trt", max_batch=3, max_labels=300, max_side_px=160)
     build_engine(path, engine, options, lambda _phase, _share: True)
     return TensorrtEngine.open(engine)

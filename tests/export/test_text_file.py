@@ -13,7 +13,7 @@ import torch
 
 from lseg_cli.config import TextConfig
 from lseg_cli.errors import LsegError, VerificationError
-from lseg_cli.exporting.verification import verify_text
+from lseg_cli.exporting.verify import verify_text
 from lseg_cli.model.text.clip import ClipTextEncoder
 from lseg_engines.ort.text import embed_tokens
 from lseg_export.text_file import export_text

@@ -244,7 +244,7 @@ def test_a_killed_run_resumes_and_ends_as_one_that_was_not(config: TrainConfig, 
 
 
 def test_a_run_of_another_recipe_is_not_resumed(config: TrainConfig, whole: Path, tmp_path: Path) -> None:
-    other = config.model_copy(update={"epochs": EPOCHS + 1})
+    other = config.model_copy(update={"epochs": EPOCHS - 1})
     with pytest.raises(MismatchError, match="differs from the recipe given now"):
         trainer(other, whole, resume=True)
     with pytest.raises(LsegError, match="go on with --resume"):

@@ -76,7 +76,7 @@ def test_the_recipe_is_written_down(folder: RunFolder) -> None:
 def test_a_run_is_resumed_with_its_recipe_alone(folder: RunFolder) -> None:
     folder.state_file.touch()
     folder.start(CONFIG, resume=True)
-    for change in ({"epochs": 4}, {"seed": 1}, {"optimizer": OptimizerConfig(learning_rate=0.1)}):
+    for change in ({"batch_size": 4}, {"seed": 1}, {"optimizer": OptimizerConfig(learning_rate=0.1)}):
         with pytest.raises(MismatchError, match=r"config\.json differs from the recipe given now"):
             folder.start(CONFIG.model_copy(update=change), resume=True)
     folder.start(CONFIG, resume=True)  # a refusal has changed nothing
