@@ -21,31 +21,50 @@ if TYPE_CHECKING:
     from lseg_cli.api.model import load as load
     from lseg_cli.api.pictures import Picture as Picture
     from lseg_cli.api.result import Result as Result
+    from lseg_cli.api.tasks import ExportOptions as ExportOptions
+    from lseg_cli.api.tasks import Trained as Trained
+    from lseg_cli.api.tasks import evaluate as evaluate
+    from lseg_cli.api.tasks import export as export
+    from lseg_cli.api.tasks import train as train
+    from lseg_cli.engine_choice import EngineChoice as EngineChoice
     from lseg_cli.errors import DataError as DataError
     from lseg_cli.errors import LsegError as LsegError
     from lseg_cli.errors import LsegWarning as LsegWarning
     from lseg_cli.errors import MismatchError as MismatchError
     from lseg_cli.errors import MissingError as MissingError
     from lseg_cli.errors import VerificationError as VerificationError
+    from lseg_cli.evaluation.options import EvalOptions as EvalOptions
+    from lseg_cli.training.options import TrainOptions as TrainOptions
 
 _HOME = {
-    "Embedding": "lseg_cli.api.embedding",
-    "Labels": "lseg_cli.api.labels",
-    "Model": "lseg_cli.api.model",
-    "Picture": "lseg_cli.api.pictures",
-    "Result": "lseg_cli.api.result",
-    "load": "lseg_cli.api.model",
     "DataError": "lseg_cli.errors",
+    "Embedding": "lseg_cli.api.embedding",
+    "EngineChoice": "lseg_cli.engine_choice",
+    "EvalOptions": "lseg_cli.evaluation.options",
+    "ExportOptions": "lseg_cli.api.tasks",
+    "Labels": "lseg_cli.api.labels",
     "LsegError": "lseg_cli.errors",
     "LsegWarning": "lseg_cli.errors",
     "MismatchError": "lseg_cli.errors",
     "MissingError": "lseg_cli.errors",
+    "Model": "lseg_cli.api.model",
+    "Picture": "lseg_cli.api.pictures",
+    "Result": "lseg_cli.api.result",
+    "TrainOptions": "lseg_cli.training.options",
+    "Trained": "lseg_cli.api.tasks",
     "VerificationError": "lseg_cli.errors",
+    "evaluate": "lseg_cli.api.tasks",
+    "export": "lseg_cli.api.tasks",
+    "load": "lseg_cli.api.model",
+    "train": "lseg_cli.api.tasks",
 }
 
 __all__ = [
     "DataError",
     "Embedding",
+    "EngineChoice",
+    "EvalOptions",
+    "ExportOptions",
     "Labels",
     "LsegError",
     "LsegWarning",
@@ -54,9 +73,14 @@ __all__ = [
     "Model",
     "Picture",
     "Result",
+    "TrainOptions",
+    "Trained",
     "VerificationError",
     "__version__",
+    "evaluate",
+    "export",
     "load",
+    "train",
 ]
 
 if not TYPE_CHECKING:  # else type checkers would take any name for promised
