@@ -61,9 +61,9 @@ def frame(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests; arguments behind -- go to pytest."""
+    """Run the tests and require their coverage of lines and branches; arguments behind -- go to pytest."""
     _install(session, "-e", ".[dev]")
-    session.run("python", "-m", "pytest", "-q", *session.posargs)
+    session.run("python", "-m", "pytest", "-q", "--cov", "--cov-report=term", *session.posargs)
 
 
 @nox.session

@@ -35,6 +35,11 @@ FILES = {  # a pattern of the file's name in the wheel: its licence, and why
         "Apache-2.0",
         "Names of classes, facts; the header of each file says where they come from.",
     ),
+    "lseg_cli/drawing/colors.yaml": (
+        "Apache-2.0",
+        "Usual colours of classes, facts; the file says where they come from.",
+    ),
+    "lseg_cli/results/report.html.j2": ("Apache-2.0", "The page of lseg report, written by this project."),
 }
 
 

@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 
 Output = Literal["logits", "mask", "confidence", "scores", "features"]
 SCORES: tuple[Output, ...] = ("scores",)  # all that segmenting asks for
-OUTPUTS: tuple[Output, ...] = ("logits", "mask", "confidence", "scores")  # of an exported graph
-MODEL_OUTPUTS: tuple[Output, ...] = (*OUTPUTS, "features")  # of a .safetensors model
+FEATURES: tuple[Output, ...] = ("features",)  # all that embedding asks for
+OUTPUTS: tuple[Output, ...] = ("logits", "mask", "confidence", "scores", "features")
 
 METADATA_PREFIX = "lseg."  # of every key that this tool writes into a file
 CONFIG_KEY = METADATA_PREFIX + "config"  # in a .safetensors model: its ModelConfig as JSON
 TOWER_KEY = METADATA_PREFIX + "tower"  # in a .safetensors model that brings its text encoder: the encoder's hash
 SPEC_KEY = METADATA_PREFIX + "spec"
+TEXT_SHA256_KEY = METADATA_PREFIX + "text_sha256"  # in an exported text tower: the tower's hash
+TOKENIZER_KEY = METADATA_PREFIX + "tokenizer"  # in an exported text tower: its `TokenizerData` as JSON
+TOWER_SUFFIX = ".text.onnx"  # of a tower's file; the model's lies beside it as NAME.onnx or NAME.engine
 PRECISION_KEY = METADATA_PREFIX + "precision"  # of the graph: a property of the file, not of the model
 
 
@@ -31,9 +34,9 @@ class GraphSpec(Frozen):
     """All that running needs to know; travels inside or beside the engine's file.
 
     Tensors: `image` uint8 (B, H, W, 3) RGB and `text` float32 (N, C) in; `logits` float32 (B, N, H, W), `mask` int32
-    (B, H, W) of label indices, `confidence` float32 (B, H, W), the softmax of the winner, and `scores` float32
-    (B, N, H / 2, W / 2), the logits before the last upsampling, in a quarter of the memory, out. A `.safetensors` model
-    also gives `features` float16 (B, C, H / 4, W / 4), the pixels' side of the scores, the largest of a picture 1.
+    (B, H, W) of label indices, `confidence` float32 (B, H, W), the softmax of the winner, `scores` float32
+    (B, N, H / 2, W / 2), the logits before the last upsampling, in a quarter of the memory, and `features` float16
+    (B, C, H / 4, W / 4), the pixels' side of the scores, the largest of a picture 1, out.
     """
 
     model: ModelConfig
@@ -43,22 +46,24 @@ class GraphSpec(Frozen):
     max_batch: int | None = None  # None: no limit
     max_labels: int | None = None
     outputs: tuple[Output, ...] = OUTPUTS
+    kernel: tuple[float, ...] = ()  # of the regulariser: 9 weights, 1 bias; none without it. Travels with embeddings
 
     def input_size(self, height_px: int, width_px: int, long_side_px: int) -> tuple[int, int]:
-        """The (height, width) at which a picture enters the network.
+        """The (height, width) at which a picture enters the network: the aspect is kept up to the next multiple of 32.
 
-        The aspect is kept up to the next multiple of 32: nothing is padded, nothing cropped. A graph of one fixed size
-        gets every picture squashed to it; one of free size keeps the aspect.
+        For a graph of one fixed size it is the largest that fits in; see `lseg_cli.inference.frame`.
 
         Args:
             height_px: of the picture.
             width_px: of the picture.
-            long_side_px: wanted length of its long side.
+            long_side_px: wanted length of its long side; of no account for a fixed size.
         """
-        if self.height_px is not None and self.width_px is not None:
-            return self.height_px, self.width_px
+        most = (self.height_px, self.width_px)
         scale = long_side_px / max(height_px, width_px)
-        height, width = (max(1, round(side * scale / SIZE_MULTIPLE)) * SIZE_MULTIPLE for side in (height_px, width_px))
+        if self.height_px is not None and self.width_px is not None:
+            scale = min(self.height_px / height_px, self.width_px / width_px)
+        sides = [max(1, round(side * scale / SIZE_MULTIPLE)) * SIZE_MULTIPLE for side in (height_px, width_px)]
+        height, width = (min(side, limit or side) for side, limit in zip(sides, most, strict=True))
         return height, width
 
     def check(

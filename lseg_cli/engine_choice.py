@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-EngineKind = Literal["auto", "torch", "onnx", "trt"]
+EngineKind = Literal["auto", "torch", "onnx", "openvino", "trt"]
 Precision = Literal["fp32", "fp16", "bf16"]
 # Those of PyTorch, and of ONNX Runtime's providers; a number may follow after a colon, as in cuda:1.
 DeviceKind = Literal["auto", "cpu", "cuda", "mps", "coreml", "dml", "openvino", "rocm", "tensorrt"]
@@ -17,7 +17,7 @@ class EngineChoice:
 
     Attributes:
         model: the bundled model's name, that of a published one, or a file.
-        kind: the kind of file that is required; auto: any, told apart by its content.
+        kind: the engine that is required; auto: the one that the file's content is for.
         device: one of `DEVICE_KINDS`, or such as cuda:1.
         precision: of the arithmetic, where the engine can choose.
         threads: of the CPU; None: as the runtime chooses.

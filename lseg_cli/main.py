@@ -29,6 +29,7 @@ from lseg_cli.commands.sweep import sweep
 from lseg_cli.commands.train import train
 from lseg_cli.console.terminal import BROKEN_PIPE, drop_stdout, fail
 from lseg_cli.errors import LsegError
+from lseg_cli.extras import as_missing
 
 INTERRUPTED = 130
 
@@ -121,15 +122,25 @@ def _run(arguments: list[str]) -> int:
         drop_stdout()
         return BROKEN_PIPE
     except Exception as error:
-        if hasattr(error, "format_message"):  # a usage error of Typer, whose classes moved between versions
-            return _usage(error.format_message(), getattr(error, "ctx", None))
-        is_verbose = not {"-v", "--verbose"}.isdisjoint(arguments)
-        advice = "" if is_verbose else "; -v shows where"
-        fail(f"This is a bug: {type(error).__name__}: {error}{advice}.", with_traceback=is_verbose)
-        return 1
+        return _explain(error, arguments)
     if code == INTERRUPTED:
         fail("Interrupted; what is finished is kept.")
     return code or 0
+
+
+def _explain(error: Exception, arguments: list[str]) -> int:
+    """A usage error, a package that is not installed, or an error that nobody foresaw."""
+    if hasattr(error, "format_message"):  # of Typer, whose classes moved between versions
+        return _usage(error.format_message(), getattr(error, "ctx", None))
+    command = " ".join(["lseg", *(name for name in arguments[:1] if not name.startswith("-"))])
+    missing = as_missing(error, command) if isinstance(error, ModuleNotFoundError) else None
+    if missing is not None:
+        fail(str(missing))
+        return missing.exit_code
+    is_verbose = not {"-v", "--verbose"}.isdisjoint(arguments)
+    advice = "" if is_verbose else "; -v shows where"
+    fail(f"This is a bug: {type(error).__name__}: {error}{advice}.", with_traceback=is_verbose)
+    return 1
 
 
 def _usage(message: str, context: typer.Context | None) -> int:

@@ -1,11 +1,11 @@
 """Make the pictures of the pages with the tool itself, from a photograph that scikit-learn ships.
 
-    python docs/pictures/make.py
+python docs/pictures/make.py
 """
 
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image  # noqa: TID253  a script
 from sklearn.datasets import load_sample_image
 
 import lseg_cli as lseg

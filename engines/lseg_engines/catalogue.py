@@ -5,8 +5,9 @@ from typing import Any
 from lseg_cli.config import PRESETS, ModelConfig
 from lseg_cli.errors import LsegError
 from lseg_cli.model.published.zoo import LICENCE, PUBLISHED, Published
+from lseg_engines.bundled import BUNDLED
 from lseg_engines.description import describe
-from lseg_engines.opener import BUNDLED, find_model
+from lseg_engines.opener import find_model
 
 Row = dict[str, Any]
 SHOWN = ("name", "kind", "encoder", "text_encoder", "trained_on", "miou", "state")  # of a row, where space is short

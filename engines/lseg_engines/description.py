@@ -1,24 +1,22 @@
 """What a file of this tool says about itself, read without opening it as an engine: no PyTorch, no session."""
 
-import json
 import math
-import struct
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from lseg_cli.config import PRESETS, ModelConfig, TextConfig
-from lseg_cli.contract import CONFIG_KEY, METADATA_PREFIX, MODEL_OUTPUTS, PRECISION_KEY, TOWER_KEY, GraphSpec
+from lseg_cli.contract import METADATA_PREFIX, PRECISION_KEY, TOWER_KEY, GraphSpec
 from lseg_cli.data.vocabulary import VOCABULARY_KEY, read_vocabulary
 from lseg_cli.errors import MismatchError
 from lseg_cli.files import file_sha256
-from lseg_engines.opener import BUNDLED, find_model, kind_of
+from lseg_cli.model.header import read_config, read_header, read_model_config
+from lseg_engines.bundled import BUNDLED
+from lseg_engines.opener import find_model, kind_of
+from lseg_engines.ort.header import read_onnx
 from lseg_engines.tensorrt.sidecar import check_is_of, read_sidecar
+from lseg_engines.text_tower import with_tower
 
 Facts = dict[str, Any]
-
-_MOST_HEADER = 100_000_000  # bytes: the limit of safetensors itself
 
 
 def describe(path: Path) -> Facts:
@@ -38,7 +36,7 @@ def describe(path: Path) -> Facts:
     elif kind == "engine":
         facts = _of_engine(path)
     else:
-        header = _read_header(path)
+        header = read_header(path)
         is_vocabulary = VOCABULARY_KEY in header.get("__metadata__", {})
         kind, facts = ("vocabulary", _of_vocabulary(path)) if is_vocabulary else (kind, _of_safetensors(path, header))
     return {"file": str(path), "kind": kind, "size_mb": round(path.stat().st_size / 1e6, 3), **facts}
@@ -58,13 +56,11 @@ def read_spec(model: str) -> GraphSpec:
     path = find_model(model)
     kind = kind_of(path)
     if kind == "onnx":
-        from lseg_engines.ort.header import read_onnx  # noqa: PLC0415  not needed for the other kinds
-
-        return read_onnx(path)[1]
+        return with_tower(read_onnx(path).spec, path)
     if kind == "engine":
-        return read_sidecar(path).build.spec
-    config = _model_config(path, _read_header(path))
-    return GraphSpec(model=config, model_sha256=file_sha256(path), outputs=MODEL_OUTPUTS)
+        return with_tower(read_sidecar(path).build.spec, path)
+    config = read_model_config(path)
+    return GraphSpec(model=config, model_sha256=file_sha256(path))
 
 
 def text_encoder_of(model: str) -> TextConfig:
@@ -78,13 +74,8 @@ def text_encoder_of(model: str) -> TextConfig:
     if model != BUNDLED and model in PRESETS:
         return PRESETS[model].text
     path = find_model(model)
-    if kind_of(path) == "onnx":
-        from lseg_engines.ort.header import read_onnx  # noqa: PLC0415  not needed for the other kinds
-
-        return read_onnx(path)[1].model.text
-    if kind_of(path) == "engine":
-        return read_sidecar(path).build.spec.model.text
-    return _model_config(path, _read_header(path)).text
+    is_source = kind_of(path) == "safetensors"
+    return (read_model_config(path) if is_source else read_spec(model).model).text
 
 
 def _of_model(config: ModelConfig) -> Facts:
@@ -103,27 +94,6 @@ def _of_model(config: ModelConfig) -> Facts:
     }
 
 
-def _read_header(path: Path) -> dict[str, Any]:
-    """The header of a safetensors file alone: its length in eight bytes, then JSON."""
-    try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header: dict[str, Any] = json.loads(file.read(min(length, _MOST_HEADER)))
-    except ValueError as error:
-        raise MismatchError(f"{path} is damaged: its header cannot be read.") from error
-    return header
-
-
-def _model_config(path: Path, header: dict[str, Any]) -> ModelConfig:
-    config = header.get("__metadata__", {}).get(CONFIG_KEY)
-    if config is None:
-        raise MismatchError(f"{path} holds tensors but no LSeg configuration: it is not a model of this tool.")
-    try:
-        return ModelConfig.model_validate_json(config)
-    except ValidationError as error:
-        raise MismatchError(f"{path} was written by another version of this tool.") from error
-
-
 def _of_safetensors(path: Path, header: dict[str, Any]) -> Facts:
     try:
         tensors = [
@@ -132,7 +102,7 @@ def _of_safetensors(path: Path, header: dict[str, Any]) -> Facts:
     except (KeyError, TypeError) as error:
         raise MismatchError(f"{path} is damaged: its header cannot be read.") from error
     types = sorted({dtype for dtype, _ in tensors})
-    facts = _of_model(_model_config(path, header))
+    facts = _of_model(read_config(path, header.get("__metadata__", {})))
     if TOWER_KEY in header["__metadata__"]:
         facts["text_encoder"] += ", in this file"
     return facts | {
@@ -157,18 +127,12 @@ def _of_vocabulary(path: Path) -> Facts:
 
 
 def _of_onnx(path: Path) -> Facts:
-    from lseg_engines.ort.header import read_onnx  # noqa: PLC0415  not needed for the other kinds
-
-    graph, spec, metadata = read_onnx(path)
-    values = {
-        value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
-        for value in (*graph.graph.input, *graph.graph.output)
-    }
+    spec, metadata, shapes, opset = read_onnx(path)
     return _of_model(spec.model) | {
         "precision": metadata.get(PRECISION_KEY, "fp32"),
         "input_px": f"{spec.height_px}x{spec.width_px}" if spec.height_px else "any multiple of 32",
-        "shapes": values,
-        "opset": next(each.version for each in graph.opset_import if each.domain in ("", "ai.onnx")),
+        "shapes": shapes,
+        "opset": opset,
         "model_sha256": spec.model_sha256,
         "written_by": f"lseg {metadata.get(f'{METADATA_PREFIX}version', '?')}",
     }

@@ -7,24 +7,29 @@ from typing import Literal
 from lseg_cli.contract import Engine, Output
 from lseg_cli.engine_choice import EngineChoice, EngineKind
 from lseg_cli.errors import LsegError, MismatchError, MissingError
+from lseg_cli.extras import require
 from lseg_cli.model.published.zoo import PUBLISHED
-from lseg_cli.weights import WEIGHTS_DIR
+from lseg_engines.bundled import BUNDLED, SOURCE, bundled_file
 from lseg_engines.tensorrt.sidecar import IncompatibleEngineError, sidecar_path
 
-BUNDLED = "lseg-tiny"
 ModelKind = Literal["safetensors", "onnx", "engine"]
 
-_KIND_OF_ENGINE: dict[EngineKind, ModelKind] = {"torch": "safetensors", "onnx": "onnx", "trt": "engine"}
+_KIND_OF_ENGINE: dict[EngineKind, ModelKind] = {
+    "torch": "safetensors",
+    "onnx": "onnx",
+    "openvino": "onnx",
+    "trt": "engine",
+}
 
 
 def find_model(model: str) -> Path:
-    """The file of a bundled or published model's name, or of a path.
+    """The file of a bundled or published model's name, or of a path; of the bundled model the one to train and export.
 
     Raises:
         LsegError: neither a model's name nor a file.
         MissingError: a bundled model whose file is not here, or a published one that was not pulled.
     """
-    path = WEIGHTS_DIR / f"{BUNDLED}.safetensors" if model == BUNDLED else Path(model)
+    path = SOURCE if model == BUNDLED else Path(model)
     if model in PUBLISHED and not path.is_file():
         path = PUBLISHED[model].path
         if not path.is_file():
@@ -75,6 +80,17 @@ def kind_of(path: Path) -> ModelKind:
     )
 
 
+def model_file(choice: EngineChoice) -> Path:
+    """The file that a choice runs; raises as `find_model`."""
+    return bundled_file(choice) if choice.model == BUNDLED else find_model(choice.model)
+
+
+def engine_of(choice: EngineChoice) -> list[EngineKind]:
+    """The engines that take the file of a choice, the usual one first; raises as `find_model` and `kind_of`."""
+    kind = kind_of(model_file(choice))
+    return [engine for engine, wanted in _KIND_OF_ENGINE.items() if wanted == kind]
+
+
 def require_kind(choice: EngineChoice) -> None:
     """Require the model's file to be of the kind that was asked for; any kind if that is 'auto'.
 
@@ -84,9 +100,9 @@ def require_kind(choice: EngineChoice) -> None:
     """
     if choice.kind == "auto":
         return
-    path = find_model(choice.model)
-    kind, wanted = kind_of(path), _KIND_OF_ENGINE[choice.kind]
-    if kind != wanted:
+    if choice.kind not in engine_of(choice):
+        path = model_file(choice)
+        kind, wanted = kind_of(path), _KIND_OF_ENGINE[choice.kind]
         raise MismatchError(
             f"{path} is a .{kind} file, and --engine {choice.kind} runs .{wanted} files; omit --engine, or give such "
             "a file."
@@ -107,10 +123,11 @@ def open_engine(choice: EngineChoice, rebuild: bool = False, outputs: Collection
         MismatchError: the file has another kind or precision than the one asked for.
     """
     require_kind(choice)
-    path = find_model(choice.model)
+    path = model_file(choice)
     # Each runtime takes seconds to import: a wrong name is told before, and only the one that runs is imported.
     kind = kind_of(path)
     if kind == "safetensors":
+        require("torch", f"A .safetensors model such as {path.name}")
         from lseg_engines.torch_engine import TorchEngine  # noqa: PLC0415
 
         return TorchEngine.open(path, choice.device, choice.precision, choice.threads)
@@ -123,6 +140,10 @@ def open_engine(choice: EngineChoice, rebuild: bool = False, outputs: Collection
 
 
 def _open_onnx(path: Path, choice: EngineChoice, outputs: Collection[Output] | None) -> Engine:
+    if choice.kind == "openvino":
+        from lseg_engines.openvino.engine import OpenVinoEngine  # noqa: PLC0415
+
+        return OpenVinoEngine.open(path, choice.device, choice.threads)
     from lseg_engines.ort.engine import OnnxEngine  # noqa: PLC0415
 
     return OnnxEngine.open(path, choice.device, choice.threads, outputs)

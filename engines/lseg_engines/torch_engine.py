@@ -9,14 +9,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lseg_cli.contract import MODEL_OUTPUTS, GraphSpec, Output
+from lseg_cli.contract import GraphSpec, Output
 from lseg_cli.errors import LsegError, MemoryFullError, MissingError
 from lseg_cli.files import file_sha256
 from lseg_cli.model import load
-from lseg_cli.model.correlation import compact, unit_upsample
+from lseg_cli.model.correlation import compact
 from lseg_cli.model.decision import decide
 from lseg_cli.model.decoder import upsample2_each
 from lseg_cli.model.lseg import LSeg
+from lseg_cli.model.regularizer import kernel_of
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -39,7 +40,7 @@ class TorchEngine:
         """
         self._device = find_device(device)
         _check_precision(self._device, precision)
-        self.spec = GraphSpec(model=model.config, model_sha256=sha256, outputs=MODEL_OUTPUTS)
+        self.spec = GraphSpec(model=model.config, model_sha256=sha256, kernel=kernel_of(model.regularizer))
         self.device = str(self._device)
         self.precision = precision
         # On a CPU lseg-tiny takes 132 ms instead of 205 (5 labels, 384x480, one core); a ResNet and a ViT lose nothing.
@@ -100,6 +101,8 @@ class TorchEngine:
                 features = self._features(torch.from_numpy(image))
                 if "features" in outputs:
                     wanted["features"] = compact(features)
+                if set(outputs) <= {"features"}:
+                    return {name: wanted[name].cpu().numpy() for name in outputs}
                 wanted["scores"] = scores = self._scores(features, torch.from_numpy(text))
                 del features  # it would lie in memory beside the logits
                 if "logits" in outputs:
@@ -112,30 +115,6 @@ class TorchEngine:
                 f"The memory of {self.device} is full at {image.shape[1]}x{image.shape[2]} pixels with {len(text)} "
                 "labels; take a smaller --imgsz or fewer labels."
             ) from error
-
-    def features(self, image: NDArray[np.uint8], stride: int) -> NDArray[np.float16]:
-        """The embedding itself: (B, H, W, 3) uint8 -> (B, C, H / stride, W / stride).
-
-        At stride 4 the largest number of a picture is 1, at 2 every cell has unit length.
-
-        Raises:
-            MemoryFullError: the device's memory is full.
-        """
-        try:
-            with torch.inference_mode():
-                features = self._features(torch.from_numpy(image))
-                half = unit_upsample(features.float()).half() if stride == 2 else compact(features)
-                return half.cpu().numpy()
-        except torch.OutOfMemoryError as error:
-            raise MemoryFullError(
-                f"The memory of {self.device} is full at {image.shape[1]}x{image.shape[2]} pixels; take a smaller "
-                "--imgsz."
-            ) from error
-
-    def kernel(self) -> tuple[float, ...]:
-        """The regulariser's 9 weights and 1 bias; none without it."""
-        parameters = [each.detach().flatten().tolist() for each in self._model.regularizer.parameters()]
-        return tuple(number for numbers in parameters for number in numbers)
 
     def _autocast(self) -> torch.autocast:
         dtype = _DTYPES[self.precision]

@@ -1,4 +1,4 @@
-"""The graph that is exported: a picture's bytes and embedded labels in, logits, mask, confidence and scores out.
+"""The graph that is exported: a picture's bytes and embedded labels in; masks and what they are made of out.
 
 Everything between the picture and the masks is inside, so that a program in any language runs it knowing nothing of
 this one: normalisation, encoder, decoder, correlation, spatial regularisation, upsampling, arg-max and softmax. The
@@ -8,7 +8,8 @@ text tower stays outside: labels are embedded once per label set.
 import torch
 from torch import Tensor, nn
 
-from lseg_cli.model.decision import softmax_of, winner
+from lseg_cli.model.correlation import compact
+from lseg_cli.model.decision import softmax, winner
 from lseg_cli.model.decoder import upsample2
 from lseg_cli.model.lseg import LSeg
 from lseg_export.precision import Dtypes
@@ -36,5 +37,4 @@ class Graph(nn.Module):
         features = self.model.decoder([level.to(self.dtypes.decoder) for level in levels]).float()
         scores = self.model.score(features, text)
         logits = upsample2(scores)
-        index = winner(logits)
-        return logits, index[:, 0].int(), softmax_of(logits, index), scores
+        return logits, winner(logits), softmax(logits), scores, compact(features)

@@ -15,6 +15,7 @@ from lseg_cli.errors import LsegError, MissingError
 from lseg_cli.files import file_sha256
 from lseg_cli.model.checkpoint import load_model
 from lseg_cli.model.lseg import LSeg, check_size
+from lseg_cli.model.regularizer import kernel_of
 from lseg_export.graph import Graph
 from lseg_export.lint import Dims, check_graph, free_primes
 from lseg_export.options import ExportOptions
@@ -48,6 +49,7 @@ def export_onnx(model_path: Path, path: Path, options: ExportOptions) -> GraphSp
     side = model.config.image.long_side_px
     height, width = (None, None) if options.is_dynamic_size else options.size or (side, side)
     spec = GraphSpec(model=model.config, model_sha256=file_sha256(model_path), height_px=height, width_px=width)
+    spec = spec.model_copy(update={"kernel": kernel_of(model.regularizer)})
     graph = trace(model, spec, options)
     metadata = spec.to_metadata() | {PRECISION_KEY: options.precision, f"{METADATA_PREFIX}version": __version__}
     onnx.helper.set_model_props(graph, metadata)
@@ -114,12 +116,13 @@ def _dims(spec: GraphSpec) -> dict[str, Dims]:
         "logits": ("batch", "labels", height, width),
         "mask": ("batch", height, width),
         "confidence": ("batch", height, width),
-        "scores": (
-            "batch",
-            "labels",
-            *(side // 2 if isinstance(side, int) else f"{side}/2" for side in (height, width)),
-        ),
+        "scores": ("batch", "labels", *_parts(height, width, 2)),
+        "features": ("batch", spec.model.text.width, *_parts(height, width, 4)),
     }
+
+
+def _parts(height: int | str, width: int | str, stride: int) -> list[int | str]:
+    return [side // stride if isinstance(side, int) else f"{side}/{stride}" for side in (height, width)]
 
 
 def run_exporter(

@@ -66,7 +66,7 @@ def fold_norms(model: LSeg) -> None:
     left of it.
     """
     paths = {module: path for path, module in model.named_modules()}
-    for conv, norm in _find_pairs(model):
+    for conv, norm in find_pairs(model):
         conv.weight, conv.bias = fuse_conv_bn_weights(
             conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
         )
@@ -75,7 +75,7 @@ def fold_norms(model: LSeg) -> None:
         model.set_submodule(paths[norm], rest)
 
 
-def _find_pairs(model: LSeg) -> list[tuple[nn.Conv2d, Any]]:
+def find_pairs(model: LSeg) -> list[tuple[nn.Conv2d, Any]]:
     """Each BatchNorm with the convolution whose output it takes: seen by running the model once."""
     pairs: list[tuple[nn.Conv2d, Any]] = []  # timm's classes name no types for their attributes
     made: dict[int, tuple[nn.Conv2d, Tensor]] = {}  # by the output's id, and the output, so that no id comes twice

@@ -1,6 +1,7 @@
 """The text tower as an ONNX file of its own: token ids in, label embeddings out, for programs without PyTorch.
 
-The tokenizer is not in it: it is a table and a regular expression, and every language has one for CLIP.
+The tokenizer's table lies in the file's metadata as `lseg.tokenizer`: `lseg_cli.model.text.tokenizer` reads it, and
+every language has a tokenizer for CLIP.
 """
 
 from pathlib import Path
@@ -11,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from lseg_cli.config import TextConfig
-from lseg_cli.contract import METADATA_PREFIX
+from lseg_cli.contract import TEXT_SHA256_KEY, TOKENIZER_KEY
 from lseg_cli.errors import LsegError
 from lseg_cli.model.text.clip import ClipTextEncoder
+from lseg_cli.model.text.tokenizer import TokenizerData
 from lseg_export.lint import Dims, check_graph, free_primes
 from lseg_export.onnx_file import run_exporter, save_graph, tidy
 
@@ -53,6 +55,7 @@ def export_text(config: TextConfig, path: Path, opset: int) -> ClipTextEncoder:
             "--with-text-encoder out, and embed labels with `lseg`."
         )
     encoder = ClipTextEncoder.open(config)
+    tokenizer = TokenizerData.of(encoder.tokenizer, encoder.context_length or 0)
     tower = cast("nn.Module", encoder.tower)
     length = encoder.context_length or 0
     (labels,) = free_primes(1, [length, *(dim for tensor in tower.state_dict().values() for dim in tensor.shape)])
@@ -62,7 +65,7 @@ def export_text(config: TextConfig, path: Path, opset: int) -> ClipTextEncoder:
     dims: dict[str, Dims] = {"tokens": ("labels", length), "embeddings": ("labels", encoder.width)}
     check_graph(proto, {"labels": labels}, dims)
     tidy(proto, dims)
-    facts = {"text_sha256": encoder.sha256, "context_length": str(length)}  # its name may be a path of this machine
-    onnx.helper.set_model_props(proto, {METADATA_PREFIX + key: value for key, value in facts.items()})
+    # Not its name, which may be a path of this machine.
+    onnx.helper.set_model_props(proto, {TEXT_SHA256_KEY: encoder.sha256, TOKENIZER_KEY: tokenizer.model_dump_json()})
     save_graph(proto, path)
     return encoder

@@ -51,7 +51,8 @@ def make_config(name: str, spec: GraphSpec) -> str:
         _tensor("logits", "TYPE_FP32", (_ANY, _ANY, height, width)),
         _tensor("mask", "TYPE_INT32", (_ANY, height, width)),
         _tensor("confidence", "TYPE_FP32", (_ANY, height, width)),
-        _tensor("scores", "TYPE_FP32", (_ANY, _ANY, _half(height), _half(width))),
+        _tensor("scores", "TYPE_FP32", (_ANY, _ANY, _part(height, 2), _part(width, 2))),
+        _tensor("features", "TYPE_FP16", (_ANY, spec.model.text.width, _part(height, 4), _part(width, 4))),
     ]
     return (
         f'name: "{name}"\nbackend: "onnxruntime"\nmax_batch_size: 0\n'
@@ -59,8 +60,8 @@ def make_config(name: str, spec: GraphSpec) -> str:
     )
 
 
-def _half(side_px: int) -> int:
-    return side_px if side_px == _ANY else side_px // 2
+def _part(side_px: int, stride: int) -> int:
+    return side_px if side_px == _ANY else side_px // stride
 
 
 def _tensor(name: str, kind: str, dims: tuple[int, ...]) -> str:

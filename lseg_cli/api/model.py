@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,13 +16,15 @@ from lseg_cli.api.result import Result, check_confidence, segmented
 from lseg_cli.contract import Engine
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.engine_choice import EngineChoice, EngineKind, Precision
-from lseg_cli.inference.embedding import check_stride, encode
+from lseg_cli.inference.embedding import check_stride
+from lseg_cli.inference.frame import Size
 from lseg_cli.inference.interpolation import Floats
 from lseg_cli.inference.label_embedding import embed_label_set
-from lseg_cli.inference.segmenter import PixelOutputs, Segmenter, Size
+from lseg_cli.inference.segmenter import PixelOutputs, Segmenter
 from lseg_cli.inference.tiling import Tiling, segment_in_tiles
 from lseg_cli.model.text.cache import EmbeddingCache
-from lseg_engines.opener import BUNDLED, open_engine
+from lseg_engines.bundled import BUNDLED
+from lseg_engines.opener import open_engine
 
 
 def load(
@@ -176,9 +179,9 @@ class Model:
         shown = read_picture(picture)
         width = self._engine.spec.model.text.width
         segmenter = Segmenter(self._engine, np.eye(1, width, dtype=np.float32), size)  # no labels are asked for
-        image = segmenter.preprocess(shown.image)
         with self._turn:
-            found = encode(self._engine, image, (shown.image.height, shown.image.width), kind, shown.source or "")
+            found = segmenter.encode(np.asarray(shown.image), kind)
+        found = replace(found, info=found.info.model_copy(update={"source": shown.source or ""}))
         return Embedding(found, shown, self._embed_labels)
 
     def __repr__(self) -> str:

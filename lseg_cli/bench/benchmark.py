@@ -4,14 +4,16 @@ import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lseg_cli import __version__
-from lseg_cli.bench.flops import plain_flops
 from lseg_cli.bench.latency import Latency, Turn, Workload, race, summarise
-from lseg_cli.bench.matmul import MatmulPeak
 from lseg_cli.bench.memory import PeakMemory, measure_memory
 from lseg_cli.contract import Engine
+from lseg_cli.extras import has
+
+if TYPE_CHECKING:
+    from lseg_cli.bench.matmul import MatmulPeak
 
 
 class Bench:
@@ -44,7 +46,7 @@ class Bench:
         }
         self._engines = {name: opener() for name, opener in openers.items()}
         first = next(iter(self._engines.values()))
-        self._peak = MatmulPeak(first.device if first.device.startswith("cuda") else "cpu", threads)
+        self._peak = _open_peak(first.device if first.device.startswith("cuda") else "cpu", threads)
         self._turns: list[Turn] = []
 
     def __len__(self) -> int:
@@ -57,7 +59,7 @@ class Bench:
         Raises:
             LsegError: as an engine.
         """
-        for turn in race(self._engines, self._workloads, self._rounds, self._peak.probe):
+        for turn in race(self._engines, self._workloads, self._rounds, self._probe):
             self._turns.append(turn)
             yield turn
 
@@ -77,10 +79,14 @@ class Bench:
             "platform": platform.platform(),
             "cores": os.cpu_count(),
             "threads": self._threads,
-            "matmul_peak_gflop_per_s": round(self._peak.flop_per_s / 1e9, 1),
+            "matmul_peak_gflop_per_s": round(self._peak.flop_per_s / 1e9, 1) if self._peak else None,
             "engines": engines,
             "results": self._results(),
         }
+
+    def _probe(self) -> None:
+        if self._peak is not None:
+            self._peak.probe()
 
     def _results(self) -> list[dict[str, Any]]:
         """A row for each workload and engine.
@@ -109,8 +115,24 @@ class Bench:
         return rows
 
     def _share(self, name: str, workload: Workload, latency: Latency) -> dict[str, float]:
-        """The work in the plain formulation, and the share of the machine's peak at which it is done."""
+        """The work in the plain formulation, and the share of the machine's peak at which it is done.
+
+        Both are counted and measured in PyTorch; without it they are left out.
+        """
+        if self._peak is None:
+            return {}
+        from lseg_cli.bench.flops import plain_flops  # noqa: PLC0415  PyTorch
+
         config = self._engines[name].spec.model
         flops = workload.batch * plain_flops(config, workload.height_px, workload.width_px, workload.labels)
         rate = flops / (latency.median_ms / 1000)
         return {"plain_gflop": round(flops / 1e9, 3), "share_of_peak": round(rate / self._peak.flop_per_s, 4)}
+
+
+def _open_peak(device: str, threads: int | None) -> "MatmulPeak | None":
+    """The rate of matrix products of a device, in PyTorch; None where that is not installed."""
+    if not has("torch"):
+        return None
+    from lseg_cli.bench.matmul import MatmulPeak  # noqa: PLC0415  PyTorch
+
+    return MatmulPeak(device, threads)

@@ -1,18 +1,20 @@
 """How much memory an engine takes at its peak: in a process of its own, in which nothing else is loaded.
 
-On the CPU that is all of the process (interpreter, runtime, weights and activations). On a GPU it is what the driver's
-`memory.used` grows by; runtimes keep what they once took, so its end is its peak. Other work there blurs it.
+On the CPU that is all of the process (interpreter, runtime, weights and activations). On a GPU it is by how much the
+memory grows that its driver reports as in use; runtimes keep what they once took, so the end is the peak. Other work
+there blurs it.
 """
 
 import multiprocessing
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
+import pynvml
 
 from lseg_cli.bench.latency import Workload
 from lseg_cli.contract import Engine
@@ -24,7 +26,7 @@ _MIB = 2**20
 
 @dataclass(frozen=True)
 class PeakMemory:
-    """In MiB; None where it cannot be told, and on a GPU that is not used."""
+    """Peak memory in MiB; None where it is not known, and for a GPU that is not used."""
 
     host_mib: int | None
     device_mib: int | None
@@ -49,12 +51,12 @@ def measure_memory(open_engine: Callable[[], Engine], workloads: Sequence[Worklo
 
 
 def _measure(open_engine: Callable[[], Engine], workloads: Sequence[Workload]) -> PeakMemory:
-    before = _device_mib()
+    before = device_mib()
     engine = open_engine()
     for workload in workloads:
         for _ in range(_RUNS):
             workload.run(engine)
-    after = _device_mib()
+    after = device_mib()
     uses_gpu = engine.device.startswith(("cuda", "tensorrt")) and before is not None and after is not None
     return PeakMemory(
         host_peak_mib(), after - before if uses_gpu and after is not None and before is not None else None
@@ -62,24 +64,30 @@ def _measure(open_engine: Callable[[], Engine], workloads: Sequence[Workload]) -
 
 
 def host_peak_mib() -> int | None:
-    """The most that this process held in memory at once."""
+    """Return the most that this process held in memory at once; None where the system does not say."""
     status = Path("/proc/self/status")
-    if status.exists():  # Linux's ru_maxrss begins with what the parent held: it outlives exec
+    if status.exists():  # psutil knows no peak on Linux, and ru_maxrss begins with what the parent held
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) // 1024
-    if sys.platform != "darwin":
+    if sys.platform == "darwin":
+        import resource  # noqa: PLC0415  not on Windows
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // _MIB
+    peak: int | None = getattr(psutil.Process().memory_info(), "peak_wset", None)
+    return None if peak is None else peak // _MIB
+
+
+def device_mib() -> int | None:
+    """Return the memory in use on all NVIDIA GPUs of this machine; None without one."""
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:  # no driver
         return None
-    import resource  # noqa: PLC0415  not on Windows
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // _MIB
-
-
-def _device_mib() -> int | None:
-    """In use on all NVIDIA GPUs of this machine."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
+    try:
+        handles = map(pynvml.nvmlDeviceGetHandleByIndex, range(pynvml.nvmlDeviceGetCount()))
+        used = [int(pynvml.nvmlDeviceGetMemoryInfo(handle).used) for handle in handles]
+    except pynvml.NVMLError:  # a driver that does not say
         return None
-    command = [program, "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
-    asked = subprocess.run(command, capture_output=True, text=True, check=False)
-    figures = [line.strip() for line in asked.stdout.splitlines()]
-    return sum(map(int, figures)) if figures and all(figure.isdecimal() for figure in figures) else None
+    finally:
+        pynvml.nvmlShutdown()
+    return sum(used) // _MIB if used else None

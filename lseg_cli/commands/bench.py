@@ -1,8 +1,9 @@
 """`lseg bench`: how fast engines are, side by side, and what they take."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,13 +11,13 @@ from lseg_cli.commands import options
 from lseg_cli.commands.parsing import parse_counts, parse_fixed_size, parse_kinds
 from lseg_cli.console.bench import show_bench
 from lseg_cli.console.terminal import Console
-from lseg_cli.engine_choice import EngineChoice
-from lseg_cli.errors import LsegError
+from lseg_cli.engine_choice import EngineChoice, EngineKind
 
 if TYPE_CHECKING:
     from lseg_cli.contract import Engine, Output
 
-OUTPUTS: "tuple[Output, ...]" = ("logits", "mask", "confidence", "scores")
+ENGINES: tuple[EngineKind, ...] = ("auto", "torch", "onnx", "openvino", "trt")
+OUTPUTS: "tuple[Output, ...]" = ("logits", "mask", "confidence", "scores", "features")
 
 Models = Annotated[
     list[str],
@@ -50,12 +51,20 @@ Outputs = Annotated[
         parser=parse_kinds("--outputs", OUTPUTS),
         autocompletion=lambda: list(OUTPUTS),
         show_default=False,
-        help="Outputs to compute: logits, mask, confidence, scores. Separate by commas. Default: mask.",
+        help="Outputs to compute: logits, mask, confidence, scores, features. Separate by commas. Default: mask.",
     ),
 ]
-Peer = Annotated[
-    Literal["openvino"] | None,
-    options.option(metavar="NAME", help="Run every .onnx file in another runtime as well: openvino."),
+Engines = Annotated[
+    Any,  # of tuples
+    options.option(
+        "--engine",
+        metavar="KINDS",
+        parser=parse_kinds("--engine", ENGINES),
+        autocompletion=lambda: list(ENGINES),
+        show_default=False,
+        help="Engines to run each model in, as far as they take its file: torch, onnx, openvino, trt. "
+        "Separate by commas. Default: the one that segment uses.",
+    ),
 ]
 Memory = Annotated[bool, options.option(help="Measure peak memory too, of each engine in a process of its own.")]
 
@@ -69,7 +78,7 @@ def bench(  # noqa: PLR0913  an option is a parameter
     batch: Batch = 1,
     outputs: Outputs = ("mask",),
     runs: Runs = 10,
-    peer: Peer = None,
+    engine: Engines = ("auto",),
     memory: Memory = True,
     device: options.Device = EngineChoice.device,
     precision: options.Precision = EngineChoice.precision,
@@ -79,7 +88,7 @@ def bench(  # noqa: PLR0913  an option is a parameter
 ) -> None:
     """Measure engines side by side: latency, pictures per second, peak memory, share of the machine's peak.
 
-    Example: lseg bench lseg-tiny tiny.onnx --peer openvino --threads 2 --sweep-labels 1,8,150
+    Example: lseg bench lseg-tiny --engine onnx,openvino,torch --threads 2 --sweep-labels 1,8,150
     """
     from lseg_cli.bench.benchmark import Bench
     from lseg_cli.bench.latency import Workload
@@ -87,8 +96,9 @@ def bench(  # noqa: PLR0913  an option is a parameter
     wanted = tuple(kind for kind in OUTPUTS if kind in outputs)
     height, width = imgsz
     workloads = [Workload(batch, count, height, width, wanted) for count in sweep_labels or (labels,)]
-    choices = [EngineChoice(model, "auto", device, precision, threads) for model in dict.fromkeys(models)]
-    openers = find_openers(choices, peer, wanted)
+    openers = find_openers(
+        [*dict.fromkeys(models)], engine, EngineChoice("", "auto", device, precision, threads), wanted
+    )
     console = Console(quiet or json, json_lines=json)
     if memory:
         console.note("Peak memory first, of each engine in a process of its own.")
@@ -99,29 +109,29 @@ def bench(  # noqa: PLR0913  an option is a parameter
 
 
 def find_openers(
-    choices: "Sequence[EngineChoice]", peer: str | None, outputs: "tuple[Output, ...]"
+    models: "Sequence[str]", engines: "Sequence[EngineKind]", choice: EngineChoice, outputs: "tuple[Output, ...]"
 ) -> "dict[str, Callable[[], Engine]]":
-    """Return what opens each engine, by the name it is shown under.
+    """Return what opens each model in each engine that takes its file, by the name it is shown under.
 
     Args:
-        choices: models, each named once.
-        peer: a runtime that runs every ONNX file as well.
+        models: each named once.
+        engines: to run them in.
+        choice: how they are to be run.
         outputs: that will be asked for.
 
     Raises:
-        LsegError: a model that is not there, or a peer that has nothing to run.
+        LsegError: a model that is not there.
+        MismatchError: a model that no engine takes.
     """
-    from lseg_engines.opener import find_model, kind_of, open_engine
-    from lseg_engines.openvino.peer import OpenVinoPeer
+    from lseg_engines.opener import engine_of, open_engine, require_kind
 
     openers: dict[str, Callable[[], Engine]] = {}
-    for choice in choices:
-        path = find_model(choice.model)
-        kind = kind_of(path)
-        name = f"{choice.model} ({'torch' if kind == 'safetensors' else kind})"
-        openers[name] = partial(open_engine, choice, outputs=outputs)
-        if peer and kind == "onnx":
-            openers[f"{choice.model} ({peer})"] = partial(OpenVinoPeer, path, choice.threads)
-    if peer and len(openers) == len(choices):
-        raise LsegError(f"--peer {peer} runs .onnx files, and none is given; write one with lseg export.")
+    for model in models:
+        choices = [replace(choice, model=model, kind=kind) for kind in engines]
+        fitting = [each for each in choices if each.kind in ("auto", *engine_of(each))]
+        if not fitting:
+            require_kind(choices[0])
+        for each in fitting:
+            kind = engine_of(each)[0] if each.kind == "auto" else each.kind
+            openers[f"{model} ({kind})"] = partial(open_engine, each, outputs=outputs)
     return openers

@@ -52,6 +52,7 @@ def embed(  # noqa: PLR0913  an option is a parameter
 
     Example: lseg embed photos/ -o feats/
     """
+    from lseg_cli.contract import FEATURES  # noqa: PLC0415  pydantic takes its time
     from lseg_cli.runs.embed import open_embedding
     from lseg_engines.description import read_spec
     from lseg_engines.opener import open_engine, require_kind
@@ -75,7 +76,7 @@ def embed(  # noqa: PLR0913  an option is a parameter
         ignore_failures=ignore_failures,
         max_megapixels=max_pixels,
     )
-    open_or_rebuild = partial(open_engine, rebuild=rebuild == "auto")
+    open_or_rebuild = partial(open_engine, rebuild=rebuild == "auto", outputs=FEATURES)
 
     def prepare() -> "FolderRun":
         require_kind(settings.engine)

@@ -174,7 +174,8 @@ Engine = Annotated[
     option(
         metavar="KIND",
         rich_help_panel=MACHINE,
-        help="Require the model's file to be of one kind: torch (.safetensors), onnx or trt (.engine); auto: any.",
+        help="Runtime: torch (.safetensors files), onnx or openvino (.onnx), trt (.engine); auto: by the file. The "
+        "bundled model runs in each but trt.",
     ),
 ]
 Device = Annotated[

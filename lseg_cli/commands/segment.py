@@ -55,7 +55,7 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
 
     Example: lseg segment photos/ -l "sky,road,tree,other" --save overlay
     """
-    from lseg_cli.contract import SCORES  # noqa: PLC0415  pydantic takes its time
+    from lseg_cli.contract import FEATURES, SCORES  # noqa: PLC0415  pydantic takes its time
     from lseg_cli.runs.segment import open_segmentation
     from lseg_engines.description import read_spec
     from lseg_engines.opener import open_engine, require_kind
@@ -87,7 +87,8 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
         ignore_failures=ignore_failures,
         max_megapixels=max_pixels,
     )
-    open_or_rebuild = partial(open_engine, rebuild=rebuild == "auto", outputs=SCORES)
+    outputs = (*SCORES, *FEATURES) if "embeddings" in settings.save else SCORES
+    open_or_rebuild = partial(open_engine, rebuild=rebuild == "auto", outputs=outputs)
 
     def prepare() -> "FolderRun":
         require_kind(settings.engine)

@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from lseg_cli.contract import GraphSpec
 from lseg_cli.data.finding import find_images
-from lseg_cli.data.images import open_image, resized
+from lseg_cli.data.images import open_image
+from lseg_cli.inference.frame import Frame
 
 
 def read_pictures(place: str, spec: GraphSpec, most: int) -> list[NDArray[np.uint8]]:
@@ -25,7 +26,5 @@ def read_pictures(place: str, spec: GraphSpec, most: int) -> list[NDArray[np.uin
     pictures = []
     for source in sources[::step]:
         picture = open_image(source.path)
-        pictures.append(
-            resized(picture, *spec.input_size(picture.height, picture.width, spec.model.image.long_side_px))
-        )
+        pictures.append(Frame.of(spec, picture.height, picture.width).fill(picture))
     return pictures

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Literal
 
 import numpy as np
 import safetensors.numpy
@@ -18,9 +18,11 @@ from safetensors import SafetensorError, safe_open
 
 from lseg_cli import __version__
 from lseg_cli.config import Frozen, ModelConfig
-from lseg_cli.contract import METADATA_PREFIX, Engine, GraphSpec
+from lseg_cli.contract import FEATURES, METADATA_PREFIX, Engine, GraphSpec
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.files import atomic
+from lseg_cli.inference.frame import Frame
+from lseg_cli.inference.interpolation import Floats, upsample2
 
 INFO_KEY = METADATA_PREFIX + "embedding"
 TENSOR = "embedding"
@@ -32,6 +34,8 @@ GEOMETRY = (
     "whole picture (EXIF applied) resized to H x W, nothing padded or cropped: network pixel (y, x) lies at picture "
     "pixel ((y + 0.5) * picture_px[0] / H - 0.5, (x + 0.5) * picture_px[1] / W - 0.5)."
 )
+
+_TINY = np.float32(1e-20)  # below any real length
 
 Half = NDArray[np.float16]
 
@@ -65,18 +69,6 @@ class Embedding:
     info: EmbeddingInfo
 
 
-class Encoder(Engine, Protocol):
-    """What an engine can that gives features, not masks alone."""
-
-    def features(self, image: NDArray[np.uint8], stride: int) -> Half:
-        """(B, H, W, 3) -> (B, C, H / stride, W / stride): the largest number 1 at stride 4, of unit length at 2."""
-        ...
-
-    def kernel(self) -> tuple[float, ...]:
-        """The regulariser's 9 weights and 1 bias; none without it."""
-        ...
-
-
 def check_stride(stride: int) -> Literal[2, 4]:
     """Raises LsegError unless it is 2 or 4."""
     if stride == 2:
@@ -94,34 +86,62 @@ def check_format(name: str) -> str:
 
 
 def encode(
-    engine: Engine, image: NDArray[np.uint8], picture_px: tuple[int, int], stride: int = 4, source: str = ""
+    engine: Engine,
+    image: NDArray[np.uint8],
+    picture_px: tuple[int, int],
+    stride: int = 4,
+    source: str = "",
+    frame: Frame | None = None,
 ) -> Embedding:
     """The embedding of a picture.
 
     Args:
-        engine: one that gives features: that of a `.safetensors` model.
+        engine: one that gives features.
         image: (1, H, W, 3) at the network's size.
         picture_px: height and width of the picture it was made of.
         stride: 2 or 4.
         source: the picture's path.
+        frame: where the picture lies in `image`; None: everywhere.
 
     Raises:
         LsegError: another stride.
-        MismatchError: an exported graph, which gives masks only.
+        MismatchError: an engine that an earlier version exported, which gives masks only.
         DataError: the answer is not a number.
+        MemoryFullError: the device's memory is full.
+    """
+    (features,) = features_of(as_encoder(engine), image, stride)
+    if frame is not None:
+        features = frame.crop(features, stride)
+    return as_embedding(engine, features, picture_px, check_stride(stride), source)
+
+
+def features_of(engine: Engine, images: NDArray[np.uint8], stride: int) -> list[Half]:
+    """The embeddings of pictures of one shape, (B, H, W, 3) uint8 -> B times (C, H / stride, W / stride).
+
+    Raises:
+        LsegError: another stride than 2 or 4.
+        MemoryFullError: the device's memory is full.
     """
     kind = check_stride(stride)
-    encoder = as_encoder(engine)
-    return as_embedding(encoder, encoder.features(image, kind)[0], picture_px, kind, source)
+    any_label = np.ones((1, engine.spec.model.text.width), np.float32)  # no feature depends on it
+    found = engine.run(images, any_label, FEATURES)["features"].astype(np.float16, copy=False)
+    return [unit_upsample(each.astype(np.float32)) if kind == 2 else each for each in found]
+
+
+def unit_upsample(features: Floats) -> Half:
+    """The dense embedding as the paper defines it: (C, h, w) -> (C, 2h, 2w), unit length along C."""
+    dense = upsample2(features)
+    dense /= np.maximum(np.linalg.norm(dense, axis=0), _TINY)
+    return dense.astype(np.float16)
 
 
 def as_embedding(
-    encoder: Encoder, features: Half, picture_px: tuple[int, int], stride: Literal[2, 4] = 4, source: str = ""
+    engine: Engine, features: Half, picture_px: tuple[int, int], stride: Literal[2, 4] = 4, source: str = ""
 ) -> Embedding:
     """Features with all that travels with them.
 
     Args:
-        encoder: that gave them.
+        engine: that gave them.
         features: (C, h, w) of a picture.
         picture_px: as in `encode`.
         stride: of the features.
@@ -138,22 +158,22 @@ def as_embedding(
         network_px=(features.shape[1] * stride, features.shape[2] * stride),
         stride=stride,
         unit_length=stride == 2,
-        model=encoder.spec.model,
-        model_sha256=encoder.spec.model_sha256,
-        model_file=encoder.spec.model.text.weights,
-        kernel=encoder.kernel(),
+        model=engine.spec.model,
+        model_sha256=engine.spec.model_sha256,
+        model_file=engine.spec.model.text.weights,
+        kernel=engine.spec.kernel,
     )
     return Embedding(np.ascontiguousarray(features), info)
 
 
-def as_encoder(engine: Engine) -> Encoder:
+def as_encoder(engine: Engine) -> Engine:
     """The engine, if it gives features.
 
     Raises:
         MismatchError: it does not.
     """
     require_features(engine.spec)
-    return cast(Encoder, engine)
+    return engine
 
 
 def require_features(spec: GraphSpec) -> None:
@@ -163,7 +183,7 @@ def require_features(spec: GraphSpec) -> None:
         MismatchError: it does not.
     """
     if "features" not in spec.outputs:
-        raise MismatchError("An exported model gives masks only; embeddings need the .safetensors model.")
+        raise MismatchError("The engine gives no 'features': an earlier version exported it; export it again.")
 
 
 def write_embedding(embedding: Embedding, path: Path) -> None:

@@ -40,6 +40,23 @@ def aligned(count: int) -> Floats:
     return fractions
 
 
+def aligned_places(count: int) -> Places:
+    """(2 count,) where twice as many points lie: the cell between two of them, never the last one, and how far in."""
+    position = np.arange(2 * count) * ((count - 1) / (2 * count - 1))
+    cell = np.minimum(position.astype(np.intp), max(0, count - 2))
+    return cell, (position - cell).astype(np.float32)
+
+
+def upsample2(maps: Floats) -> Floats:
+    """(K, h, w) -> (K, 2h, 2w), bilinear with the corners on the corners, as the model doubles."""
+    for axis in (1, 2):
+        cell, fraction = aligned_places(maps.shape[axis])
+        start, step = maps, np.diff(maps, axis=axis)
+        weights = fraction[:, None] if axis == 1 else fraction
+        maps = np.take(start, cell, axis) + np.take(step, cell, axis) * weights
+    return maps
+
+
 def double(x: Floats, fraction: Floats, doubled: Floats) -> None:
     """Interpolates along the first axis, (n, m) -> (2 n, m); the first and the last are copied. As exact as `between`.
 

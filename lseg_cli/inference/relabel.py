@@ -1,19 +1,24 @@
-"""New labels for a picture that is embedded already: no image encoder, milliseconds."""
+"""New labels for a picture that is embedded already: no image encoder, milliseconds, numpy alone.
+
+The arithmetic is that of `lseg_cli.model.correlation` and `lseg_cli.model.regularizer`, which run in PyTorch and in
+exported graphs; the tests hold them against each other.
+"""
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
-import torch
 
-from lseg_cli.config import TEMPERATURE
+from lseg_cli.config import TEMPERATURE, RegularizerConfig
 from lseg_cli.errors import DataError, MismatchError
-from lseg_cli.inference.embedding import Embedding, EmbeddingInfo
-from lseg_cli.inference.interpolation import Floats
+from lseg_cli.inference.embedding import Embedding
+from lseg_cli.inference.interpolation import Floats, aligned_places, upsample2
 from lseg_cli.inference.segmentation import Segmentation, Stopwatch
 from lseg_cli.inference.segmenter import LABEL_ALONE, PixelOutputs
 from lseg_cli.inference.upsampling import mean_confidence, upsample_best
-from lseg_cli.model.correlation import correlate
-from lseg_cli.model.regularizer import build_regularizer
+
+_TINY = np.float32(1e-20)  # below any real square: a cell of zeros gives no division by zero
+_LEAK = np.float32(0.01)  # of PyTorch's LeakyReLU
 
 
 def relabel(
@@ -61,7 +66,6 @@ def segment_scores(
     return Segmentation(best, probability, mean, {"postprocess": watch.ms})
 
 
-@torch.inference_mode()
 def score(embedding: Embedding, text: Floats) -> Floats:
     """(N, h, w) float32 logits at half the network's size.
 
@@ -72,25 +76,53 @@ def score(embedding: Embedding, text: Floats) -> Floats:
     info = embedding.info
     if text.ndim != 2 or text.shape[1] != len(embedding.array):
         raise MismatchError(f"The labels' embeddings have shape {text.shape}; this one is {len(embedding.array)} wide.")
-    features = torch.from_numpy(embedding.array.astype(np.float32))[None]
-    words = torch.from_numpy(np.ascontiguousarray(text, np.float32))
-    if info.unit_length:
-        words = words / words.norm(dim=-1, keepdim=True)
-        cosines = torch.einsum("bchw,nc->bnhw", features, words) / features.norm(dim=1, keepdim=True)
-        scores = cosines / TEMPERATURE
-    else:
-        scores = correlate(features, words)
-    regularized: Floats = _regularizer(info)(scores)[0].numpy()
-    return regularized
-
-
-def _regularizer(info: EmbeddingInfo) -> torch.nn.Module:
-    """The model's, with the weights that travel with the embedding."""
-    regularizer = build_regularizer(info.model.regularizer)
-    parameters = list(regularizer.parameters())
-    if sum(each.numel() for each in parameters) != len(info.kernel):
+    regularizer = info.model.regularizer
+    if len(info.kernel) != (10 if regularizer.depth and regularizer.kind != "none" else 0):
         raise DataError("The embedding does not bring its regulariser's 10 numbers; embed the picture again.")
-    for parameter in parameters:  # weights, then bias
-        values = info.kernel[:9] if parameter.numel() == 9 else info.kernel[9:]
-        parameter.data = torch.tensor(values).reshape(parameter.shape)
-    return regularizer
+    features = embedding.array.astype(np.float32)
+    words = np.asarray(text, np.float32)
+    words = words / np.linalg.norm(words, axis=1, keepdims=True)
+    cosines = (words @ features.reshape(len(features), -1)).reshape(-1, *features.shape[1:])
+    if info.unit_length:
+        cosines /= np.sqrt(_square(features))
+    else:
+        cosines = upsample2(cosines) / np.sqrt(np.maximum(upsampled_square(features), _TINY))
+    cosines /= np.float32(TEMPERATURE)
+    return _regularize(cosines, regularizer, info.kernel)
+
+
+def upsampled_square(features: Floats) -> Floats:
+    """Squared length along C of the features at twice the size: (C, h, w) -> (2h, 2w); see `model.correlation`."""
+    (y, fy), (x, fx) = (aligned_places(count) for count in features.shape[1:])
+    gy, gx = (fy * (1 - fy))[:, None], fx * (1 - fx)
+    along_x, along_y = np.diff(features, axis=2), np.diff(features, axis=1)
+    twist = _square(np.diff(along_x, axis=1))[y][:, x]
+    rows, columns = _square(along_x)[:, x], _square(along_y)[y]
+    step_x = rows[y] + (rows[y + 1] - rows[y]) * fy[:, None]
+    step_y = columns[:, x] + (columns[:, x + 1] - columns[:, x]) * fx
+    (square,) = upsample2(_square(features)[None])
+    result: Floats = square - gx * step_x - gy * step_y + gy * gx * twist
+    return result
+
+
+def _square(features: Floats) -> Floats:
+    square: Floats = np.einsum("cij,cij->ij", features, features)
+    return square
+
+
+def _regularize(logits: Floats, config: RegularizerConfig, kernel: tuple[float, ...]) -> Floats:
+    """As `SpatialRegularizer`: `depth` applications of one 3x3 kernel to every label's map."""
+    if not kernel:
+        return logits
+    weights, bias = np.array(kernel[:9], np.float32).reshape(3, 3), np.float32(kernel[9])
+    for application in range(config.depth):
+        smooth = np.stack([cv2.filter2D(each, -1, weights, borderType=cv2.BORDER_CONSTANT) for each in logits]) + bias
+        if config.kind == "bottleneck":
+            smooth += logits.max(0)
+        logits = smooth if application == config.depth - 1 else _activate(smooth, config.activation)
+    return logits
+
+
+def _activate(x: Floats, name: str) -> Floats:
+    activated: Floats = np.tanh(x) if name == "tanh" else np.maximum(x, x * _LEAK if name == "lrelu" else np.float32(0))
+    return activated

@@ -1,6 +1,7 @@
 """A picture and embedded labels -> the label of every pixel: preprocess -> engine -> postprocess."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,14 +9,12 @@ from PIL import Image
 
 from lseg_cli.config import SIZE_MULTIPLE
 from lseg_cli.contract import SCORES, Engine
-from lseg_cli.data.images import resized
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.inference.embedding import Embedding, Half, as_encoder, encode
+from lseg_cli.inference.frame import Frame, Size
 from lseg_cli.inference.interpolation import Floats
 from lseg_cli.inference.segmentation import Segmentation, Stopwatch
 from lseg_cli.inference.upsampling import mean_confidence, upsample_best
-
-Size = int | tuple[int, int] | None
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Segmenter:
             raise MismatchError(
                 f"The labels' embeddings have shape {text.shape}; {spec.model.name} takes (N, {spec.model.text.width})."
             )
-        if "scores" not in spec.outputs:
+        if not {"scores", "features"}.intersection(spec.outputs):
             raise MismatchError("The engine gives no 'scores': an earlier version exported it; export it again.")
         if spec.max_labels is not None and len(text) > spec.max_labels:
             raise MismatchError(f"{len(text)} labels are given; this engine takes at most {spec.max_labels}.")
@@ -101,19 +100,19 @@ class Segmenter:
         """As `infer`, and of the same pass the features, (B, C, h / 4, w / 4): see `GraphSpec`.
 
         Raises:
-            MismatchError: the engine is an exported graph, which gives masks only.
+            MismatchError: an earlier version exported the engine, which gives masks only.
             MemoryFullError: the device's memory is full.
         """
         answer = as_encoder(self.engine).run(images, self.text, (*SCORES, "features"))
         return answer["scores"].astype(np.float32, copy=False), answer["features"].astype(np.float16, copy=False)
 
     def postprocess(self, scores: Floats, size: tuple[int, int]) -> Segmentation:
-        """The scores (N, h, w) of a picture -> its segmentation at its size (H, W).
+        """The scores (N, h, w) of the network's input -> the segmentation of its picture at its size (H, W).
 
         Raises:
             DataError: a score is not a number.
         """
-        watch = Stopwatch()
+        watch, scores = Stopwatch(), self.crop(scores, size)
         mean = check_number(mean_confidence(scores))
         count = min(self.outputs.best, len(self.text))
         best, probability = upsample_best(scores, size, count, self.outputs.probability, self.threads)
@@ -123,10 +122,11 @@ class Segmenter:
         """(H, W, 3) uint8 RGB -> its embedding, float16 at stride 4 or 2: see `lseg_cli.inference.embedding`.
 
         Raises:
-            MismatchError: the engine is an exported graph, which gives masks only.
+            MismatchError: an earlier version exported the engine, which gives masks only.
             DataError: the network's answer is not a number.
         """
-        return encode(self.engine, self.preprocess(picture), (picture.shape[0], picture.shape[1]), stride)
+        size = picture.shape[0], picture.shape[1]
+        return encode(self.engine, self.preprocess(picture), size, stride, frame=self._frame(size, None))
 
     def relabel(self, embedding: Embedding, text: Floats) -> Segmentation:
         """What `segment` would give for other labels, (N, C), from a picture's embedding: no image encoder.
@@ -134,7 +134,7 @@ class Segmenter:
         Raises:
             MismatchError: the labels' embeddings have another width.
         """
-        from lseg_cli.inference.relabel import relabel  # noqa: PLC0415  PyTorch, which an ONNX file does without
+        from lseg_cli.inference.relabel import relabel  # noqa: PLC0415  only who has embeddings
 
         return relabel(embedding, text, self.outputs, self.threads)
 
@@ -146,12 +146,23 @@ class Segmenter:
         `long_side_px` counts where the segmenter was given no size.
         """
         image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-        if isinstance(self.size, tuple):
-            rows, columns = self.size
-        else:
-            long_side_px = self.size or long_side_px or self.engine.spec.model.image.long_side_px
-            rows, columns = self.engine.spec.input_size(image.height, image.width, long_side_px)
-        return resized(image, rows, columns)[None]
+        return self._frame((image.height, image.width), long_side_px).fill(image)[None]
+
+    def crop(
+        self, maps: NDArray[Any], size: tuple[int, int], stride: int = 2, long_side_px: int | None = None
+    ) -> NDArray[Any]:
+        """What the network says of a picture of (H, W), without what fills a fixed size up: see `Frame`.
+
+        Args:
+            maps: the last two axes are the network's at a stride.
+            size: of the picture.
+            stride: 2 of scores; 2 or 4 of features.
+            long_side_px: as `preprocess` was given it.
+        """
+        return self._frame(size, long_side_px).crop(maps, stride)
+
+    def _frame(self, size: tuple[int, int], long_side_px: int | None) -> Frame:
+        return Frame.of(self.engine.spec, *size, self.size or long_side_px)
 
 
 def check_number(confidence: float) -> float:

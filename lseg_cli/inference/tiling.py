@@ -105,6 +105,7 @@ def segment_in_tiles(segmenter: Segmenter, tiling: Tiling, picture: Image.Image)
                 watch = Stopwatch()
                 crop = picture.crop((across.start, down.start, across.stop, down.stop))
                 (scores,) = segmenter.infer(segmenter.preprocess(crop, tiling.tile_px))
+                scores = segmenter.crop(scores, (crop.height, crop.width), long_side_px=tiling.tile_px)
                 infer_ms += watch.ms
                 watch = Stopwatch()
                 means.append(check_number(mean_confidence(scores)))

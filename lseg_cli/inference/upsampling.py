@@ -161,7 +161,8 @@ class Band(Rows):
     def __init__(self, scores: Floats, grid: Grid, rows: slice, columns: slice = ALL) -> None:
         """`scores` (N, h, w) of the whole picture, of which those `rows` and `columns` are wanted."""
         self._rows, near_rows = cut(grid.rows, rows)
-        self._columns, near_columns = cut(grid.columns, columns)
+        whole = grid.columns, slice(0, len(grid.half_columns))  # `confidence` stretches all columns over the width
+        self._columns, near_columns = whole if columns == ALL else cut(grid.columns, columns)
         half_rows, self._half_rows, self._in_rows = halved(grid.half_rows, near_rows)
         half_columns, self._half_columns, self._in_columns = halved(grid.half_columns, near_columns)
         self._near = scores[:, half_rows, half_columns]

@@ -1,19 +1,16 @@
 """A model in one `.safetensors` file: weights, and the configuration as JSON in the header's metadata. No pickle."""
 
-import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lseg_cli.config import ModelConfig
 from lseg_cli.contract import CONFIG_KEY, TOWER_KEY
 from lseg_cli.errors import DataError, LsegError, MismatchError
+from lseg_cli.model.header import read_config
 from lseg_cli.model.lseg import LSeg, build
 
 TOWER = "text."  # of the names of the text encoder's tensors, where a model file brings them
@@ -88,33 +85,6 @@ def load_model(path: Path) -> LSeg:
         raise MismatchError(f"{path} was written by another version of this tool: {error}") from error
     load_weights(model, state, str(path))
     return model.eval()
-
-
-def read_model_config(path: Path) -> ModelConfig:
-    """The configuration of a model's file, without its weights.
-
-    Raises:
-        DataError: no such file, or not a safetensors file.
-        MismatchError: not a model of this tool.
-    """
-    return read_config(path, read_tensors(path, skip=("",))[1])
-
-
-def read_config(path: Path, metadata: Mapping[str, str]) -> ModelConfig:
-    """The configuration in the metadata of a model's file; it says so if the text encoder is in there too.
-
-    Raises:
-        MismatchError: there is none, or another version of this tool wrote it.
-    """
-    if CONFIG_KEY not in metadata:
-        raise MismatchError(f"{path} holds tensors but no LSeg configuration: it is not a model of this tool.")
-    try:
-        config = ModelConfig.model_validate_json(metadata[CONFIG_KEY])
-    except (ValidationError, json.JSONDecodeError) as error:
-        raise MismatchError(f"{path} was written by another version of this tool: {error}") from error
-    if TOWER_KEY not in metadata:
-        return config
-    return config.model_copy(update={"text": config.text.model_copy(update={"weights": str(path.absolute())})})
 
 
 def load_weights(model: torch.nn.Module, state: dict[str, Tensor], origin: str) -> None:

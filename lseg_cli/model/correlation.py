@@ -28,11 +28,12 @@ def correlate(features: Tensor, text: Tensor) -> Tensor:
     Returns:
         (B, N, 2h, 2w) logits.
     """
-    words = text / text.norm(dim=-1, keepdim=True)
+    # Written out: one runtime ignores the axes of ReduceL2 in silence, and `norm` would become that.
+    words = text / (text * text).sum(-1, keepdim=True).sqrt()
     # Pixels times words, in this layout: the order of the words then changes no bit (seen with MKL, 1 to 257 of them;
     # words times pixels does round some rows differently), and a channels-last map is read as it lies.
     pixels = features.flatten(2).transpose(1, 2)  # (B, h * w, C)
-    cosines = torch.bmm(pixels, words.T.expand(pixels.shape[0], -1, -1)).transpose(1, 2)
+    cosines = torch.matmul(pixels, words.T).transpose(1, 2)
     cosines = cosines.reshape(features.shape[0], -1, *features.shape[2:])  # (B, N, h, w)
     return upsample2_each(cosines) * (upsampled_square(features).clamp_min(_TINY).rsqrt() / TEMPERATURE)
 

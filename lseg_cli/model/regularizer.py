@@ -33,6 +33,12 @@ class SpatialRegularizer(nn.Module):
         return logits
 
 
+def kernel_of(regularizer: nn.Module) -> tuple[float, ...]:
+    """The 9 weights and 1 bias of a regulariser; none without it."""
+    parameters = [each.detach().flatten().tolist() for each in regularizer.parameters()]
+    return tuple(number for numbers in parameters for number in numbers)
+
+
 def build_regularizer(config: RegularizerConfig) -> nn.Module:
     """The regulariser a configuration names; identity for kind 'none' or depth 0."""
     if config.kind == "none" or config.depth == 0:

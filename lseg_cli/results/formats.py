@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.drawing.palette import colors
 from lseg_cli.drawing.png import write_png
-from lseg_cli.errors import MissingError
+from lseg_cli.errors import DataError, MissingError
 
 Ids = NDArray[np.uint8] | NDArray[np.uint16]
 Line = dict[str, Any]
@@ -135,6 +135,9 @@ def write_coco(path: Path, kind: str, folder: Path, lines: Iterable[Line], label
         folder: of the output.
         lines: of the journal, as often as they are iterated.
         labels: of the masks.
+
+    Raises:
+        DataError: the part of a picture cannot be read.
     """
     part = "coco-panoptic-segments" if kind == "coco-panoptic" else kind
     left_out = 0
@@ -160,12 +163,19 @@ def _annotations(kind: str, part: str, folder: Path, lines: Iterable[Line]) -> I
     for image, line in enumerate(lines):
         if part not in line["files"]:
             continue
-        found = json.loads((folder / line["files"][part]).read_bytes())
+        found = _read_part(folder / line["files"][part])
         if kind == "coco-panoptic":
             name = line["files"][kind].removeprefix(f"{kind}/")
             yield {"image_id": image, "file_name": name, "segments_info": found}
         else:
             yield from ({"image_id": image, **row} for row in found)
+
+
+def _read_part(path: Path) -> list[dict[str, Any]]:
+    try:
+        return list(json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise DataError(f"{path} cannot be read, or is damaged; delete it, and run the same command again.") from error
 
 
 def coco_categories(labels: LabelSet) -> list[dict[str, Any]]:

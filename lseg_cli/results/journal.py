@@ -7,8 +7,8 @@ main file has the name it would get today. All lines of a folder were made with 
 asked for later are added, the others stay. Each share of `--shard i/n` has a journal of its own; the next run without
 `--shard` puts them together.
 
-A file is ours if a line of the journal accounts for it by name, kind and size, or if it came where nothing was when a
-run began that did not end: its *claims* say so. Anything else is never replaced and never deleted.
+A file is deleted only where a line accounts for it by name, kind and size; for what may be replaced see
+`lseg_cli.results.claims`.
 """
 
 import json
@@ -24,7 +24,8 @@ from lseg_cli.data.finding import JOURNAL, RESULT_FOLDERS
 from lseg_cli.data.store import Place, absolute
 from lseg_cli.errors import LsegError
 from lseg_cli.files import atomic
-from lseg_cli.results.folder import CLAIMS, EMBEDDINGS, LABELS, RUN, OutputFolder, append, as_line, file_name
+from lseg_cli.results.claims import Claims
+from lseg_cli.results.folder import EMBEDDINGS, LABELS, RUN, OutputFolder, append, as_line, file_name
 from lseg_cli.results.journal_line import Entry, parse_line, relative_to
 from lseg_cli.results.journal_lines import find_journals, name_of, raw_lines, share_of
 from lseg_cli.results.kinds import TABLES
@@ -51,7 +52,8 @@ class Journal:
         self._output = output
         self._folder = output.folder
         self._shard = output.shard
-        self._damaged = 0
+        self._has_lost_lines = False
+        self._claims = Claims(output)
         self._adopted: dict[str, Item] = {}
         self.done: dict[str, Entry] = {}
 
@@ -136,22 +138,25 @@ class Journal:
             (self._folder / about).unlink(missing_ok=True)
 
     def mend(self) -> list[str]:
-        """Sets damaged lines of this run's journal aside, so that the others are whole; notices."""
+        """Sets damaged lines of this run's journal aside, so that the others are whole, each picture once; notices."""
         aside = self._folder / self._output.named("results.damaged.jsonl")
         self._output.confinement.check_file(aside.name)
+        damaged = 0
         for path in self._journals():
             if self._shard in ("", share_of(path)):  # others may be adding to theirs
-                self._damaged += self._mend(path, aside)
-        if not self._damaged:
+                damaged += self._set_damage_aside(path, aside)
+                self._keep_latest(path)
+        if not damaged:
             return []
-        lines = "1 line of the journal was" if self._damaged == 1 else f"{self._damaged} lines of the journal were"
-        return [f"{lines} damaged and set aside in {aside}; what they were about is done again."]
+        lines = "1 line of the journal was" if damaged == 1 else f"{damaged} lines of the journal were"
+        return [f"{lines} damaged and set aside in {aside}; those pictures are done again."]
 
     def read(self) -> None:
         """Fills `done` from all journals; of two lines for a picture the later one counts."""
         self.done = {}
         for path in self._journals():
             self.done.update((key, entry) for _, key, entry in self._entries(path))
+        self._has_lost_lines |= len(self.done) < self._count_done()
 
     def remaining(self, items: Sequence[Item], kinds: frozenset[str]) -> list[Item]:
         """What is not done yet; the journal forgets what must be done again, and claims the files that are to come.
@@ -177,7 +182,10 @@ class Journal:
             missing = self._missing(item.source.path, main, item.name, kinds)
             if missing:
                 left.append(replace(item, kinds=missing if missing != kinds else None))
-        self._claim(left, kinds)
+        known: dict[str, int | None] = {}
+        for entry in self.done.values():
+            known |= {file: entry.sizes.get(kind) for kind, file in entry.files.items()}
+        self._claims.add(left, kinds, known, self._has_lost_lines)
         again = [_key(item) for item in left if item.kinds is None and _key(item) in self.done]
         self._forget(again, {file_name(kind, item.name) for item in items for kind in kinds})
         return left
@@ -186,10 +194,15 @@ class Journal:
         """What was there before of a picture that only gets more files; None of one that is done anew."""
         return self.done.get(path)
 
-    def end(self) -> None:
-        """Nothing is in flight any more: the lines account for all files."""
-        with suppress(OSError):
-            (self._folder / self._output.named(CLAIMS)).unlink()
+    def end(self, is_whole: bool) -> None:
+        """Nothing is in flight any more; a picture that only got more files has one line again.
+
+        Args:
+            is_whole: no picture is left, so that the lines account for all files.
+        """
+        self._keep_latest(self._folder / name_of(self._shard))
+        if is_whole:
+            self._claims.end()
 
     def clean(self) -> None:
         """Removes half-written files of a process that was killed: all, or those of this share."""
@@ -204,20 +217,34 @@ class Journal:
                     if match and (not self._shard or match[1] == self._shard):
                         Path(folder, file).unlink(missing_ok=True)
 
-    def _mend(self, path: Path, aside: Path) -> int:
-        """Leaves a journal's sound lines in it; how many others had something in them."""
-        damaged, is_sound = 0, True
+    def _set_damage_aside(self, path: Path, aside: Path) -> int:
+        """Copies a journal's damaged lines; how many had something in them."""
+        damaged = 0
         for number, line in enumerate(raw_lines(path), 1):
-            if parse_line(line, self._folder) is None:
-                is_sound = False
-                if line.strip():
-                    damaged += 1
-                    content = line.decode("utf-8", "backslashreplace")
-                    append(aside, as_line({"journal": path.name, "line": number, "content": content}))
-        if not is_sound:
-            with atomic(path, self._shard) as target, target.open("wb") as file:
-                file.writelines(line for line, _, _ in self._entries(path))
+            if parse_line(line, self._folder) is not None:
+                continue
+            self._has_lost_lines = True
+            if line.strip():
+                damaged += 1
+                content = line.decode("utf-8", "backslashreplace")
+                append(aside, as_line({"journal": path.name, "line": number, "content": content}))
         return damaged
+
+    def _keep_latest(self, path: Path) -> None:
+        """Leaves the sound lines in a journal, of each picture the last one."""
+        last = {key: number for number, (_, key, _) in enumerate(self._entries(path))}
+        if len(last) < sum(1 for _ in raw_lines(path)):
+            with atomic(path, self._shard) as target, target.open("wb") as file:
+                entries = enumerate(self._entries(path))
+                file.writelines(line for number, (line, key, _) in entries if last[key] == number)
+
+    def _count_done(self) -> int:
+        """Pictures that the last run said were done; 0 where it did not come to say so."""
+        try:
+            report = json.loads((self._folder / self._output.named(RUN)).read_bytes())
+            return int(report["counts"]["done"])
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            return 0
 
     def _main(self, kinds: frozenset[str]) -> str:
         return next(kind for kind in ("mask", "embedding", "embedding-npy") if kind in kinds)
@@ -246,36 +273,6 @@ class Journal:
                 del self.done[key]
                 self.done[now.path] = entry._replace(stamp=now)
                 self._adopted[key] = item
-
-    def _claim(self, items: Sequence[Item], kinds: frozenset[str]) -> None:
-        """Raises LsegError where a file to be written is there and not ours; else notes that those to come are."""
-        claims = self._claims()
-        known: dict[str, int | None] = {}
-        for entry in self.done.values():
-            known |= {file: entry.sizes.get(kind) for kind, file in entry.files.items()}
-        trusted = self._damaged > 0
-        for item in items:
-            for kind in kinds if item.kinds is None else item.kinds:
-                file = file_name(kind, item.name)
-                if file in claims or not os.path.lexists(self._folder / file):
-                    continue
-                is_ours = known[file] == self._output.confinement.size_of(file) if file in known else trusted
-                if not is_ours:
-                    raise LsegError(
-                        f"{self._folder / file} is not of an earlier run, or was changed since; move it away, or "
-                        "choose another folder with -o."
-                    )
-        if items:
-            claimed = [file_name(kind, item.name) for item in items for kind in item.kinds or kinds]
-            with atomic(self._folder / self._output.named(CLAIMS), self._shard) as draft:
-                draft.write_text(json.dumps(claimed), "ascii")
-
-    def _claims(self) -> frozenset[str]:
-        try:
-            claims = json.loads((self._folder / self._output.named(CLAIMS)).read_bytes())
-            return frozenset(map(str, claims))
-        except (OSError, ValueError, TypeError, RecursionError):
-            return frozenset()
 
     def _forget(self, paths: Collection[str], keep: Collection[str]) -> None:
         """Takes out pictures that are done again or changed, with their files but for those in `keep`; repairs lines.

@@ -92,7 +92,7 @@ def _check_name(kind: str, name: str) -> None:
     path = PurePosixPath(name)
     parts = [os.fsencode(part) for part in path.parts]
     is_plain = str(path) == name and ".." not in path.parts and len(parts) > 1
-    fits = max(map(len, parts)) <= _MOST_NAME_BYTES and sum(map(len, parts)) < _MOST_PATH_BYTES
+    fits = max(map(len, parts)) <= _MOST_NAME_BYTES and len(os.fsencode(name)) < _MOST_PATH_BYTES
     if not (is_plain and fits and path.parts[0] == folder and path.name.endswith(f".{extension}")):
         raise ValueError(f"{name!r} is not the name of a file of the kind {kind}")
 

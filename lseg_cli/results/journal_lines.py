@@ -16,8 +16,8 @@ _SHARE = re.compile(r"results-(\d+-of-\d+)\.jsonl")
 class JournalLines:
     """Lines of an output folder as data, as often as they are iterated, one at a time: each picture once.
 
-    The path of a picture's file is absolute. Memory does not grow with one journal; with several, by a hash of each
-    picture.
+    The path of a picture's file is absolute. Memory does not grow with the journal of a run that came to its end; with
+    several journals, or while a run is under way, by a hash of each picture.
 
     Attributes:
         damaged: lines that say nothing, in the last iteration.
@@ -29,22 +29,25 @@ class JournalLines:
         self.damaged = 0
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """From the first."""
+        """From the first; of two lines for a picture the later one."""
         self.damaged = 0
         journals = find_journals(self._folder)
-        seen: set[int] | None = set() if len(journals) > 1 else None
-        for path in reversed(journals):  # of two lines for a picture the later one counts
-            for line in raw_lines(path):
-                found = parse_line(line, self._folder)
-                if found is None:
-                    self.damaged += bool(line.strip())
-                    continue
-                data, entry = found
-                key = hash(entry.stamp.path)
-                if seen is None or key not in seen:
-                    yield {**data, "file": asdict(entry.stamp)}
-                    if seen is not None:
-                        seen.add(key)
+        is_sure = len(journals) == 1 and not any(self._folder.glob(".claims*.json"))
+        last = {} if is_sure else {hash(key): number for number, key, _ in self._sound(journals)}
+        self.damaged = 0
+        for number, key, data in self._sound(journals):
+            if is_sure or last.get(hash(key)) == number:
+                yield data
+
+    def _sound(self, journals: list[Path]) -> Iterator[tuple[int, str, dict[str, Any]]]:
+        """Numbers of lines, the pictures' paths and what the lines say."""
+        for number, line in enumerate(line for path in journals for line in raw_lines(path)):
+            found = parse_line(line, self._folder)
+            if found is None:
+                self.damaged += bool(line.strip())
+                continue
+            data, entry = found
+            yield number, entry.stamp.path, {**data, "file": asdict(entry.stamp)}
 
 
 def find_journals(folder: Path) -> list[Path]:

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from lseg_cli import __version__
 from lseg_cli.drawing.palette import colors
 from lseg_cli.files import atomic
+from lseg_cli.results.formats import shown_as_text
 from lseg_cli.results.report import FolderReport, Picture
 from lseg_cli.results.thumbnail import make_thumbnail
 
@@ -53,7 +54,7 @@ def write_rows(path: Path, report: FolderReport) -> None:
     with atomic(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, _COLUMNS, extrasaction="ignore")
         writer.writeheader()
-        writer.writerows(report.rows)
+        writer.writerows({**row, "label": shown_as_text(row["label"])} for row in report.rows)
 
 
 class _Sheet:

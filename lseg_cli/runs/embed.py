@@ -19,6 +19,7 @@ from lseg_cli.inference.embedding import (
     as_encoder,
     check_format,
     check_stride,
+    features_of,
     require_features,
     write_tensor,
 )
@@ -88,7 +89,8 @@ class EmbedSteps:
     def infer(self, batch: Sequence[LoadedPicture]) -> Sequence[Inferred]:
         """The features of pictures of one shape. Raises as `Steps.infer`."""
         watch = Stopwatch()
-        features = self._encoder.features(np.concatenate([each.image for each in batch]), self._options.stride)
+        images = np.concatenate([each.image for each in batch])
+        features = features_of(self._encoder, images, self._options.stride)
         ms = round(watch.ms / len(batch), 3)
         return [Inferred(each, ms) for each in features]
 
@@ -98,7 +100,8 @@ class EmbedSteps:
         main = kinds_of(self._options.format)[0]
         try:
             source, stride = str(item.source.path), check_stride(self._options.stride)
-            embedding = as_embedding(self._encoder, answer.features, size, stride, source)
+            features = self._segmenter.crop(answer.features, size, stride)
+            embedding = as_embedding(self._encoder, features, size, stride, source)
             stage, watch = "write", Stopwatch()
             written = self._output.write(item.name, _writers(embedding, self._options.format))
         except (DataError, MemoryError) as error:

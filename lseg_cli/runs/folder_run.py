@@ -123,10 +123,10 @@ class FolderRun:
     ) -> None:
         """Writes run.json, and lets others have the folder."""
         try:
+            with suppress(LsegError, OSError) if error else nullcontext():
+                self._journal.end(is_whole=error is None and not self.summary.left)
             if error is None and not self.job.output.shard:
                 self.notices += self.job.write_tables(self._tables)
-            if error is None and not self.summary.left:
-                self._journal.end()
             with suppress(LsegError) if error else nullcontext():  # of two errors the first is told
                 report = self._report(exit_code(error, self.summary.exit_code))
                 self.job.output.write_json(self.job.output.named(RUN), report)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lseg_cli.config import TextConfig
+from lseg_cli.contract import TOWER_SUFFIX
 from lseg_cli.data.finding import Source
 from lseg_cli.data.images import PictureError, open_image
 from lseg_cli.data.labels import LabelSet
@@ -21,7 +22,7 @@ from lseg_cli.inference.interpolation import Floats
 from lseg_cli.inference.label_embedding import embed_label_set
 from lseg_cli.inference.relabel import score, segment_scores
 from lseg_cli.inference.segmentation import Stopwatch
-from lseg_cli.model.checkpoint import read_model_config
+from lseg_cli.model.header import read_model_config
 from lseg_cli.model.text.cache import EmbeddingCache
 from lseg_cli.results.folder import OutputFolder
 from lseg_cli.results.masks import MaskWriter
@@ -261,6 +262,8 @@ def _text_config(info: EmbeddingInfo, model_path: Path | None) -> TextConfig:
     """
     ours = info.model.text
     if model_path is None:
+        if info.model_file.endswith(TOWER_SUFFIX) and Path(info.model_file).is_file():
+            return ours.model_copy(update={"weights": info.model_file})
         there = info.model_file and Path(info.model_file).is_file()
         try:
             found = read_model_config(Path(info.model_file)).text if there else ours

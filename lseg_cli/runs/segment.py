@@ -113,8 +113,8 @@ class SegmentSteps:
             if isinstance(answer, Segmentation):
                 result = answer
             else:
-                watch, scores = Stopwatch(), answer.scores
-                result = self._segmenter.postprocess(scores, loaded.size)
+                watch, scores = Stopwatch(), self._segmenter.crop(answer.scores, loaded.size)
+                result = self._segmenter.postprocess(answer.scores, loaded.size)
                 embedding = self._embedding(loaded, answer.features)
                 result = replace(result, ms={"infer": answer.ms, "postprocess": watch.ms})
             stage, watch = "write", Stopwatch()
@@ -126,7 +126,7 @@ class SegmentSteps:
     def _embedding(self, loaded: LoadedPicture, features: Half | None) -> Embedding | None:
         if features is None:
             return None
-        encoder = as_encoder(self._segmenter.engine)
+        encoder, features = as_encoder(self._segmenter.engine), self._segmenter.crop(features, loaded.size, 4)
         return as_embedding(encoder, features, loaded.size, source=str(loaded.item.source.path))
 
     def _kinds(self, item: Item) -> frozenset[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lseg_cli.config import PRESETS, TrainConfig, preset
 from lseg_cli.errors import DataError, LsegError
-from lseg_cli.model.checkpoint import read_model_config
+from lseg_cli.model.header import read_model_config
 from lseg_cli.training.recipe import FINE_TUNING, Keys, compose, read_recipe
 from lseg_cli.training.state import RunFolder
 

@@ -35,6 +35,7 @@ def test_mask_and_confidence_are_those_of_the_command_line(photo: Path, model: l
     assert result.error is None
 
 
+@pytest.mark.filterwarnings("ignore::lseg_cli.errors.LsegWarning")  # in that sentence labels are nearly the same
 def test_options_are_those_of_the_command_line(photo: Path, model: lseg.Model) -> None:
     command(
         *("segment", "photo.png", "-l", LABELS, "--min-confidence", "0.6", "--imgsz", "128", "-q", "-o", "unsure"),

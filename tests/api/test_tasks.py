@@ -26,13 +26,15 @@ def test_a_model_is_trained_measured_and_exported(
     report = lseg.evaluate(lseg.EvalOptions(data=str(mini), engines=(engine,), imgsz=64))
     capsys.readouterr()
     assert run("eval", "--data", mini, "-m", trained.weights, "-d", "cpu", "--imgsz", "64", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["miou"] == pytest.approx(report["miou"])
+    (said,), (found,) = json.loads(capsys.readouterr().out)["results"], report["results"]
+    assert said["mean_iou"] == pytest.approx(found["mean_iou"])
+    assert said["class_iou"] == pytest.approx(found["class_iou"])
     exported = lseg.export(lseg.ExportOptions(model=trained.weights, out=tmp_path / "own.onnx", size=(64, 64)))
     assert lseg.load(exported, engine="onnx").device == "cpu"
 
 
 def test_mistakes_are_raised_before_anything_is_done(mini: Path, tmp_path: Path) -> None:
-    with pytest.raises(lseg.LsegError, match="no data|data"):
+    with pytest.raises(lseg.LsegError, match="data"):
         lseg.train(lseg.TrainOptions(out=tmp_path / "run"))
     with pytest.raises(lseg.DataError, match="missing"):
         lseg.train(lseg.TrainOptions(resume=tmp_path / "nothing"))

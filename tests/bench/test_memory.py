@@ -4,13 +4,15 @@ import os
 import sys
 from collections.abc import Collection
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
+import pynvml
 import pytest
 from numpy.typing import NDArray
 
 from lseg_cli.bench.latency import Workload
-from lseg_cli.bench.memory import measure_memory
+from lseg_cli.bench.memory import device_mib, measure_memory
 from lseg_cli.config import PRESETS
 from lseg_cli.contract import GraphSpec, Output
 from lseg_cli.engine_choice import EngineChoice
@@ -57,6 +59,30 @@ def test_a_process_that_dies_is_told() -> None:
 def test_what_an_engine_refuses_comes_back_as_its_sentence() -> None:
     with pytest.raises(MismatchError, match="multiples of 32"):
         measure_memory(partial(Hog, 1), [Workload(1, 3, 60, 96)])
+
+
+def test_the_memory_of_all_gpus_is_summed(monkeypatch: pytest.MonkeyPatch) -> None:
+    fakes = {
+        "nvmlInit": lambda: None,
+        "nvmlShutdown": lambda: None,
+        "nvmlDeviceGetCount": lambda: 2,
+        "nvmlDeviceGetHandleByIndex": lambda index: index,
+        "nvmlDeviceGetMemoryInfo": lambda handle: SimpleNamespace(used=(300 + handle) * 2**20),
+    }
+    for name, fake in fakes.items():
+        monkeypatch.setattr(pynvml, name, fake)
+    assert device_mib() == 601
+
+
+@pytest.mark.parametrize("failing", ["nvmlInit", "nvmlDeviceGetCount"])
+def test_a_driver_that_does_not_answer_has_no_figure(monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+    def fail() -> None:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_UNKNOWN)
+
+    for name in ("nvmlInit", "nvmlShutdown"):
+        monkeypatch.setattr(pynvml, name, lambda: None)
+    monkeypatch.setattr(pynvml, failing, fail)
+    assert device_mib() is None
 
 
 @pytest.mark.gpu

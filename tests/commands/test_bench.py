@@ -48,9 +48,21 @@ def test_a_sweep_as_json(models: tuple[Path, Path], capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.slow
-def test_a_table_with_memory_and_a_peer(models: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_with_memory_of_two_engines(models: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install openvino")
-    options = ("--imgsz", "64", "--runs", "1", "--peer", "openvino", "--outputs", "confidence,mask", "-d", "cpu", "-q")
+    options = (
+        "--imgsz",
+        "64",
+        "--runs",
+        "1",
+        "--engine",
+        "onnx,openvino",
+        "--outputs",
+        "confidence,mask",
+        "-d",
+        "cpu",
+        "-q",
+    )
     assert lseg("bench", models[1], *options) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["engine", "labels", "median"]
@@ -67,8 +79,8 @@ def test_a_table_with_memory_and_a_peer(models: tuple[Path, Path], capsys: pytes
         (("--outputs", "masks"), 2, "--outputs masks is not known; choose from logits, mask, confidence"),
         (("--imgsz", "big"), 2, "--imgsz 'big' is not a valid size"),
         (("--imgsz", "100"), 5, "multiples of 32"),
-        (("--peer", "openvino"), 2, "none is given; write one with lseg export"),
-        (("--peer", "caffe"), 2, "Invalid value for '--peer': 'caffe' is not one of 'openvino'"),
+        (("--engine", "openvino"), 5, "is a .safetensors file, and --engine openvino runs .onnx files"),
+        (("--engine", "caffe"), 2, "--engine caffe is not known; choose from auto, torch, onnx, openvino, trt"),
         (("-d", "cuda:9"), 6, "The device 'cuda:9' is not here"),
     ],
 )

@@ -254,3 +254,15 @@ class TestOddFolders:
         assert lseg("segment", "in", "-l", "sky", "-q") == 4
         assert lseg("report", "out", "-q") == 0
         assert "in/bad.png" in Page().text
+
+
+def test_labels_that_look_like_formulas_are_text_in_tables(model: Path) -> None:
+    assert model.exists()
+    draw("in/a.png")
+    assert lseg("segment", "in", "-l", r"\=sky,+road,other", "--format", "csv", "-q") == 0
+    assert lseg("report", "out", "--csv", "shares.csv", "--html", "none") == 0
+    for name in ("shares.csv", "out/results.csv"):
+        with Path(name).open(encoding="utf-8", newline="") as file:
+            cells = [cell for row in csv.reader(file) for cell in row]
+        assert not [cell for cell in cells if cell.startswith(("=", "+", "@", "-"))]
+        assert {"'=sky", "'+road"} <= set(cells)

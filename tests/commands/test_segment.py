@@ -196,7 +196,7 @@ class TestARun:
             (
                 ["-l", LABELS, "--engine", "caffe"],
                 2,
-                "Invalid value for '--engine': 'caffe' is not one of 'auto', 'torch', 'onnx', 'trt'.",
+                "Invalid value for '--engine': 'caffe' is not one of 'auto', 'torch', 'onnx', 'openvino', 'trt'.",
             ),
             (["-l", LABELS, "--engine", "onnx"], 5, "is a .safetensors file, and --engine onnx runs .onnx files"),
             (["-l", LABELS, "-d", "cuda:9"], 6, "The device 'cuda:9' is not here"),

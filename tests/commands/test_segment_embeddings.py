@@ -5,12 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_image
 from torch import Tensor
 
 from lseg_cli.config import ModelConfig
+from lseg_cli.contract import GraphSpec
 from lseg_cli.inference.embedding import Embedding, read_embedding
 from lseg_cli.model.lseg import LSeg
 from lseg_cli.runs.ray import cluster
@@ -91,7 +93,7 @@ def test_the_image_encoder_runs_once_a_picture(monkeypatch: pytest.MonkeyPatch) 
         return features(self, pixels)
 
     monkeypatch.setattr(LSeg, "features", counted)
-    assert segment("--save", "embeddings") == 0
+    assert segment("--save", "embeddings", "--engine", "torch") == 0
     assert sum(batches) == 3
 
 
@@ -158,7 +160,7 @@ class TestGoingOn:
 
 class TestRefusals:
     @pytest.mark.parametrize("more", [(), ("--ray", "local")])
-    def test_an_exported_model_is_refused_before_anything_is_written(
+    def test_a_model_of_an_earlier_version_is_refused_before_anything_is_written(
         self,
         more: tuple[str, ...],
         exported: Callable[[ModelConfig, ExportOptions], tuple[Path, Path]],
@@ -170,8 +172,14 @@ class TestRefusals:
         monkeypatch.setattr(cluster, "PACKAGE", "json")
         text = pyramid_config.text.model_copy(update={"width": word_width})
         path = exported(pyramid_config.model_copy(update={"text": text}), ExportOptions(is_dynamic_size=True))[1]
-        assert segment("-m", str(path), "--save", "embeddings", *more) == 5
-        assert "embeddings need the .safetensors model" in " ".join(capsys.readouterr().err.split())
+        graph = onnx.load(path)
+        spec = GraphSpec.from_metadata({each.key: each.value for each in graph.metadata_props}, "")
+        del graph.graph.output[4]
+        old = spec.model_copy(update={"outputs": ("logits", "mask", "confidence", "scores")})
+        onnx.helper.set_model_props(graph, old.to_metadata())
+        onnx.save(graph, "old.onnx")
+        assert segment("-m", "old.onnx", "--save", "embeddings", *more) == 5
+        assert "an earlier version" in " ".join(capsys.readouterr().err.split())
         assert not Path("out").exists()
 
     def test_tiles_have_none(self, capsys: pytest.CaptureFixture[str]) -> None:

@@ -87,7 +87,8 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 def test_the_best_labels_and_all_probabilities() -> None:
     assert segment("in", "--top-k", "2", "--save", "probs") == 0
-    best = np.load("out/topk/a.npz")
+    with np.load("out/topk/a.npz") as file:
+        best = dict(file)
     assert best["ids"].shape == best["probability"].shape == (2, 80, 120)
     assert np.array_equal(best["ids"][0], pixels("out/masks/a.png"))
     assert (best["ids"][0] != best["ids"][1]).all()
@@ -100,7 +101,8 @@ def test_the_best_labels_and_all_probabilities() -> None:
 
 def test_pixels_between_two_labels_can_be_left_out() -> None:
     assert segment("in", "--top-k", "2", "--min-margin", "0.1") == 0
-    best = np.load("out/topk/a.npz")
+    with np.load("out/topk/a.npz") as file:
+        best = dict(file)
     margin = best["probability"][0].astype(float) - best["probability"][1]
     ignored = pixels("out/masks/a.png") == 255
     assert ignored[margin < 0.098].all()

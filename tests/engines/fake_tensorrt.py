@@ -410,6 +410,7 @@ class IExecutionContext(Part):
     def get_tensor_shape(self, name: str) -> Dims:
         (batch, height, width, _), (count, _) = self.shapes_["image"], self.shapes_["text"]
         by_label = {"logits": (batch, count, height, width), "scores": (batch, count, height // 2, width // 2)}
+        by_label["features"] = (batch, self.shapes_["text"][1], height // 4, width // 4)
         return by_label.get(name, (batch, height, width))
 
     def set_tensor_address(self, name: str, address: int) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
 from lseg_cli.config import ModelConfig
-from lseg_cli.contract import OUTPUTS, SCORES, Engine
+from lseg_cli.contract import FEATURES, OUTPUTS, SCORES, Engine
 from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.errors import LsegError, MemoryFullError, MismatchError, MissingError
 from lseg_cli.files import file_sha256
@@ -21,6 +21,7 @@ from lseg_cli.model.checkpoint import save_model
 from lseg_cli.model.decoder import upsample2_each
 from lseg_cli.model.lseg import build
 from lseg_engines.opener import find_model, kind_of, open_engine
+from lseg_engines.openvino.engine import OpenVinoEngine
 from lseg_engines.ort.engine import OnnxEngine
 from lseg_engines.tensorrt.builder import build_engine
 from lseg_engines.tensorrt.engine import TensorrtEngine
@@ -55,7 +56,8 @@ def words(count: int) -> NDArray[np.float32]:
 
 
 @pytest.fixture(
-    scope="class", params=[f"{kind}-{shape}" for kind in ("torch", "onnx", "tensorrt") for shape in ("pyramid", "vit")]
+    scope="class",
+    params=[f"{kind}-{shape}" for kind in ("torch", "onnx", "openvino", "tensorrt") for shape in ("pyramid", "vit")],
 )
 def engine(
     request: pytest.FixtureRequest,
@@ -67,11 +69,15 @@ def engine(
     """One of all, opened once for all tests of a class."""
     kind, shape = request.param.split("-")
     config = pyramid_config if shape == "pyramid" else vit_config
+    if kind == "openvino":
+        pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install openvino")
     with pytest.MonkeyPatch.context() as patch:
         if kind == "torch":
             yield open_torch(config)
         elif kind == "onnx":
             yield OnnxEngine.open(exported(config, ANY_SIZE)[1], "cpu")
+        elif kind == "openvino":
+            yield OpenVinoEngine.open(exported(config, ANY_SIZE)[1])
         else:
             yield open_tensorrt(exported(config, ANY_SIZE)[1], tmp_path_factory.mktemp("engine"), patch)
 
@@ -94,7 +100,13 @@ class TestEveryEngine:
         assert tensors["scores"].shape == (batch, count, 32, 48)
         assert tensors["mask"].shape == tensors["confidence"].shape == (batch, 64, 96)
         types = {name: tensor.dtype for name, tensor in tensors.items()}
-        assert types == {"logits": np.float32, "mask": np.int32, "confidence": np.float32, "scores": np.float32}
+        assert types == {
+            "logits": np.float32,
+            "mask": np.int32,
+            "confidence": np.float32,
+            "scores": np.float32,
+            "features": np.float16,
+        }
 
     def test_mask_and_confidence_are_those_of_the_logits(self, engine: Engine) -> None:
         tensors = engine.run(picture(2), words(7), ("logits", "mask", "confidence"))
@@ -108,6 +120,16 @@ class TestEveryEngine:
         found = engine.run(picture(2), words(5), ("scores", "logits"))
         scores, logits = (torch.from_numpy(found[name]) for name in ("scores", "logits"))
         assert (upsample2_each(scores) - logits).abs().max() < 1e-5
+
+    def test_features_come_with_the_scores_and_change_none(self, engine: Engine) -> None:
+        both = engine.run(picture(2), words(3), ("scores", "features"))
+        assert np.array_equal(both["scores"], engine.run(picture(2), words(3), SCORES)["scores"])
+        features = both["features"]
+        assert features.dtype == np.float16
+        assert features.shape == (2, WIDTH, 16, 24)
+        assert np.array_equal(features, engine.run(picture(2), words(7), FEATURES)["features"])
+        assert np.abs(features).max((1, 2, 3)).tolist() == [1, 1]
+        assert not np.array_equal(features[0], features[1])
 
     def test_only_what_is_asked_for_comes_back(self, engine: Engine) -> None:
         assert list(engine.run(picture(), words(2), {"mask"})) == ["mask"]
@@ -172,15 +194,6 @@ class TestTorch:
             expected = model(pixels / torch.tensor([0.2, 0.3, 0.4])[:, None, None], torch.from_numpy(words(3))).numpy()
         logits = TorchEngine(model, "").run(picture(), words(3), {"logits"})["logits"].astype(np.float64)
         assert np.abs(logits - expected).max() < 1e-3
-
-    def test_features_come_with_the_scores_and_change_none(self, pyramid_config: ModelConfig) -> None:
-        engine = open_torch(pyramid_config)
-        both = engine.run(picture(2), words(3), ("scores", "features"))
-        assert np.array_equal(both["scores"], engine.run(picture(2), words(3), SCORES)["scores"])
-        assert both["features"].dtype == np.float16
-        assert both["features"].shape == (2, WIDTH, 16, 24)
-        assert np.array_equal(both["features"], engine.features(picture(2), 4))
-        assert not np.array_equal(both["features"][0], both["features"][1])
 
     @pytest.mark.parametrize("device", ["cuda:77", "cuda:x", "tpu", "", "mps:3"])
     def test_a_device_that_is_not_there_is_told(self, device: str) -> None:

@@ -28,10 +28,11 @@ def test_the_configuration_names_every_tensor(size: tuple[int | None, int | None
         "mask": ("TYPE_INT32", [-1, height, width]),
         "confidence": ("TYPE_FP32", [-1, height, width]),
         "scores": ("TYPE_FP32", [-1, -1, *(-1 if side < 0 else side // 2 for side in (height, width))]),
+        "features": ("TYPE_FP16", [-1, 16, *(-1 if side < 0 else side // 4 for side in (height, width))]),
     }
     assert 'name: "street"\nbackend: "onnxruntime"\nmax_batch_size: 0\n' in config
     assert config.index("input [") < config.index('"text"') < config.index("output [") < config.index('"logits"')
-    assert config.count("{") == config.count("}") == 6
+    assert config.count("{") == config.count("}") == 7
 
 
 def test_the_file_and_its_data_are_copied(vit_config: ModelConfig, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from lseg_cli.config import ModelConfig, RegularizerConfig
+from lseg_cli.contract import FEATURES
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.inference.embedding import (
     Embedding,
@@ -17,10 +18,13 @@ from lseg_cli.inference.embedding import (
     find_embeddings,
     read_embedding,
     read_info,
+    unit_upsample,
     write_embedding,
 )
-from lseg_cli.inference.relabel import relabel, score
+from lseg_cli.inference.relabel import relabel, score, upsampled_square
 from lseg_cli.inference.segmenter import PixelOutputs, Segmenter
+from lseg_cli.model.correlation import unit_upsample as unit_upsample_of_the_paper
+from lseg_cli.model.correlation import upsampled_square as square_of_the_network
 from lseg_cli.model.lseg import build
 from lseg_engines.ort.engine import OnnxEngine
 from lseg_engines.torch_engine import TorchEngine
@@ -108,12 +112,38 @@ def test_the_memory_order_of_the_array_does_not_matter(engine: TorchEngine, tmp_
         assert np.array_equal(read_embedding(tmp_path / f"a.{suffix}").array, embedding.array)
 
 
-def test_an_exported_graph_gives_no_embedding(
-    exported: Callable[[ModelConfig, ExportOptions], tuple[Path, Path]], pyramid_config: ModelConfig
+@pytest.mark.parametrize("stride", [2, 4])
+def test_an_exported_graph_gives_the_same_embedding(
+    exported: Callable[[ModelConfig, ExportOptions], tuple[Path, Path]], pyramid_config: ModelConfig, stride: int
 ) -> None:
-    _, path = exported(pyramid_config, ExportOptions(is_dynamic_size=True))
-    with pytest.raises(MismatchError, match=r"embeddings need the \.safetensors model"):
-        Segmenter(OnnxEngine.open(path, "cpu"), TEXT).encode(PICTURE)
+    source, path = exported(pyramid_config, ExportOptions(is_dynamic_size=True))
+    ours, theirs = (
+        Segmenter(each, TEXT, 96).encode(PICTURE, stride)
+        for each in (OnnxEngine.open(path, "cpu", outputs=FEATURES), TorchEngine.open(source, "cpu"))
+    )
+    np.testing.assert_allclose(ours.array.astype(np.float32), theirs.array.astype(np.float32), atol=2**-10)
+    assert ours.info.kernel == theirs.info.kernel
+    assert len(ours.info.kernel) == 10
+    same = relabel(ours, TEXT).index == relabel(theirs, TEXT).index
+    assert same.mean() >= 0.998  # of 8,000 pixels; random weights leave many ties
+
+
+def test_the_embedding_at_stride_2_is_the_papers() -> None:
+    features = torch.from_numpy(RANDOM.standard_normal((16, 5, 7)).astype(np.float32))
+    expected = unit_upsample_of_the_paper(features[None])[0].numpy()
+    assert np.abs(unit_upsample(features.numpy()).astype(np.float32) - expected).max() < 1e-3  # float16
+
+
+def test_the_square_of_the_length_is_the_networks() -> None:
+    features = RANDOM.standard_normal((16, 5, 7)).astype(np.float32)
+    expected = square_of_the_network(torch.from_numpy(features)[None])[0, 0].numpy()
+    np.testing.assert_allclose(upsampled_square(features), expected, rtol=1e-5)
+
+
+def test_an_engine_of_an_earlier_version_is_told(engine: TorchEngine) -> None:
+    engine.spec = engine.spec.model_copy(update={"outputs": ("logits", "mask", "confidence", "scores")})
+    with pytest.raises(MismatchError, match="gives no 'features': an earlier version exported it; export it again"):
+        Segmenter(engine, TEXT).encode(PICTURE)
 
 
 def test_other_strides_and_widths_are_told(engine: TorchEngine) -> None:
@@ -126,7 +156,8 @@ def test_other_strides_and_widths_are_told(engine: TorchEngine) -> None:
 
 def test_what_is_not_a_number_is_told(engine: TorchEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(engine, "features", lambda _image, _stride: np.full((1, 16, 16, 16), np.nan, np.float16))
+        features = np.full((1, 16, 16, 16), np.nan, np.float16)
+        broken.setattr(engine, "run", lambda _image, _text, _outputs: {"features": features})
         with pytest.raises(DataError, match="not a number; try --precision fp32"):
             encode(engine, np.zeros((1, 64, 64, 3), np.uint8), (64, 64))
     embedding = Segmenter(engine, TEXT, 96).encode(PICTURE)

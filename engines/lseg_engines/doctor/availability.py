@@ -11,10 +11,13 @@ from lseg_cli.bench.made_input import make_pictures
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.errors import LsegError
+from lseg_cli.extras import has
 from lseg_cli.inference.label_embedding import embed_label_set
 from lseg_cli.inference.segmenter import Segmenter
+from lseg_engines.bundled import BUNDLED
 from lseg_engines.doctor.environment import Check, check_environment
-from lseg_engines.opener import BUNDLED, find_model, open_engine
+from lseg_engines.opener import model_file, open_engine
+from lseg_engines.ort.part import graph_of_one_node
 from lseg_engines.tensorrt.flavour import find_flavours
 
 MAIN_JOB = "segmentation"
@@ -41,6 +44,9 @@ def works(checks: list[Check]) -> bool:
 def _gpus() -> Iterator[Check]:
     """As PyTorch sees them. Whatever is wrong with it, `lseg doctor` goes on."""
     name = "PyTorch's GPU"
+    if not has("torch"):
+        yield Check(name, "not here", "PyTorch is not installed", "pip install 'lseg-cli[torch]'")
+        return
     try:
         import torch  # noqa: PLC0415  it may be what is broken
 
@@ -81,14 +87,9 @@ def _providers() -> Iterator[Check]:
 
 
 def _try_provider(kind: str) -> None:
-    from onnx import TensorProto, helper  # noqa: PLC0415
-
     from lseg_engines.ort.engine import open_session  # noqa: PLC0415
 
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in ("x", "y")]
-    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "one", ends[:1], ends[1:])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    session, _ = open_session(model.SerializeToString(), kind)
+    session, _ = open_session(graph_of_one_node(), kind)
     (result,) = session.run(["y"], {"x": np.array([-1, 2], np.float32)})
     if result.tolist() != [0, 2]:
         raise LsegError(f"It answers {result.tolist()} where [0, 2] is right.")
@@ -96,7 +97,7 @@ def _try_provider(kind: str) -> None:
 
 def _bundled() -> Check:
     try:
-        path = find_model(BUNDLED)
+        path = model_file(EngineChoice(BUNDLED))
     except LsegError as error:
         return Check("bundled model", "not here", str(error), "pip install --force-reinstall lseg-cli")
     return Check("bundled model", "ok", str(path))

@@ -9,25 +9,23 @@ from pathlib import Path
 from typing import Literal
 
 from lseg_cli import __version__
+from lseg_cli.extras import missing_of
 from lseg_cli.model.text.cache import cache_root
 
 State = Literal["ok", "warning", "not here"]
 
 # Of each group one is needed, and two of it overwrite each other's files.
 _NEEDED = (
-    ("torch",),
-    ("torchvision",),
-    ("timm",),
-    ("open_clip_torch",),
-    ("onnx",),
-    ("onnxscript",),
     ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino"),
     ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"),
     ("numpy",),
     ("pillow",),
     ("safetensors",),
+    ("tokenizers",),
 )
-_OPTIONAL = {"openvino": "for lseg bench --peer openvino"}
+_TRAINING = ("torch", "torchvision", "timm", "open_clip_torch", "onnx", "onnxscript")  # of the extra `torch`
+_OPTIONAL = {"openvino": "for --engine openvino"}
+_WITH_TORCH = "pip install 'lseg-cli[torch]'"
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
@@ -53,6 +51,7 @@ def check_environment() -> Iterator[Check]:
     """Everything that is known without importing a runtime."""
     yield Check("lseg", "ok", __version__)
     yield Check("python", "ok", f"{platform.python_version()} on {platform.platform()}")
+    yield _install()
     yield from _packages()
     yield _threads()
     yield from _caches()
@@ -61,6 +60,15 @@ def check_environment() -> Iterator[Check]:
         f"{', '.join(offline)}: no weights are fetched" if offline else "weights of CLIP may be fetched from the hub"
     )
     yield Check("hub", "ok", found)
+
+
+def _install() -> Check:
+    """Which of the two installations this is."""
+    missing = missing_of("torch")
+    if not missing:
+        return Check("install", "ok", "with the extra torch: runs, trains, exports and converts models")
+    found = f"without the extra torch ({', '.join(missing)}): runs models; train, export and convert need it"
+    return Check("install", "ok", found, _WITH_TORCH)
 
 
 def _packages() -> Iterator[Check]:
@@ -75,6 +83,10 @@ def _packages() -> Iterator[Check]:
             yield Check(group[0], "warning", found, advice)
         else:
             yield from (Check(name, "ok", each) for name, each in here.items())
+    for name in _TRAINING:
+        found = _version(name)
+        state: State = "ok" if found else "not here"
+        yield Check(name, state, found or "not installed", "" if found else _WITH_TORCH)
     for name, purpose in _OPTIONAL.items():
         found = _version(name)
         yield Check(name, "ok" if found else "not here", found or purpose, "" if found else f"pip install {name}")

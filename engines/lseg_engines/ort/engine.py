@@ -15,6 +15,7 @@ from lseg_cli.contract import PRECISION_KEY, GraphSpec, Output
 from lseg_cli.errors import MemoryFullError, MismatchError, MissingError
 from lseg_engines.doctor.nvidia_driver import find_gpus
 from lseg_engines.ort.part import part_of
+from lseg_engines.text_tower import with_tower
 
 _SUFFIX = "ExecutionProvider"
 _BESIDE = "session.model_external_initializers_file_folder_path"  # where a graph from memory finds its weights
@@ -74,7 +75,9 @@ class OnnxEngine:
             MismatchError: the file is no ONNX graph, none of this tool, or has not these outputs.
         """
         session, name = open_session(path, device, threads, outputs)
-        return cls(session, str(path), name)
+        engine = cls(session, str(path), name)
+        engine.spec = with_tower(engine.spec, path)
+        return engine
 
     def run(
         self, image: NDArray[np.uint8], text: NDArray[np.float32], outputs: Collection[Output]

@@ -91,5 +91,6 @@ def _restore_metadata(path: Path, target: Path) -> None:
     source, graph = (onnx.load(each, load_external_data=False) for each in (path, target))
     metadata = {each.key: each.value for each in source.metadata_props if each.key.startswith(METADATA_PREFIX)}
     onnx.helper.set_model_props(graph, metadata | {PRECISION_KEY: "int8"})
+    del graph.graph.value_info[:]  # shapes of the float graph, in letters that not every runtime reads
     graph.producer_name, graph.producer_version = source.producer_name, source.producer_version
     onnx.save_model(graph, target)

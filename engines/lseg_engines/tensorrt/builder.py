@@ -66,8 +66,8 @@ def build_engine(
         Cancelled: `report` said so.
     """
     session = open_session(options)
-    graph, spec, metadata = read_onnx(onnx_path)
-    del graph  # as large as the model
+    header = read_onnx(onnx_path)
+    spec = header.spec
     profiles = make_profiles(spec, options)
     gpus = find_gpus()
     build = BuildRecord(
@@ -77,7 +77,7 @@ def build_engine(
         gpu=gpus[0].name if gpus else "",
         platform=f"{sys.platform}-{platform.machine().lower()}",
         spec=spec.model_copy(update={"max_batch": options.max_batch, "max_labels": options.max_labels}),
-        precision=metadata.get(PRECISION_KEY, "fp32"),
+        precision=header.metadata.get(PRECISION_KEY, "fp32"),
         onnx=onnx_name,
         onnx_sha256=file_sha256(onnx_path),
         onnx_check=onnx_check,

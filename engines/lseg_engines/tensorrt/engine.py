@@ -27,6 +27,7 @@ from lseg_engines.tensorrt.flavour import Session
 from lseg_engines.tensorrt.precision import read_precisions
 from lseg_engines.tensorrt.runtime_cache import RuntimeCache
 from lseg_engines.tensorrt.sidecar import Sidecar, check_fits, check_tie, read_sidecar
+from lseg_engines.text_tower import with_tower
 
 BUCKETS = (8, 32, 64, 256)  # numbers of labels; beyond, multiples of the last
 BY_LABEL = ("logits", "scores")  # outputs with an axis of labels
@@ -64,9 +65,8 @@ class TensorrtEngine:
             raise DataError(f"{path} cannot be prepared to run on {device.name}: {session.last_error()}.")
         self._most = {name: self._limits(name)[2] for name in ("image", "text")}
         self._least = {name: self._limits(name)[0] for name in ("image", "text")}
-        self.spec = sidecar.build.spec.model_copy(
-            update={"max_batch": self._most["image"][0], "max_labels": self._most["text"][0]}
-        )
+        most = {"max_batch": self._most["image"][0], "max_labels": self._most["text"][0]}
+        self.spec = with_tower(sidecar.build.spec.model_copy(update=most), path)
         self._outputs = self._find_outputs()
         self._captures = self._cache is None  # RTX captures by itself
         self._shapes: Shapes = {}
@@ -164,7 +164,11 @@ class TensorrtEngine:
 
     def _find_outputs(self) -> dict[str, torch.dtype]:
         trt, engine = self._session.trt, self._engine
-        types = {trt.DataType.FLOAT: torch.float32, trt.DataType.INT32: torch.int32}
+        types = {
+            trt.DataType.FLOAT: torch.float32,
+            trt.DataType.INT32: torch.int32,
+            trt.DataType.HALF: torch.float16,
+        }
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
         found = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.OUTPUT]
         return {name: types[engine.get_tensor_dtype(name)] for name in found}
@@ -219,7 +223,7 @@ class TensorrtEngine:
         tensor, labels = self._tensors[name], self._shapes["text"][0]
         if name in BY_LABEL:
             return tensor[:, :count]
-        if count == labels:
+        if count == labels or name == "features":
             return tensor
         if name == "mask":  # the winner may be a copy: which one of equals it is, TensorRT does not promise
             return torch.where(tensor < count, tensor, 0)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from lseg_cli.errors import LsegError, MismatchError
-from lseg_cli.model.checkpoint import KEPT, TOWER, read_config, read_tensors
+from lseg_cli.model.checkpoint import KEPT, TOWER, read_tensors
+from lseg_cli.model.header import read_config
 from lseg_cli.model.published.conversion import ORIGIN_KEY, VISUAL
 from lseg_cli.model.published.names import CLIP, original_name
 

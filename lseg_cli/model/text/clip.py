@@ -55,6 +55,7 @@ class ClipTextEncoder:
         sha256: of the tower's tensors and its activation.
         context_length: tokens of a text that are read.
         tower: open_clip's module, with its ``encode_text``.
+        tokenizer: open_clip's.
     """
 
     context_length: int | None
@@ -62,7 +63,7 @@ class ClipTextEncoder:
     def __init__(self, tower: "_Tower", tokenizer: "_Tokenizer", width: int, context_length: int, sha256: str) -> None:
         """`tower` has open_clip's ``encode_text``; `open` is the usual way in."""
         self.tower = tower
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         self.width = width
         self.context_length = context_length
         self.sha256 = sha256
@@ -99,12 +100,12 @@ class ClipTextEncoder:
 
     def token_count(self, text: str) -> int:
         """How many tokens a text has, with the marks of begin and end."""
-        inner: _Tokenizer | None = getattr(self._tokenizer, "tokenizer", None)  # of transformers: sets the marks itself
-        return len(inner.encode(text)) if inner else len(self._tokenizer.encode(text)) + 2
+        inner: _Tokenizer | None = getattr(self.tokenizer, "tokenizer", None)  # of transformers: sets the marks itself
+        return len(inner.encode(text)) if inner else len(self.tokenizer.encode(text)) + 2
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         """What the tower reads: N texts -> ``(N, context length) int64``."""
-        return self._tokenizer(list(texts))
+        return self.tokenizer(list(texts))
 
     @torch.inference_mode()
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:

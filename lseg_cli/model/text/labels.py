@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.config import TextConfig
+from lseg_cli.contract import TOWER_SUFFIX
 from lseg_cli.errors import LsegError, MismatchError
+from lseg_cli.extras import require
 from lseg_cli.model.text.cache import Embedding, EmbeddingCache
 from lseg_cli.model.text.clip_files import architecture, encoder_key
 from lseg_cli.model.text.encoder_name import EncoderName
@@ -86,7 +88,12 @@ def open_encoder(config: TextConfig) -> TextEncoder:
         from lseg_cli.model.text.word_table import WordTable  # noqa: PLC0415  reads a table of some megabytes
 
         encoder = _Words(WordTable.open(Path(config.pretrained) if config.pretrained else None))
+    elif config.weights.endswith(TOWER_SUFFIX):
+        from lseg_cli.model.text.exported_tower import ExportedTower  # noqa: PLC0415  onnxruntime
+
+        encoder = ExportedTower.open(Path(config.weights))
     else:
+        require("torch", f"The text encoder {config.name}, which lies in no file beside the model,")
         from lseg_cli.model.text.clip import ClipTextEncoder  # noqa: PLC0415  torch and open_clip: seconds
 
         encoder = ClipTextEncoder.open(config)

@@ -1,5 +1,6 @@
 """What `lseg doctor` says of an installation."""
 
+import sys
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
@@ -37,7 +38,15 @@ def test_one_build_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, "onnxruntime-gpu", "opencv-python-headless")
     assert find("onnxruntime-gpu") == Check("onnxruntime-gpu", "ok", "1.2")
     assert find("opencv-python-headless").state == "ok"
-    assert find("torch") == Check("torch", "not here", "not installed", "pip install torch")
+    assert find("torch") == Check("torch", "not here", "not installed", "pip install 'lseg-cli[torch]'")
+
+
+def test_it_says_which_of_the_two_installations_this_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find("install").found == "with the extra torch: runs, trains, exports and converts models"
+    monkeypatch.setitem(sys.modules, "timm", None)
+    check = find("install")
+    assert check.found.startswith("without the extra torch (timm): runs models")
+    assert check.advice == "pip install 'lseg-cli[torch]'"
 
 
 def test_what_keeps_cores_idle_is_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

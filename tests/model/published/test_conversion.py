@@ -15,7 +15,8 @@ from lseg_cli.contract import TOWER_KEY
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.files import file_sha256
 from lseg_cli.model import load
-from lseg_cli.model.checkpoint import read_model_config, save_model
+from lseg_cli.model.checkpoint import save_model
+from lseg_cli.model.header import read_model_config
 from lseg_cli.model.lseg import build
 from lseg_cli.model.published.conversion import (
     ORIGIN_KEY,

@@ -1,0 +1,60 @@
+"""`kill -9` or Ctrl-C at any moment loses only what is in flight, and a rerun makes what an undisturbed run makes."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lseg_cli.config import ModelConfig
+from tests.commands.interrupted import COMMANDS, command_line, environment, lines, prepare, results
+
+PICTURES = 200
+KILLS = int(os.environ.get("LSEG_KILLS", "3"))  # of each kind; thirty take a quarter of an hour
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_been(
+    command: str,
+    number: signal.Signals,
+    pyramid_config: ModelConfig,
+    word_width: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    prepare(pyramid_config, word_width, PICTURES)
+
+    def start(out: str, name: str = command) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(command_line(name, out), env=environment(tmp_path), stderr=subprocess.DEVNULL)
+
+    if command == "relabel":
+        assert start("feats", "embed").wait() == 0
+    assert start("whole").wait() == 0
+    chance, killed = random.Random(0), 0
+    for kill in range(KILLS):
+        process, target = start("out"), (kill * PICTURES) // (2 * KILLS) + 1
+        while process.poll() is None and len(lines("out")) < target:
+            time.sleep(0.002)
+        time.sleep(chance.uniform(0, 0.02))
+        if process.poll() is None:
+            process.send_signal(number)
+        killed += process.wait() in {-signal.SIGKILL, 128 + signal.SIGINT}
+    assert killed
+    done = [line["source"] for line in lines("out")]
+    assert start("out").wait() == 0
+    sources = [line["source"] for line in lines("out")]
+    assert 0 < len(done) <= len(sources) == len(set(sources)) == PICTURES
+    assert sources[: len(done)] == done
+    whole = results("whole")
+    assert len(whole) == (1 if command == "embed" else 2) * PICTURES
+    assert results("out") == whole
+    assert not list(Path("out").glob("previous-*"))
+    assert not list(Path("out").rglob(".*.tmp"))
