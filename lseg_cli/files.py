@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, files that are read without waiting or without end, and their digests."""
 
+import codecs
 import errno
 import hashlib
 import os
@@ -134,6 +135,31 @@ def read_regular(path: str | os.PathLike[str], max_bytes: int) -> bytes:
     if len(data) > max_bytes:  # files of /proc say that they have 0 bytes
         raise _too_large(os.fspath(path), len(data), max_bytes)
     return data
+
+
+def decode_text(data: bytes, what: str) -> str:
+    """Text in UTF-8, with or without its mark, or in UTF-16 with its mark, as Windows writes it.
+
+    Args:
+        data: of a file.
+        what: it is, at the start of a sentence.
+
+    Raises:
+        LsegError: it is neither.
+    """
+    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and not data.startswith(codecs.BOM_UTF32_LE)
+    try:
+        text = data.decode("utf-16" if is_wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise not_text(what) from error
+    if "\0" in text:
+        raise not_text(what)
+    return text
+
+
+def not_text(what: str) -> LsegError:
+    """The sentence on a file in another encoding."""
+    return LsegError(f"{what} cannot be read: it is not text in UTF-8 (or in UTF-16 with its mark); save it as UTF-8.")
 
 
 def _check_regular(name: str, facts: os.stat_result, max_bytes: int | None) -> None:

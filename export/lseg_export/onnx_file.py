@@ -12,6 +12,7 @@ from lseg_cli import __version__
 from lseg_cli.config import SIZE_MULTIPLE
 from lseg_cli.contract import METADATA_PREFIX, OUTPUTS, PRECISION_KEY, GraphSpec
 from lseg_cli.errors import LsegError, MissingError
+from lseg_cli.extras import require
 from lseg_cli.files import file_sha256
 from lseg_cli.model.checkpoint import load_model
 from lseg_cli.model.lseg import LSeg, check_size
@@ -44,10 +45,9 @@ def export_onnx(model_path: Path, path: Path, options: ExportOptions) -> GraphSp
         MismatchError: `model_path` is no model of this tool.
         DataError: `model_path` cannot be read.
     """
-    _check(options)
+    check_options(options)
     model = load_model(model_path)
-    side = model.config.image.long_side_px
-    height, width = (None, None) if options.is_dynamic_size else options.size or (side, side)
+    height, width = options.size or (None, None)
     spec = GraphSpec(model=model.config, model_sha256=file_sha256(model_path), height_px=height, width_px=width)
     spec = spec.model_copy(update={"kernel": kernel_of(model.regularizer)})
     graph = trace(model, spec, options)
@@ -84,15 +84,21 @@ def trace(model: LSeg, spec: GraphSpec, options: ExportOptions) -> onnx.ModelPro
     return proto
 
 
-def _check(options: ExportOptions) -> None:
+def check_options(options: ExportOptions) -> None:
+    """Whether a graph can be as it is wanted.
+
+    Raises:
+        LsegError: a size, precision or opset that cannot be.
+        MissingError: onnxslim is wanted and not installed.
+    """
+    if options.is_slim:
+        require("slim", "--slim")
     if options.precision not in PRECISIONS:
         raise LsegError(
             f"The precision {options.precision!r} cannot be exported; choose one of {', '.join(PRECISIONS)}."
         )
     if options.opset not in OPSETS:
         raise LsegError(f"Opset {options.opset} cannot be exported; choose one of {OPSETS[0]} to {OPSETS[-1]}.")
-    if options.size and options.is_dynamic_size:
-        raise LsegError("A graph has either one size or any; give --imgsz or --dynamic-size.")
     if options.size:
         check_size(*options.size)
 
@@ -171,10 +177,8 @@ def run_exporter(
 
 
 def _slim(proto: onnx.ModelProto) -> onnx.ModelProto:
-    try:
-        import onnxslim  # noqa: PLC0415  optional
-    except ImportError as error:
-        raise MissingError("--slim needs onnxslim: pip install onnxslim.") from error
+    import onnxslim  # noqa: PLC0415  optional
+
     if _size(proto) > LARGEST_FILE:
         raise LsegError("--slim cannot take a graph of more than 2 GB; leave it out.")
     slimmed: onnx.ModelProto = onnxslim.slim(proto)

@@ -9,15 +9,13 @@ class ExportOptions:
     """What kind of graph is wanted.
 
     Attributes:
-        size: (height, width) of the pictures in px; None: as the model was trained, square.
-        is_dynamic_size: any height and width that are multiples of 32, instead.
+        size: (height, width) of the pictures in px; None: any height and width that are multiples of 32.
         precision: fp32, fp16 or bf16, of encoder and decoder; int8 begins as fp32 (`lseg_engines.ort.quantizer`).
         opset: of the ONNX standard; bf16 takes 22 at least.
         is_slim: simplified by onnxslim.
     """
 
     size: tuple[int, int] | None = None
-    is_dynamic_size: bool = False
     precision: Literal["fp32", "fp16", "bf16", "int8"] = "fp32"
     opset: int = 20
     is_slim: bool = False

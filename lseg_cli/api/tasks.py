@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from lseg_cli.api.labels import warn
 from lseg_cli.errors import LsegError
 from lseg_cli.evaluation.options import EvalOptions
-from lseg_cli.exporting.options import Companions, Verification
+from lseg_cli.exporting.options import Companions, Verification, check_calibration, check_name
+from lseg_cli.extras import require
 from lseg_cli.training.options import TrainOptions
 from lseg_engines.tensorrt.options import BuildOptions
 from lseg_export.options import ExportOptions as GraphOptions
@@ -47,13 +48,12 @@ class ExportOptions:
     Attributes:
         model: the bundled model's name, that of a published one, or a `.safetensors` file.
         out: the `.onnx` or `.engine` file to write; None: the model's name, here.
-        size: (height, width) of pictures in px; None: as the model was trained, square.
-        dynamic_size: any height and width that are multiples of 32, instead.
+        size: (height, width) of pictures in px, multiples of 32; None: any, or of an engine as the model was trained.
         precision: fp32, fp16, bf16 or int8.
         opset: of the ONNX standard.
         calibrate: pictures to measure the ranges of int8 on.
         slim: simplify the graph with onnxslim.
-        with_text_encoder: write the CLIP text tower beside it.
+        with_text_encoder: write the CLIP text tower beside it; None: if the model has one and its weights can be had.
         triton: a model repository of Triton to put it into.
         engine: 'rtx' or 'trt': build a TensorRT engine; None: leave the ONNX file.
         keep_onnx: with `engine`: leave the ONNX file beside it.
@@ -67,12 +67,11 @@ class ExportOptions:
     model: str | Path = "lseg-tiny"
     out: str | Path | None = None
     size: tuple[int, int] | None = None
-    dynamic_size: bool = GraphOptions.is_dynamic_size
     precision: Literal["fp32", "fp16", "bf16", "int8"] = "fp32"
     opset: int = GraphOptions.opset
     calibrate: str | None = None
     slim: bool = GraphOptions.is_slim
-    with_text_encoder: bool = False
+    with_text_encoder: bool | None = None
     triton: Path | None = None
     engine: Literal["rtx", "trt"] | None = None
     keep_onnx: bool = False
@@ -136,23 +135,27 @@ def export(options: ExportOptions) -> Path:
         MissingError: PyTorch, TensorRT or a GPU is missing.
         VerificationError: the answers differ by more than the precision allows; no file is left.
     """
-    from lseg_cli.exporting.export import check_calibration, export_engine, export_graph
-    from lseg_engines.opener import find_model
+    from lseg_cli.exporting.source import find_source, usual_size, wants_text_encoder
 
     check_calibration(options.precision, options.calibrate)
-    source = find_model(str(options.model))
-    graph = GraphOptions(options.size, options.dynamic_size, options.precision, options.opset, options.slim)
+    if options.engine and (options.calibrate or options.triton):
+        raise LsegError("calibrate and triton are for .onnx files; omit them here.")
+    source = find_source(str(options.model))
+    target = Path(options.out or f"{source.stem}{'.engine' if options.engine else '.onnx'}")
+    check_name(target, ".engine" if options.engine else ".onnx")
+    has_tower = wants_text_encoder(source, options.with_text_encoder)
+    require("torch", "lseg_cli.export")
+    from lseg_cli.exporting.export import export_engine, export_graph
+
+    size = options.size or (usual_size(source) if options.engine else None)
+    graph = GraphOptions(size, options.precision, options.opset, options.slim)
     verification = Verification(options.verify, options.verify_images or options.calibrate, options.threads)
+    companions = Companions(has_tower, bool(options.with_text_encoder), options.triton, options.keep_onnx)
     if options.engine is None:
-        target = Path(options.out or f"{source.stem}.onnx")
-        companions = Companions(options.with_text_encoder, options.triton)
         export_graph(source, target, graph, options.calibrate, verification, companions, _Silent())
-        return target
-    if options.calibrate or options.with_text_encoder or options.triton:
-        raise LsegError("calibrate, with_text_encoder and triton are for .onnx files; omit them here.")
-    target = Path(options.out or f"{source.stem}.engine")
-    build = BuildOptions(flavour=options.engine, max_batch=options.max_batch, max_labels=options.max_labels)
-    export_engine(source, target, graph, build, options.keep_onnx, verification, _Silent(), _unwatched)
+    else:
+        build = BuildOptions(flavour=options.engine, max_batch=options.max_batch, max_labels=options.max_labels)
+        export_engine(source, target, graph, build, verification, companions, _Silent(), _unwatched)
     return target
 
 

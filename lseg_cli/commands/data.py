@@ -67,7 +67,7 @@ def check(  # noqa: PLR0913  an option is a parameter
     if sheet and samples:
         write_sheet(samples, sheet)
         console.note(f"{sheet}: {len(samples)} pictures with their masks.")
-    show_reports(reports, json)
+    show_reports(reports, json, quiet)
     problem_count = sum(report.problem_count for report in reports)
     if problem_count:
         raise DataError(f"{data} has {problem_count} problem{'s' if problem_count > 1 else ''}, which are listed.")

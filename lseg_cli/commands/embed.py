@@ -42,6 +42,8 @@ def embed(  # noqa: PLR0913  an option is a parameter
     max_failures: options.MaxFailures = EmbedOptions.max_failures,
     fail_fast: options.FailFast = EmbedOptions.fail_fast,
     ignore_failures: options.IgnoreFailures = EmbedOptions.ignore_failures,
+    exclude: options.Exclude = None,
+    recursive: options.Recursive = EmbedOptions.recursive,
     max_pixels: options.MaxPixels = EmbedOptions.max_megapixels,
     rebuild: engine_options.Rebuild = "never",
     json: options.Json = False,
@@ -59,6 +61,8 @@ def embed(  # noqa: PLR0913  an option is a parameter
 
     settings = EmbedOptions(
         inputs=tuple(inputs),
+        exclude=tuple(exclude or ()),
+        recursive=recursive,
         out=out,
         engine=EngineChoice(model, engine, device, precision, threads),
         imgsz=imgsz,

@@ -13,7 +13,14 @@ from lseg_cli.console.building import show_engine
 from lseg_cli.console.exporting import show_export
 from lseg_cli.console.terminal import Console
 from lseg_cli.errors import LsegError
-from lseg_cli.exporting.options import Companions, Verification  # noqa: TID253  imports nothing
+from lseg_cli.exporting.options import (  # noqa: TID253  imports nothing
+    Companions,
+    Verification,
+    check_calibration,
+    check_flags,
+    check_name,
+)
+from lseg_cli.extras import require
 from lseg_engines.tensorrt.options import BuildOptions  # noqa: TID253  imports nothing
 from lseg_export.options import ExportOptions  # noqa: TID253  imports nothing
 
@@ -32,12 +39,15 @@ ImageSize = Annotated[
     options.option(
         parser=parse_fixed_size,
         metavar="N|HxW",
-        help="The pictures' one size: N x N, or height x width; others are squashed to it. Default: the model's.",
+        help="One size of the pictures: N x N, or height x width; other pictures are padded to it. Default: any size; "
+        "for engines the model's.",
     ),
 ]
 DynamicSize = Annotated[
     bool,
-    options.option("--dynamic-size", help="Any height and width in multiples of 32: pictures keep their aspect."),
+    options.option(
+        "--dynamic-size", help="Engines: pictures of any size up to --max-size. ONNX files take any size by default."
+    ),
 ]
 Precision = Annotated[
     Literal["fp32", "fp16", "bf16", "int8"],
@@ -53,10 +63,11 @@ VerifyImages = Annotated[
 ]
 Slim = Annotated[bool, options.option("--slim", help="Simplify the graph with onnxslim.")]
 TextEncoder = Annotated[
-    bool,
+    bool | None,
     options.option(
-        "--with-text-encoder",
-        help="Write <name>.text.onnx as well: token ids in, label embeddings out.",
+        "--with-text-encoder/--no-text-encoder",
+        show_default=False,
+        help="Write <name>.text.onnx as well, which embeds any words without PyTorch. Default: if the model has one.",
     ),
 ]
 Triton = Annotated[
@@ -73,18 +84,19 @@ def export(  # noqa: PLR0913, PLR0917  an option is a parameter
     model: Source,
     out: Target = None,
     imgsz: ImageSize = None,
-    dynamic_size: DynamicSize = ExportOptions.is_dynamic_size,
+    dynamic_size: DynamicSize = False,
     precision: Precision = ExportOptions.precision,
     opset: Opset = ExportOptions.opset,
     calibrate: Calibrate = None,
     slim: Slim = ExportOptions.is_slim,
-    with_text_encoder: TextEncoder = False,
+    with_text_encoder: TextEncoder = None,
     triton: Triton = None,
     trt: engine_options.Trt = False,
     rtx: engine_options.Rtx = False,
     keep_onnx: KeepOnnx = False,
     max_batch: engine_options.MaxBatch = BuildOptions.max_batch,
     max_labels: engine_options.MaxLabels = BuildOptions.max_labels,
+    max_size: engine_options.MaxSize = None,
     workspace: engine_options.Workspace = None,
     opt_level: engine_options.OptLevel = None,
     timing_cache: engine_options.TimingCache = None,
@@ -102,31 +114,39 @@ def export(  # noqa: PLR0913, PLR0917  an option is a parameter
 
     Example: lseg export lseg-tiny -o tiny.onnx
     """
-    from lseg_cli.exporting.export import check_calibration, export_engine, export_graph
-    from lseg_engines.opener import find_model
+    from lseg_cli.exporting.source import find_source, usual_size, wants_text_encoder
 
-    check_calibration(precision, calibrate)
-    wanted = ExportOptions(imgsz, dynamic_size, precision, opset, slim)
-    source, console = find_model(model), Console(quiet, verbose, json)
-    verification = Verification(verify, verify_images or calibrate, threads)
     flavour = engine_options.choose_flavour(trt, rtx)
+    engine_flags = {"--max-size": max_size, "--keep-onnx": keep_onnx}
+    check_flags(flavour is not None, engine_flags, {"--calibrate": calibrate, "--triton": triton})
+    check_calibration(precision, calibrate)
+    if imgsz and dynamic_size:
+        raise LsegError("A graph has either one size or any; give --imgsz or --dynamic-size.")
+    source, console = find_source(model), Console(quiet, verbose, json)
+    tower = wants_text_encoder(source, with_text_encoder)
+    target = Path(out or f"{source.stem}{'.engine' if flavour else '.onnx'}")
+    check_name(target, ".engine" if flavour else ".onnx")
+    require("torch", "lseg export")
+    from lseg_cli.exporting.export import export_engine, export_graph
+
+    size = imgsz or (usual_size(source) if flavour and not dynamic_size else None)
+    wanted = ExportOptions(size, precision, opset, slim)
+    verification = Verification(verify, verify_images or calibrate, threads)
+    companions = Companions(tower, bool(with_text_encoder), triton, keep_onnx)
     if flavour is None:
-        target, companions = Path(out or f"{source.stem}.onnx"), Companions(with_text_encoder, triton)
         spec, corners = export_graph(source, target, wanted, calibrate, verification, companions, console)
         show_export(target, spec, precision, corners, console)
         return
-    if calibrate or with_text_encoder or triton:
-        raise LsegError("--calibrate, --with-text-encoder and --triton are for .onnx files; omit them here.")
     engine = BuildOptions(
         flavour=flavour,
         max_batch=max_batch,
         max_labels=max_labels,
+        max_side_px=max_size,
         workspace_gib=workspace,
         opt_level=opt_level,
         timing_cache=timing_cache,
         sm=sm or (),
     )
-    target = Path(out or f"{source.stem}.engine")
     watch = partial(watched, console)
-    sidecar = export_engine(source, target, wanted, engine, keep_onnx, verification, console, watch)
+    sidecar = export_engine(source, target, wanted, engine, verification, companions, console, watch)
     show_engine(target, sidecar, console)

@@ -8,7 +8,7 @@ import typer
 from lseg_cli.commands import options
 from lseg_cli.commands.parsing import parse_text_encoder
 from lseg_cli.console.facts import show_table
-from lseg_cli.console.labels import show_check, show_vocabulary
+from lseg_cli.console.labels import show_check, show_suggestions, show_vocabulary
 from lseg_cli.console.terminal import Console
 from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.model.text.encoder_name import EncoderName  # noqa: TID253  imports nothing
@@ -32,6 +32,14 @@ TextEncoder = Annotated[
         help="Rather than the model's: words, or one of open_clip's such as ViT-B-32-quickgelu/openai.",
     ),
 ]
+
+_SOME_FAILED = 3  # as of segment
+
+Candidates = Annotated[
+    str,
+    options.option("-l", "--labels", metavar="LABELS", help="Words to choose from; words:N are the N most frequent."),
+]
+Count = Annotated[int, options.option("-n", "--count", metavar="N", min=1, help="How many words to list.")]
 
 
 @labels_app.command("compile")
@@ -99,6 +107,41 @@ def list_labels(labels: Spec, json: options.Json = False) -> None:
         for label, color in zip(chosen.labels, colors(chosen), strict=True)
     ]
     show_table(rows, json)
+
+
+@labels_app.command("suggest")
+def suggest(  # noqa: PLR0913  an option is a parameter
+    inputs: options.Inputs,
+    *,
+    labels: Candidates = "words:10000",
+    count: Count = 20,
+    model: options.Model = EngineChoice.model,
+    imgsz: options.ImageSize = None,
+    device: options.Device = EngineChoice.device,
+    threads: options.Threads = EngineChoice.threads,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """List the words that win most pixels, for those who do not know what to ask.
+
+    Example: lseg labels suggest photos/
+    """
+    from lseg_cli.data.finding import find_images  # noqa: PLC0415  numpy
+    from lseg_cli.data.vocabulary import open_labels  # noqa: PLC0415  numpy
+    from lseg_cli.inference.label_embedding import embed_label_set
+    from lseg_cli.inference.segmenter import Segmenter
+    from lseg_cli.model.text.cache import EmbeddingCache
+    from lseg_cli.runs.suggestion import Suggesting
+    from lseg_engines.opener import open_engine
+
+    chosen, _ = open_labels(_as_labels(labels))
+    sources = find_images(tuple(inputs))
+    engine = open_engine(EngineChoice(model, device=device, threads=threads))
+    text = embed_label_set(chosen, engine.spec.model.text, cache=EmbeddingCache()).vectors
+    segmenter = Segmenter(engine, text, imgsz, threads=threads or 1)
+    suggesting = Suggesting(segmenter, chosen, sources)
+    if not show_suggestions(suggesting, len(sources), count, Console(quiet, json_lines=json)):
+        raise typer.Exit(_SOME_FAILED)
 
 
 def _as_labels(text: str) -> str:

@@ -140,7 +140,7 @@ TopK = Annotated[
         metavar="K",
         min=1,
         rich_help_panel=MASKS,
-        help="Above 1: also write the K best labels of every pixel and their probabilities, as topk/NAME.npz.",
+        help="Above 1: also write the K best labels of every pixel (topk/NAME.npz); up to 1,000: with probabilities.",
     ),
 ]
 
@@ -220,6 +220,18 @@ Batch = Annotated[
         rich_help_panel=MACHINE,
         help="Pictures of one shape per network call. Default: auto, 1 on the CPU, else 8.",
     ),
+]
+Exclude = Annotated[
+    list[str] | None,
+    option(
+        metavar="PATTERN",
+        help="Leave out files and folders of this name inside folders, such as '*_mask.png' or old. Repeat for more.",
+        rich_help_panel=RUN,
+    ),
+]
+Recursive = Annotated[
+    bool,
+    option("--recursive", help="A list may name a folder that holds the list itself.", rich_help_panel=RUN),
 ]
 MaxPixels = Annotated[
     float,  # megapixels

@@ -44,6 +44,8 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     max_failures: options.MaxFailures = SegmentOptions.max_failures,
     fail_fast: options.FailFast = SegmentOptions.fail_fast,
     ignore_failures: options.IgnoreFailures = SegmentOptions.ignore_failures,
+    exclude: options.Exclude = None,
+    recursive: options.Recursive = SegmentOptions.recursive,
     max_pixels: options.MaxPixels = SegmentOptions.max_megapixels,
     rebuild: engine_options.Rebuild = "never",
     offline: options.Offline = False,  # acted on where it is defined
@@ -55,13 +57,14 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
 
     Example: lseg segment photos/ -l "sky,road,tree,other" --save overlay
     """
-    from lseg_cli.contract import FEATURES, SCORES  # noqa: PLC0415  pydantic takes its time
-    from lseg_cli.runs.segment import open_segmentation
+    from lseg_cli.runs.segment import needed_outputs, open_segmentation
     from lseg_engines.description import read_spec
     from lseg_engines.opener import open_engine, require_kind
 
     settings = SegmentOptions(
         inputs=tuple(inputs),
+        exclude=tuple(exclude or ()),
+        recursive=recursive,
         labels=joined_labels(labels, inputs),
         out=out,
         engine=EngineChoice(model, engine, device, precision, threads),
@@ -87,7 +90,7 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
         ignore_failures=ignore_failures,
         max_megapixels=max_pixels,
     )
-    outputs = (*SCORES, *FEATURES) if "embeddings" in settings.save else SCORES
+    outputs = needed_outputs(settings)
     open_or_rebuild = partial(open_engine, rebuild=rebuild == "auto", outputs=outputs)
 
     def prepare() -> "FolderRun":

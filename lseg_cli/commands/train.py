@@ -151,7 +151,11 @@ def train(  # noqa: PLR0913  an option is a parameter
             show_trial(trial, json, console)
         return
     with interruptible() as interrupt:
-        finished = show_training(open_trainer(recipe, folder, resume is not None).run(interrupt), console, folder)
+        trainer = open_trainer(recipe, folder, resume is not None)
+        for notice in trainer.notices:
+            console.note(f"Note: {notice}")
+            console.event("notice", {"text": notice})
+        finished = show_training(trainer.run(interrupt), console, folder)
     leave_processes()
     if not finished:
         raise typer.Exit(interrupt.exit_code)

@@ -13,16 +13,29 @@ if TYPE_CHECKING:
     from lseg_cli.importing.folder import Imported
 
 
-def show_reports(reports: "Sequence[SplitReport]", as_json: bool) -> None:
-    """What was found on stdout: splits, share of each class, problems; or one JSON object."""
+def show_reports(reports: "Sequence[SplitReport]", as_json: bool, quiet: bool = False) -> None:
+    """What was found on stdout: splits, share of each class, notes and problems; or one JSON object.
+
+    `quiet`: problems alone; JSON is whole all the same.
+    """
     if as_json:
         sys.stdout.write(json.dumps({"splits": [_facts(report) for report in reports]}, indent=2) + "\n")
         return
+    if not quiet:
+        _show_found(reports)
+    for report in reports:
+        for problem in report.problems:
+            sys.stdout.write(f"{report.title}: {problem}\n")
+        if report.problem_count > len(report.problems):
+            sys.stdout.write(f"{report.title}: {report.problem_count - len(report.problems)} more problems.\n")
+
+
+def _show_found(reports: "Sequence[SplitReport]") -> None:
     rows = [
         {
             "split": report.title,
             "pictures": len(report.dataset) if report.dataset else 0,
-            "without label": f"{report.ignored():.1%}",
+            "without label": f"{report.ignored():.1%}" if report.sound else "-",
             "problems": report.problem_count,
         }
         for report in reports
@@ -35,10 +48,8 @@ def show_reports(reports: "Sequence[SplitReport]", as_json: bool) -> None:
         show_table([{"class": name, **_cells(name, shares)} for name in names], as_json=False)
         sys.stdout.write("\n")
     for report in reports:
-        for problem in report.problems:
-            sys.stdout.write(f"{report.title}: {problem}\n")
-        if report.problem_count > len(report.problems):
-            sys.stdout.write(f"{report.title}: {report.problem_count - len(report.problems)} more problems.\n")
+        for note in report.notes():
+            sys.stdout.write(f"{report.title}: Note: {note}\n")
 
 
 def show_import(imported: "Imported", console: Console, as_json: bool) -> None:
@@ -76,6 +87,7 @@ def _facts(report: "SplitReport") -> dict[str, Any]:
         "pictures": len(report.dataset) if report.dataset else 0,
         "ignored": report.ignored(),
         "classes": report.shares(),
+        "notes": report.notes(),
         "problems": list(report.problems),
         "problem_count": report.problem_count,
     }

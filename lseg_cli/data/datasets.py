@@ -7,13 +7,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.config import DataRef
+from lseg_cli.data.masks import IGNORE
 from lseg_cli.data.references import expanded, is_unknown, unknown_set
 from lseg_cli.data.sets.folder import list_folder
 from lseg_cli.data.sets.registry import KNOWN
 from lseg_cli.data.split import Dataset
 from lseg_cli.errors import DataError, LsegError
 
-__all__ = ["Dataset", "check_dataset", "first_epoch_steps", "list_dataset", "open_dataset"]
+_NAMED = 12  # classes that occur nowhere which are named
+
+__all__ = [
+    "Dataset",
+    "absent_classes",
+    "cannot_teach",
+    "check_dataset",
+    "first_epoch_steps",
+    "list_dataset",
+    "open_dataset",
+]
 
 
 def list_dataset(ref: DataRef) -> Dataset:
@@ -60,11 +71,42 @@ def check_dataset(dataset: Dataset) -> NDArray[np.int64]:
         (number of classes,) pixel counts.
 
     Raises:
-        DataError: a picture and its mask differ in size, or a mask holds an id without a label; names the file.
+        DataError: a picture and its mask differ in size, or a mask holds an id without a label; names the file. Or
+            nothing can be learned of the split.
     """
     with ThreadPoolExecutor(2) as pool:
-        counts = list(pool.map(dataset.count, range(len(dataset))))
-    return np.asarray(np.sum(counts, axis=0), np.int64)[:-1]
+        counts = np.asarray(sum(pool.map(dataset.count, range(len(dataset)))), np.int64)
+    useless = cannot_teach(dataset, counts)
+    if useless:
+        raise DataError(useless)
+    return counts[:-1]
+
+
+def cannot_teach(dataset: Dataset, counts: NDArray[np.int64]) -> str:
+    """Why nothing can be learned from a split, or measured on it; nothing where something can.
+
+    Args:
+        dataset: of which each mask was counted.
+        counts: (classes + 1,), pixels of each class, and at the end of those that are ignored.
+    """
+    present = np.flatnonzero(counts[:-1])
+    if not present.size:
+        return f"Not one pixel of {dataset.name} has a label: all are {dataset.ignore}, which is ignored."
+    if present.size == 1 and len(dataset.classes) > 1 and dataset.ignore == IGNORE and counts[-1]:
+        only = dataset.classes[present[0]]
+        return (
+            f"The masks of {dataset.name} hold '{only}' and {IGNORE} alone, and {IGNORE} is ignored: if it means a "
+            "class, as in masks in black and white, make ids of it (lseg data import)."
+        )
+    return ""
+
+
+def absent_classes(dataset: Dataset, counts: NDArray[np.int64]) -> str:
+    """A sentence on classes that occur nowhere, by their pixel counts; nothing where all do."""
+    absent = [name for name, count in zip(dataset.classes, counts, strict=False) if not count]
+    more = f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else ""
+    named = ", ".join(absent[:_NAMED]) + more
+    return f"{len(absent)} of {len(dataset.classes)} classes occur nowhere: {named}." if absent else ""
 
 
 def first_epoch_steps(datasets: Sequence[Dataset], pictures_per_step: int) -> int:

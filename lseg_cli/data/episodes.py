@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.data.fold_lists import find_list, read_classwise, read_pairs
-from lseg_cli.data.masks import IGNORE, read_grey, read_mask, read_rgb
+from lseg_cli.data.images import open_picture, pixels_of
+from lseg_cli.data.masks import IGNORE, read_mask
 from lseg_cli.data.sets import coco20i, fss1000, pascal
 from lseg_cli.data.sets.known import Place
 from lseg_cli.data.sets.vocabulary import Names, known_names
+from lseg_cli.data.split import check_size
 from lseg_cli.errors import DataError, LsegError
 
 COUNT = 1000  # episodes of a fold of PASCAL-5i and COCO-20i
@@ -65,13 +67,11 @@ class Episodes:
             DataError: a file cannot be read, or picture and mask differ in size.
         """
         query = self.queries[index]
-        image, mask = read_rgb(query.image), self.decode(query.mask, query.class_id)
-        if image.shape[:2] != mask.shape:
-            raise DataError(
-                f"{query.image} is {image.shape[1]} x {image.shape[0]}, its mask {mask.shape[1]} x {mask.shape[0]}: "
-                "they must have the same size."
-            )
-        return Episode(query.name, query.class_id, image, mask)
+        picture, mask = open_picture(query.image), self.decode(query.mask, query.class_id)
+        check_size(query.image, (picture.image.height, picture.image.width), mask)
+        if picture.valid is not None:
+            mask = np.where(picture.valid, mask, np.uint8(IGNORE))
+        return Episode(query.name, query.class_id, pixels_of(picture.image), mask)
 
 
 def open_episodes(name: str, root: Path, fold: int | None, lists: Path | None = None) -> Episodes:
@@ -113,7 +113,7 @@ def _pascal(place: Place) -> Episodes:
     strange = [f"{name}__{number + 1:02d}" for name, number in pairs if number not in held_out]
     if strange:
         raise DataError(f"{path} holds {strange[0]}, whose class is none of fold {place.fold}.")
-    images, masks = place.find(pascal.IMAGES), place.find(pascal.MASKS)
+    images, masks = place.find(pascal.IMAGES), place.find(*pascal.MASKS)
     queries = [
         Query(name, held_out.index(number), images / f"{name}.jpg", masks / f"{name}.png")
         for name, number in (pairs[index % len(pairs)] for index in range(COUNT))
@@ -184,4 +184,4 @@ class _Numbered:
 
 
 def _white(path: Path, _class_id: int) -> NDArray[np.uint8]:
-    return np.asarray(read_grey(path) >= fss1000.WHITE, np.uint8)
+    return fss1000.read_white(path).astype(np.uint8)

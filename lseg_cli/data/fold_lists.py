@@ -11,8 +11,10 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from lseg_cli.errors import DataError
+from lseg_cli.errors import DataError, LsegError
+from lseg_cli.files import decode_text, read_regular
 
+_LONGEST = 256_000_000  # bytes of a list
 _FOLDERS = ("", "splits", "data/splits", "fewshot_data/data/splits")  # of HSNet and lang-seg, seen from their roots
 _CLASSWISE = TypeAdapter(dict[int, list[str]])
 
@@ -70,9 +72,11 @@ def read_pairs(path: Path, count: int) -> list[tuple[str, int]]:
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file, without those that are empty; raises DataError if it cannot be read."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
+        lines = decode_text(read_regular(path, _LONGEST), f"The list {path}").split("\n")
+    except OSError as error:
         raise DataError(f"The list {path} cannot be read: {error}.") from error
+    except LsegError as error:
+        raise DataError(str(error)) from error
     return [line.strip() for line in lines if line.strip()]
 
 
@@ -88,7 +92,7 @@ def read_classwise(path: Path, count: int) -> dict[int, list[str]]:
             classwise.setdefault(number, []).append(name)
         return classwise
     try:
-        loaded = _Plain(io.BytesIO(path.read_bytes())).load()
+        loaded = _Plain(io.BytesIO(read_regular(path, _LONGEST))).load()
         classwise = _CLASSWISE.validate_python(loaded, strict=True)
     except ValidationError as error:
         raise DataError(f"{path} holds no lists of names by class: {error.errors()[0]['msg']}.") from error

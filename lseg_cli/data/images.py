@@ -1,23 +1,28 @@
-"""Pictures as they come, read into RGB whatever they hold."""
+"""The one reader of pictures: whatever they hold -> RGB as displayed, where there is data, and how it was scaled."""
 
-import importlib.util
-import io
-import threading
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from functools import cache
-from typing import BinaryIO, Literal, cast
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from lseg_cli.data.decoding import Decoded, PictureError, any_size, decode
 from lseg_cli.data.store import Place
-from lseg_cli.errors import DataError
+from lseg_cli.data.values import is_transparency, scale, without
+
+__all__ = [
+    "Picture",
+    "PictureError",
+    "any_size",
+    "displayed_size",
+    "open_image",
+    "open_picture",
+    "pixels_of",
+    "resized",
+]
 
 MAX_MEGAPIXELS = 512
-HEIF_PACKAGE = "pillow_heif"
 
 _TURNS = {  # EXIF's orientation -> what brings the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -28,48 +33,70 @@ _TURNS = {  # EXIF's orientation -> what brings the picture upright
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_ORIENTATION = 0x0112
 _BAND_PX = 2**22  # pixels that are copied at a time
 _AT_ONCE_PX = 32_000_000  # Pillow holds so many twice more while it hands them out
 _GAP = 2.0  # how many times larger than wanted a picture stays when it is averaged in whole pixels
+_NO_ALPHA = "the last band is not transparency and is left out"
 
 
-class PictureError(DataError):
-    """A file that gives no picture."""
+@dataclass(frozen=True)
+class Picture:
+    """A picture as it is displayed.
 
-    def __init__(self, message: str, stage: Literal["read", "decode"]) -> None:
-        """`stage`: whether the bytes could not be had, or not be understood."""
-        super().__init__(message)
-        self.stage = stage
+    Attributes:
+        image: in mode RGB.
+        valid: (H, W), False where there is no data or nothing can be seen; None: there is data everywhere.
+        values: how its numbers became 8 bits; '' where they simply were.
+    """
+
+    image: Image.Image
+    valid: NDArray[np.bool_] | None = None
+    values: str = ""
 
 
-def open_image(
+def open_picture(
     path: Place, max_megapixels: float = MAX_MEGAPIXELS, admit: Callable[[int], None] | None = None
-) -> Image.Image:
+) -> Picture:
     """A picture as it is displayed, in mode RGB: EXIF's orientation applied, the first frame of several.
 
-    Grey and palettes become RGB. 16-bit grey is scaled by 1/257, not clipped; integer and float pictures without a
-    fixed range are scaled from 0..1, 0..255 or 0..65535, whichever holds them, else from their least to their greatest
-    value. What is transparent shows white, as on a web page: the colours stored under it are arbitrary.
+    Grey and palettes become RGB. Values of more than 8 bits are scaled by their range, see `lseg_cli.data.values`. What
+    is transparent shows white, as on a web page (the colours stored under it are arbitrary), and is no data where
+    nothing can be seen; what GDAL's tag calls no data is none either.
 
     Args:
-        path: of the file; its content decides the format, not its name.
+        path: of the file; its content decides the format, not its name. No program is started for it.
         max_megapixels: a header that claims more is not believed.
         admit: called with the number of pixels before they are decoded; it may wait until there is memory for them.
 
     Raises:
         PictureError: no such file, or no whole picture in it.
     """
+    decoded = decode(path, max_megapixels, admit)
     try:
-        with path.open("rb") as file:
-            stream = cast(BinaryIO, file) if file.seekable() else io.BytesIO(file.read())  # a pipe cannot be rewound
-            with _UNLEASHED.hold():
-                picture = _decode(path, stream, max_megapixels, admit)
-            return _to_rgb(picture)
+        shown = _from_deep(decoded) if decoded.deep is not None else _from_image(decoded)
+        return _upright(shown, decoded.orientation)
     except MemoryError as error:
         raise PictureError(f"{path} does not fit into memory.", "decode") from error
-    except (OSError, ValueError) as error:  # the latter: a zero byte in the name
-        raise PictureError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}).", "read") from error
+    except (OSError, ValueError, AssertionError) as error:  # of Pillow: a palette that is not whole
+        raise PictureError(f"{path} is damaged: {str(error) or 'its colours are not whole'}.", "decode") from error
+
+
+def open_image(
+    path: Place, max_megapixels: float = MAX_MEGAPIXELS, admit: Callable[[int], None] | None = None
+) -> Image.Image:
+    """The picture alone, without what is known of its values; as `open_picture`."""
+    return open_picture(path, max_megapixels, admit).image
+
+
+def displayed_size(path: Place) -> tuple[int, int]:
+    """(H, W) of a picture as it is displayed, from its header.
+
+    Raises:
+        PictureError: as `open_picture`, as far as the header shows it.
+    """
+    decoded = decode(path, float("inf"), header_only=True)
+    width, height = decoded.size
+    return (width, height) if decoded.orientation in (5, 6, 7, 8) else (height, width)
 
 
 def pixels_of(picture: Image.Image) -> NDArray[np.uint8]:
@@ -95,106 +122,64 @@ def resized(picture: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
     return np.array(small)  # a copy: PyTorch warns of what is read-only
 
 
-def _decode(path: Place, stream: BinaryIO, max_megapixels: float, admit: Callable[[int], None] | None) -> Image.Image:
-    """The first frame, upright, in the file's own mode."""
-    if not stream.read(1):
-        raise PictureError(f"{path} is empty (0 bytes).", "decode")
-    stream.seek(0)
-    try:
-        picture = Image.open(stream)
-        width, height = picture.size
-        if width * height > max_megapixels * 1_000_000:
-            raise PictureError(
-                f"{path} claims {width} x {height} pixels; at most {max_megapixels:g} megapixels are read "
-                "(--max-pixels).",
-                "decode",
-            )
-        if admit is not None:
-            admit(width * height)
-        picture.load()
-    except (PictureError, MemoryError):
-        raise
-    except UnidentifiedImageError as error:
-        lacks_heif = path.suffix.lower() in (".heic", ".heif") and not importlib.util.find_spec(HEIF_PACKAGE)
-        advice = "pip install pillow-heif" if lacks_heif else "convert it to PNG or JPEG"
-        raise PictureError(f"{path} holds no picture of a known format; {advice}.", "decode") from error
-    except Exception as error:  # Pillow's readers raise what they stumble over: OSError, SyntaxError, struct.error, ...
-        raise PictureError(f"{path} is damaged: {' '.join(str(error).split()).rstrip('.')}.", "decode") from error
-    return _upright(picture)
+def _from_deep(decoded: Decoded) -> Picture:
+    """Of several bands of more than 8 bits."""
+    deep = np.asarray(decoded.deep)
+    nodata, bits = (decoded.tiff.nodata, decoded.tiff.bits) if decoded.tiff else (None, 16)
+    alpha, note = (deep[..., 3], "") if deep.shape[2] == 4 else (None, "")
+    is_marked = decoded.tiff is None or decoded.tiff.has_alpha
+    if alpha is not None and not (is_marked and is_transparency(alpha)):
+        alpha, note = None, f"; {_NO_ALPHA}"
+    scaled = scale(deep[..., :3], nodata, bits, None if alpha is None else alpha > 0)
+    image = Image.fromarray(scaled.pixels)
+    if alpha is not None:
+        image.putalpha(Image.fromarray(np.rint(alpha * (255.0 / max(float(alpha.max()), 1e-30))).astype(np.uint8)))
+    shown = _flat(image)
+    return Picture(shown.image, _both(shown.valid, scaled.valid), scaled.note + note)
 
 
-class _Unleashed:
-    """Pillow without its limit of size, which is below ours, nor remarks on odd metadata.
-
-    Both are global to the process, so of several threads that decode the first one in sets them and the last one out
-    sets them back.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._undo = ExitStack()
-
-    @contextmanager
-    def hold(self) -> Iterator[None]:
-        with self._lock:
-            self._inside += 1
-            if self._inside == 1:
-                _know_heif()
-                self._undo.enter_context(warnings.catch_warnings())
-                warnings.simplefilter("ignore")
-                self._undo.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
-                Image.MAX_IMAGE_PIXELS = None
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._inside -= 1
-                if not self._inside:
-                    self._undo.close()
+def _from_image(decoded: Decoded) -> Picture:
+    image, tiff = decoded.image, decoded.tiff
+    if image is None:
+        raise ValueError("it has no pixels")
+    nodata, note = tiff.nodata if tiff else None, ""
+    if image.mode.startswith(("I", "F")):
+        bits = 16 if image.mode.startswith("I;16") else 0
+        scaled = scale(np.asarray(image), nodata, (tiff.bits if tiff else 0) or bits)
+        return Picture(Image.fromarray(scaled.pixels).convert("RGB"), scaled.valid, scaled.note)
+    if tiff and image.mode in ("RGBA", "LA") and not is_transparency(np.asarray(image.getchannel("A"))):
+        image, note = image.convert(image.mode[:-1]), _NO_ALPHA
+    valid = None
+    if nodata is not None:
+        bands = np.asarray(image)
+        valid = without(bands[..., :3] if bands.ndim == 3 else bands, nodata)
+        note = "; ".join(filter(None, (f"{nodata:.6g} is no data", note)))
+    shown = _flat(image)
+    return Picture(shown.image, _both(shown.valid, valid), note)
 
 
-_UNLEASHED = _Unleashed()
+def _flat(image: Image.Image) -> Picture:
+    """RGB; what is transparent is white."""
+    if not image.has_transparency_data:
+        return Picture(image if image.mode == "RGB" else image.convert("RGB"))
+    image = image.convert("RGBA")
+    alpha = image.getchannel("A")
+    white = Image.new("RGB", image.size, "white")
+    white.paste(image, mask=alpha)
+    return Picture(white, np.asarray(alpha) > 0)
 
 
-def any_size() -> AbstractContextManager[None]:
-    """Within it Pillow reads pictures of any size, for those that this tool has written."""
-    return _UNLEASHED.hold()
+def _both(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    """Valid in both; None where everything is."""
+    valid = one if other is None else other if one is None else one & other
+    return None if valid is None or valid.all() else valid
 
 
-@cache
-def _know_heif() -> None:
-    """HEIC and HEIF, where the extra `heif` is installed."""
-    with suppress(ImportError):
-        importlib.import_module(HEIF_PACKAGE).register_heif_opener()
-
-
-def _upright(picture: Image.Image) -> Image.Image:
-    """Unlike `ImageOps.exif_transpose` it never rewrites the metadata, which fails where they are damaged."""
-    orientation = None
-    with suppress(Exception):  # damaged metadata: shown as stored, as every viewer does
-        orientation = picture.getexif().get(_ORIENTATION)
-    return picture.transpose(_TURNS[orientation]) if orientation in _TURNS else picture
-
-
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith(("I", "F")):
-        picture = Image.fromarray(_to_8_bit(np.asarray(picture), is_16_bit=picture.mode.startswith("I;16")))
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        white = Image.new("RGB", picture.size, "white")
-        white.paste(picture, mask=picture.getchannel("A"))
-        picture = white
-    return picture if picture.mode == "RGB" else picture.convert("RGB")
-
-
-def _to_8_bit(values: NDArray[np.generic], is_16_bit: bool) -> NDArray[np.uint8]:
-    """(H, W) of any number type -> (H, W) uint8."""
-    grey = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(grey.min()), float(grey.max())
-    ranges = [65535.0] if is_16_bit else [1.0, 255.0, 65535.0] if values.dtype.kind == "f" else [255.0, 65535.0]
-    full = next((full for full in ranges if low >= 0 and high <= full), None)
-    if full is not None:
-        low, high = 0.0, full
-    scaled: NDArray[np.uint8] = np.rint((grey - low) * (255.0 / max(high - low, 1e-30))).astype(np.uint8)
-    return scaled
+def _upright(picture: Picture, orientation: int) -> Picture:
+    turn = _TURNS.get(orientation)
+    if turn is None:
+        return picture
+    valid = picture.valid
+    if valid is not None:
+        valid = np.asarray(Image.fromarray(valid.astype(np.uint8)).transpose(turn)) > 0
+    return Picture(picture.image.transpose(turn), valid, picture.values)

@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.config import DataRef
-from lseg_cli.data.datasets import list_dataset
-from lseg_cli.data.masks import read_rgb
+from lseg_cli.data.datasets import absent_classes, cannot_teach, list_dataset
+from lseg_cli.data.images import open_picture
 from lseg_cli.data.references import expanded, parse_data, unknown_set
 from lseg_cli.data.sets.folder import read_description
 from lseg_cli.data.sets.registry import KNOWN
 from lseg_cli.data.split import Dataset
 from lseg_cli.errors import DataError
 
+_UNUSUAL = 0.5  # share of pixels without a label
 MAX_PROBLEMS = 50  # of a split that are told in full; the others are counted
 
 
@@ -48,6 +49,18 @@ class SplitReport:
         """`train`, or `train, fold 0`."""
         return self.ref.split if self.ref.fold is None else f"{self.ref.split}, fold {self.ref.fold}"
 
+    def notes(self) -> list[str]:
+        """What is unusual, if not wrong: what was passed over, classes that occur nowhere, many ignored pixels."""
+        if self.dataset is None:
+            return []
+        notes = list(self.dataset.notes)
+        absent = absent_classes(self.dataset, self.counts)
+        if self.sound and absent:
+            notes.append(absent)
+        if self.ignored() > _UNUSUAL:
+            notes.append(f"{self.ignored():.1%} of the pixels have no label.")
+        return notes
+
     def shares(self) -> dict[str, float]:
         """Of each class among the pixels that have one."""
         total = max(1, int(self.counts[:-1].sum()))
@@ -71,7 +84,7 @@ def splits_of(text: str, root: str | None, lists: str | None, split: str | None,
 
     Raises:
         LsegError: as `parse_data`.
-        DataError: a `dataset.yaml` cannot be read.
+        DataError: a `dataset.yaml` cannot be read; a known set has no such split.
     """
     if root and text not in KNOWN:
         raise unknown_set(text)
@@ -79,6 +92,8 @@ def splits_of(text: str, root: str | None, lists: str | None, split: str | None,
     known = KNOWN.get(ref.path)
     if split or ref.split:
         names = [split or ref.split]
+        if known:
+            known.check_split(names[0])  # once, and not for each fold
     elif known:
         names = list(known.splits)
     else:
@@ -116,6 +131,9 @@ def inspect_split(ref: DataRef, track: Track, threads: int | None = None, decode
             problem_count += 1
             if len(problems) < MAX_PROBLEMS:
                 problems.append(finding.problem)
+    useless = cannot_teach(dataset, counts) if sound else ""
+    if useless:
+        problems, problem_count = [useless, *problems], problem_count + 1
     return SplitReport(ref, dataset, counts, tuple(sound), tuple(problems), problem_count)
 
 
@@ -126,7 +144,7 @@ def _inspect(dataset: Dataset, threads: int | None, decode: bool) -> Iterator[Fi
             return Finding(index, None, missing)
         try:
             if decode:
-                read_rgb(dataset.images[index])
+                open_picture(dataset.images[index])
             return Finding(index, dataset.count(index))
         except DataError as error:
             return Finding(index, None, str(error))

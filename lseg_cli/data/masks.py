@@ -11,46 +11,50 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lseg_cli.data.decoding import PictureError, open_stored
 from lseg_cli.errors import DataError
 
 IGNORE = 255  # the id that the known data sets ignore
-
-UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises of broken files
 
 Ids = NDArray[np.uint8] | NDArray[np.int16]  # int16 only where a set has more than 255 classes
 Decode = Callable[[Path], Ids]  # the file of a mask -> (H, W) ids
 
 
-def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """A training picture as it lies on disk: (H, W, 3) uint8 RGB. Masks have no EXIF, so it is not applied here."""
-    return np.asarray(_opened(path, "a picture", "RGB"))
-
-
 def read_mask(path: Path) -> NDArray[np.uint8]:
-    """(H, W) uint8, as stored: a palette is not looked up."""
-    ids = np.asarray(_opened(path, "a mask"))
+    """(H, W) uint8, as stored: a palette is not looked up; of 1 bit, 0 and 1.
+
+    Raises:
+        DataError: it cannot be read, or holds something else than ids, with what to do.
+    """
+    image = _opened(path)
+    if image.format == "JPEG":
+        raise DataError(f"{path} is a JPEG, which changes ids where labels meet; save masks as PNG.")
+    ids = np.asarray(image)
+    if image.mode == "1":
+        ids = ids.astype(np.uint8)
     if ids.ndim != 2 or ids.dtype != np.uint8:
-        raise DataError(f"{path} is no index mask: it holds {ids.dtype} {ids.shape}; ids are one 8-bit channel.")
+        advice = "lseg data import makes ids of colours" if ids.ndim == 3 else "save them with 8 bits"
+        raise DataError(
+            f"{path} is no index mask: it holds {ids.dtype} {ids.shape}; ids are one 8-bit channel; {advice}."
+        )
     return ids
 
 
 def read_colours(path: Path) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 of a mask whose colours are numbers."""
-    return np.asarray(_opened(path, "a mask", "RGB"))
+    return np.asarray(_opened(path).convert("RGB"))
 
 
 def read_grey(path: Path) -> NDArray[np.uint8]:
     """(H, W) uint8: the brightness of a mask that is black and white, however it is stored."""
-    return np.asarray(_opened(path, "a mask", "L"))
+    return np.asarray(_opened(path).convert("L"))
 
 
-def _opened(path: Path, what: str, mode: str = "") -> Image.Image:
+def _opened(path: Path) -> Image.Image:
     try:
-        with Image.open(path) as image:
-            picture: Image.Image = image.convert(mode) if mode else image.copy()
-            return picture
-    except UNREADABLE as error:
-        raise DataError(f"{path} cannot be read as {what}: {error}.") from error
+        return open_stored(path)
+    except PictureError as error:
+        raise DataError(f"{path} cannot be read as a mask: it {str(error).removeprefix(f'{path} ')}") from error
 
 
 @dataclass(frozen=True)

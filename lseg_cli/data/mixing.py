@@ -7,14 +7,20 @@ several processes share a batch without talking to each other.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
 from lseg_cli.config import AugmentConfig
 from lseg_cli.data.datasets import Dataset
-from lseg_cli.data.transforms import TrainTransform
+from lseg_cli.data.images import pixels_of
+from lseg_cli.data.transforms import PADDING, TrainTransform
+from lseg_cli.errors import DataError, MissingError
+
+PATIENCE_S = 600  # until a process that reads is given up
 
 
 @dataclass(frozen=True)
@@ -85,32 +91,70 @@ class MixSchedule(Sampler[list[Pick]]):
         return len(self.turns) - self.start
 
 
-class _Pictures(TorchDataset[tuple[Pick, Tensor, Tensor]]):
+_Sample = tuple[Pick, Tensor, Tensor] | str  # or why it cannot be read: an exception would come with its traceback
+_Arrays = tuple[int, int, NDArray[np.uint8], NDArray[np.int16]] | str  # a `Batch`, or the same
+
+
+class _Pictures(TorchDataset[_Sample]):
     def __init__(self, datasets: Sequence[Dataset], augment: AugmentConfig, seed: int) -> None:
         self.datasets = datasets
         self.transform = TrainTransform(augment)
         self.seed = seed
 
-    def __getitem__(self, pick: Pick) -> tuple[Pick, Tensor, Tensor]:
-        image, mask = self.datasets[pick.dataset].read(pick.index)
+    def __getitem__(self, pick: Pick) -> _Sample:
+        try:
+            picture, mask = self.datasets[pick.dataset].open(pick.index)
+        except DataError as error:
+            return str(error)
+        if picture.valid is not None:  # nothing is taught there, not even 'other'
+            mask = np.where(picture.valid, mask, np.int16(PADDING))
         generator = seeded(self.seed, pick.step, pick.slot)
-        return pick, *self.transform(image, mask, generator)
+        return pick, *self.transform(pixels_of(picture.image), mask, generator)
 
 
-def _collate(samples: list[tuple[Pick, Tensor, Tensor]]) -> Batch:
-    first = samples[0][0]
-    images, masks = torch.stack([s[1] for s in samples]), torch.stack([s[2] for s in samples])
-    return Batch(first.step, first.dataset, images, masks)
+def _collate(samples: list[_Sample]) -> _Arrays:
+    """As arrays, which go to the training process through a pipe.
+
+    Tensors would go through /dev/shm, 64 MB in Docker: where it is full a worker dies or all wait for ever.
+    """
+    sound = []
+    for sample in samples:
+        if isinstance(sample, str):
+            return sample
+        sound.append(sample)
+    first = sound[0][0]
+    images, masks = np.stack([s[1].numpy() for s in sound]), np.stack([s[2].numpy() for s in sound])
+    return first.step, first.dataset, images, masks
 
 
 def batches(
     datasets: Sequence[Dataset], schedule: MixSchedule, augment: AugmentConfig, workers: int
-) -> DataLoader[Batch]:
-    """A loader of the schedule's batches from `schedule.start` on, read and augmented in `workers` processes."""
-    return DataLoader(
+) -> Iterator[Batch]:
+    """The schedule's batches from `schedule.start` on, read and augmented in `workers` processes.
+
+    Raises:
+        DataError: a picture cannot be read.
+        MissingError: a process that reads has died, or does not answer.
+    """
+    loader: DataLoader[_Arrays] = DataLoader(
         _Pictures(datasets, augment, schedule.seed),  # type: ignore[arg-type]
         batch_sampler=schedule,
         num_workers=workers,
         collate_fn=_collate,
         prefetch_factor=4 if workers else None,
+        timeout=PATIENCE_S if workers else 0,
     )
+    try:
+        for arrays in loader:
+            if isinstance(arrays, str):
+                raise DataError(arrays)
+            step, dataset, images, masks = arrays
+            yield Batch(step, dataset, torch.from_numpy(images), torch.from_numpy(masks))
+    except RuntimeError as error:
+        if "DataLoader" not in str(error) or "Caught" in str(error):  # the latter: an exception of ours in a worker
+            raise
+        said = str(error).split("\n")[0].rstrip(".")
+        raise MissingError(
+            f"A process that reads pictures has died or does not answer ({said}); give the run more memory, or "
+            "fewer of them with -j 1, or none with -j 0."
+        ) from error

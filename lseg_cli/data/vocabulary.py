@@ -17,6 +17,7 @@ from pydantic import ConfigDict
 
 from lseg_cli.config import TextConfig
 from lseg_cli.contract import METADATA_PREFIX
+from lseg_cli.data.frequent_words import count_of, frequent_words
 from lseg_cli.data.labels import LabelSet, parse_labels, single_file
 from lseg_cli.errors import LsegError, MismatchError
 from lseg_cli.files import read_regular
@@ -49,15 +50,18 @@ class Vocabulary(LabelSet):
 
 
 def open_labels(text: str) -> tuple[LabelSet, list[str]]:
-    """What stands behind `--labels`: a compiled vocabulary, with or without an @, or all that `parse_labels` takes.
+    """What stands behind `--labels`: a compiled vocabulary, with or without an @, `words:N`, or as `parse_labels`.
 
     Returns:
         The labels, a `Vocabulary` where they were compiled, and notices.
 
     Raises:
-        LsegError: as `parse_labels`.
+        LsegError: as `parse_labels` and `frequent_words`.
         MismatchError: a vocabulary's file is damaged, or is none.
     """
+    count = count_of(text)
+    if count is not None:
+        return LabelSet.of(frequent_words(count)), []
     path = single_file(text)
     if path is not None and path.suffix.lower() == SUFFIX:
         return read_vocabulary(path), []

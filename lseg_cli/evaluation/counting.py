@@ -73,11 +73,6 @@ class Tally:
         """
         for number in turns:
             picture, mask = dataset.read(number)
-            if picture.shape[:2] != mask.shape:
-                raise DataError(
-                    f"{dataset.images[number]} is {picture.shape[1]} x {picture.shape[0]}, its mask {mask.shape[1]} x "
-                    f"{mask.shape[0]}: they must have the same size."
-                )
             truth = self._labelling.truth(mask, dataset.masks[number])
             given = [
                 self._labelling.columns[each.predict(picture, dataset.images[number])] for each in self._predictors

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from lseg_cli.data.decoding import open_stored
 from lseg_cli.data.finding import JOURNAL
 from lseg_cli.data.labels import fold
 from lseg_cli.errors import DataError
@@ -66,11 +66,7 @@ class SavedMasks:
         file = self._masks.get(str(path.absolute())) or self._masks.get(str(path.resolve()))
         if file is None:
             raise DataError(f"{self._folder} has no mask of {path}; segment it first, into the same folder.")
-        try:
-            with Image.open(file) as image:
-                ids = np.asarray(image)
-        except (OSError, ValueError, SyntaxError) as error:
-            raise DataError(f"{file} cannot be read as a mask: {error}.") from error
+        ids = np.asarray(open_stored(file))
         if ids.shape != picture.shape[:2]:
             raise DataError(f"{file} has the shape {ids.shape}, its picture {picture.shape[:2]}; segment it again.")
         table = np.full(1 << 16, _UNKNOWN, np.int64)

@@ -3,8 +3,8 @@
 import tempfile
 from pathlib import Path
 
-from lseg_cli.contract import GraphSpec
-from lseg_cli.errors import LsegError
+from lseg_cli.contract import TOWER_SUFFIX, GraphSpec
+from lseg_cli.errors import MissingError
 from lseg_cli.evaluation.pictures import read_pictures
 from lseg_cli.exporting.build import build_onnx
 from lseg_cli.exporting.options import Companions, Verification, check_name
@@ -17,7 +17,7 @@ from lseg_engines.tensorrt.builder import open_session
 from lseg_engines.tensorrt.options import BuildOptions
 from lseg_engines.tensorrt.sidecar import Check, Sidecar
 from lseg_engines.torch_engine import TorchEngine
-from lseg_export.onnx_file import export_onnx
+from lseg_export.onnx_file import check_options, export_onnx
 from lseg_export.options import ExportOptions
 from lseg_export.text_file import export_text
 from lseg_export.triton import add_to_repository
@@ -54,6 +54,7 @@ def export_graph(
         VerificationError: the answers differ by more than the precision allows.
     """
     check_name(target, ".onnx")
+    check_options(options)
     corners = None
     with staged(target) as draft:
         spec = export_onnx(source, draft, options)
@@ -61,8 +62,7 @@ def export_graph(
             _quantize_file(draft, spec, calibrate)
         if verification.is_wanted:
             corners = verify_export(source, draft, options.precision, verification, reporter)
-        if companions.has_text_encoder:
-            _write_text_encoder(spec, draft, options.opset, verification.is_wanted, reporter)
+        _write_text_encoder(spec, draft, options.opset, companions, verification.is_wanted, reporter)
     if companions.triton:
         add_to_repository(target, companions.triton, spec)
     return spec, corners
@@ -73,8 +73,8 @@ def export_engine(
     target: Path,
     options: ExportOptions,
     build: BuildOptions,
-    keeps_onnx: bool,
     verification: Verification,
+    companions: Companions,
     reporter: Reporter,
     watch: Watch,
 ) -> Sidecar:
@@ -85,8 +85,8 @@ def export_engine(
         target: the `.engine` file to write.
         options: of the graph.
         build: what kind of engine.
-        keeps_onnx: leave the ONNX file beside the engine.
         verification: how both are compared.
+        companions: what is written with it.
         reporter: is told how far it is.
         watch: is told while TensorRT works.
 
@@ -95,33 +95,23 @@ def export_engine(
         VerificationError: the answers differ by more than the precision allows.
     """
     check_name(target, ".engine")
+    check_options(options)
     open_session(build)  # what is missing is told before the export, which takes minutes
     with staged(target) as draft:
         onnx = draft.with_suffix(".onnx")
-        export_onnx(source, onnx, options)
+        spec = export_onnx(source, onnx, options)
         check = None
         if verification.is_wanted:
             corners = verify_export(source, onnx, options.precision, verification, reporter)
             check = Check(against="PyTorch", **summarize(corners))
-        sidecar = build_onnx(onnx, draft, build, onnx.name if keeps_onnx else None, check, watch)
+        sidecar = build_onnx(onnx, draft, build, onnx.name if companions.keeps_onnx else None, check, watch)
         if verification.is_wanted:
             sidecar = verify_engine(draft, sidecar, lambda: TorchEngine.open(source, "cpu"), "PyTorch", reporter)
-        if not keeps_onnx:
+        _write_text_encoder(spec, draft, options.opset, companions, verification.is_wanted, reporter)
+        if not companions.keeps_onnx:
             for file in draft.parent.glob(f"{onnx.name}*"):
                 file.unlink()
     return sidecar
-
-
-def check_calibration(precision: str, calibrate: str | None) -> None:
-    """Require pictures for int8, and only for it.
-
-    Raises:
-        LsegError: one without the other.
-    """
-    if (precision == "int8") != bool(calibrate):
-        raise LsegError(
-            "--precision int8 and --calibrate DIR belong together: int8 needs pictures to measure ranges on."
-        )
 
 
 def _quantize_file(draft: Path, spec: GraphSpec, calibrate: str) -> None:
@@ -134,9 +124,19 @@ def _quantize_file(draft: Path, spec: GraphSpec, calibrate: str) -> None:
         quantize(source, draft, pictures, spec.model.text.width)
 
 
-def _write_text_encoder(spec: GraphSpec, draft: Path, opset: int, verify: bool, reporter: Reporter) -> None:
+def _write_text_encoder(
+    spec: GraphSpec, draft: Path, opset: int, companions: Companions, verify: bool, reporter: Reporter
+) -> None:
     """Writes the text tower of a model beside its graph, and compares it."""
-    path = draft.with_name(f"{draft.stem}.text.onnx")
-    encoder = export_text(spec.model.text, path, opset)
+    if not companions.has_text_encoder:
+        return
+    path = draft.with_name(f"{draft.stem}{TOWER_SUFFIX}")
+    try:
+        encoder = export_text(spec.model.text, path, opset)
+    except MissingError as error:
+        if companions.requires_text_encoder:
+            raise
+        reporter.note(f"The text encoder was not exported, so new words need PyTorch: {error}")
+        return
     check = f"embeddings within {verify_text(encoder, path):.2g} of PyTorch's" if verify else "not checked"
     reporter.note(f"{path.name}: token ids (N, {encoder.context_length}) in, embeddings out; {check}.")

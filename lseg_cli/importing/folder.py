@@ -11,13 +11,13 @@ import yaml
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from lseg_cli.data.decoding import decode
 from lseg_cli.errors import DataError, LsegError
 from lseg_cli.files import staged_folder
 from lseg_cli.importing.areas import IGNORE, MOST_CLASSES, paint
 from lseg_cli.importing.kinds import find_kind, read_source
 from lseg_cli.importing.labelled import Labelled, Source
 from lseg_cli.importing.options import IGNORED, ImportOptions
-from lseg_cli.importing.reading import in_file
 from lseg_cli.importing.splits import split_pictures
 
 _EXIF_ORIENTATION = 0x0112
@@ -153,9 +153,8 @@ class _Writer:
 
 def _size(path: Path) -> tuple[int, int, int | None]:
     """Stored width and height in px, and EXIF's orientation where it swaps them; else None."""
-    with in_file(path), Image.open(path) as image:
-        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
-        return (*image.size, orientation if orientation in {5, 6, 7, 8} else None)
+    header = decode(path, float("inf"), header_only=True)
+    return (*header.size, header.orientation if header.orientation in {5, 6, 7, 8} else None)
 
 
 def _turned(mask: NDArray[np.uint8], orientation: int) -> Image.Image:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from lseg_cli.data.finding import EXTENSIONS
+from lseg_cli.data.formats import is_picture
 from lseg_cli.errors import DataError
 from lseg_cli.importing.areas import IGNORE, Area, polygon
 from lseg_cli.importing.labelled import BACKGROUND, Labelled, Source
@@ -231,7 +231,7 @@ def _folder(root: Path, names: tuple[str, ...]) -> Path:
 
 
 def _masks(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("[!.]*") if path.suffix.lower() in EXTENSIONS)
+    return sorted(path for path in folder.rglob("[!.]*") if is_picture(path.name))
 
 
 def _splits(folder: Path) -> dict[str, str]:

@@ -11,11 +11,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-from lseg_cli.data.finding import EXTENSIONS
-from lseg_cli.data.masks import UNREADABLE
+from lseg_cli.data.decoding import open_stored
+from lseg_cli.data.formats import is_picture
 from lseg_cli.errors import DataError
 
 MOST_BYTES = 2_000_000_000  # of one file of labels
@@ -73,14 +72,14 @@ def in_file(path: Path) -> Iterator[None]:
         yield
     except DataError:
         raise
-    except (ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, *UNREADABLE) as error:
+    except (ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, SyntaxError, OSError) as error:
         raise DataError(f"{path} cannot be understood: {error or type(error).__name__}.") from error
 
 
 def read_index_mask(path: Path) -> NDArray[np.uint8]:
     """Return (H, W) uint8 of one 8-bit channel, a palette's indices as they are."""
-    with in_file(path), Image.open(path, formats=("PNG", "BMP", "TIFF", "GIF")) as mask:
-        ids = np.asarray(mask.convert("L") if mask.mode in {"1", "LA", "RGB", "RGBA"} else mask)
+    mask = open_stored(path)
+    ids = np.asarray(mask.convert("L") if mask.mode in {"1", "LA", "RGB", "RGBA"} else mask)
     if ids.ndim != 2 or ids.dtype != np.uint8:
         raise DataError(f"{path} is not an index mask: it holds {ids.dtype} {ids.shape}.")
     return ids
@@ -88,8 +87,7 @@ def read_index_mask(path: Path) -> NDArray[np.uint8]:
 
 def read_colours(path: Path) -> NDArray[np.uint8]:
     """Return (H, W, 3) uint8 of a mask whose colours stand for classes."""
-    with in_file(path), Image.open(path, formats=("PNG", "BMP", "TIFF", "GIF")) as mask:
-        return np.asarray(mask.convert("RGB"))
+    return np.asarray(open_stored(path).convert("RGB"))
 
 
 class Pictures:
@@ -104,7 +102,7 @@ class Pictures:
         found: dict[str, Path] = {}
         for folder in self._folders:
             for path in sorted(folder.rglob("*")):
-                if path.suffix.lower() in EXTENSIONS and path.is_file():
+                if is_picture(path.name) and path.is_file():
                     found.setdefault(path.name, path)
                     found.setdefault(path.stem, path)
         return found

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from PIL import Image
 from pydantic import BaseModel, ValidationError
 
+from lseg_cli.data.decoding import decode
 from lseg_cli.errors import DataError
 from lseg_cli.importing.areas import Area
 from lseg_cli.importing.labelled import Labelled, Source
@@ -100,8 +100,7 @@ def _areas(path: Path, image: Path, source: Source) -> tuple[Area, ...]:
     if not path.is_file():
         source.notes["Pictures without a label file, which have no area"] += 1
         return ()
-    with in_file(image), Image.open(image) as opened:
-        width, height = opened.size
+    width, height = decode(image, float("inf"), header_only=True).size
     areas = []
     for number, line in enumerate(read_text(path).splitlines(), 1):
         cells = line.split()

@@ -58,14 +58,15 @@ def upsample2(maps: Floats) -> Floats:
 
 
 def double(x: Floats, fraction: Floats, doubled: Floats) -> None:
-    """Interpolates along the first axis, (n, m) -> (2 n, m); the first and the last are copied. As exact as `between`.
+    """Interpolates along the first axis, (n, …) -> (2 n, …); the first and the last are copied. As exact as `between`.
 
     Two new points lie between every two, so steps are computed once, and nothing is gathered.
     """
-    start, step = x[:-1], np.diff(x, axis=0)
+    start, step = x[:-1], x[1:] - x[:-1]
+    fraction = fraction.reshape(-1, *[1] * (x.ndim - 1))
     for first in (1, 2):
         values = doubled[first : 2 * len(start) + first : 2]
-        np.multiply(step, fraction[first : 2 * len(start) + first : 2, None], out=values)
+        np.multiply(step, fraction[first : 2 * len(start) + first : 2], out=values)
         values += start
     doubled[0], doubled[-1] = x[0], x[-1]
 

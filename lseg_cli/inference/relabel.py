@@ -11,8 +11,9 @@ import numpy as np
 
 from lseg_cli.config import TEMPERATURE, RegularizerConfig
 from lseg_cli.errors import DataError, MismatchError
-from lseg_cli.inference.embedding import Embedding
+from lseg_cli.inference.embedding import Embedding, EmbeddingInfo
 from lseg_cli.inference.interpolation import Floats, aligned_places, upsample2
+from lseg_cli.inference.many_labels import ManyLabels, are_many
 from lseg_cli.inference.segmentation import Segmentation, Stopwatch
 from lseg_cli.inference.segmenter import LABEL_ALONE, PixelOutputs
 from lseg_cli.inference.upsampling import mean_confidence, upsample_best
@@ -39,11 +40,20 @@ def relabel(
         MismatchError: the labels' embeddings have another width.
         DataError: the embedding is not a number, or its regulariser is incomplete.
     """
+    info = embedding.info
+    if is_bounded(info, len(text), outputs):
+        labels = ManyLabels(text, info.model.regularizer, info.kernel)
+        return labels.segment(embedding.array, info.picture_px, outputs.best, threads)
     watch = Stopwatch()
     scores = score(embedding, text)
     score_ms = watch.ms
     result = segment_scores(scores, embedding.info.picture_px, outputs, threads)
     return replace(result, ms={"score": score_ms, **result.ms})
+
+
+def is_bounded(info: EmbeddingInfo, labels: int, outputs: PixelOutputs) -> bool:
+    """Whether so many labels are bounded, as in `lseg_cli.inference.many_labels`, rather than scored."""
+    return are_many(labels, outputs.probability) and not info.unit_length
 
 
 def segment_scores(

@@ -3,6 +3,9 @@
 import time
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lseg_cli.inference.interpolation import Floats
 from lseg_cli.inference.winner import Index
 
@@ -14,14 +17,16 @@ class Segmentation:
     Attributes:
         best: (K, H, W) positions in the label set, the best first.
         probability: (K, H, W) float32, their softmax; None if it was not asked for.
-        mean_confidence: over the network's own scores, so it is the same whatever is asked for.
+        mean_confidence: over the network's own scores; where there are many labels, over 64 of them.
         ms: milliseconds of each stage that made it: preprocess, infer, postprocess.
+        valid: (H, W), False where the picture holds no data, so that a mask has no label; None: it does everywhere.
     """
 
     best: Index
     probability: Floats | None
     mean_confidence: float
     ms: dict[str, float]
+    valid: NDArray[np.bool_] | None = None
 
     @property
     def index(self) -> Index:

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lseg_cli.config import SIZE_MULTIPLE
-from lseg_cli.contract import SCORES, Engine
+from lseg_cli.contract import FEATURES, SCORES, Engine
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.inference.embedding import Embedding, Half, as_encoder, encode
 from lseg_cli.inference.frame import Frame, Size
 from lseg_cli.inference.interpolation import Floats
+from lseg_cli.inference.many_labels import ManyLabels, are_many
 from lseg_cli.inference.segmentation import Segmentation, Stopwatch
 from lseg_cli.inference.upsampling import mean_confidence, upsample_best
 
@@ -72,6 +73,10 @@ class Segmenter:
         self.size = size
         self.outputs = outputs
         self.threads = threads
+        # Of a graph of one size, what it says of the padding beside the picture would have to be cut off.
+        is_bounded = "features" in spec.outputs and spec.height_px is None
+        is_bounded = is_bounded and are_many(len(text), outputs.probability)
+        self.many = ManyLabels(self.text, spec.model.regularizer, spec.kernel) if is_bounded else None
 
     def segment(self, picture: NDArray[np.uint8]) -> Segmentation:
         """(H, W, 3) uint8 RGB -> its segmentation at H x W.
@@ -82,9 +87,15 @@ class Segmenter:
         watch = Stopwatch()
         image = self.preprocess(picture)
         preprocess_ms, watch = watch.ms, Stopwatch()
-        (scores,) = self.infer(image)
-        infer_ms = watch.ms
-        result = self.postprocess(scores, (picture.shape[0], picture.shape[1]))
+        size = picture.shape[0], picture.shape[1]
+        if self.many is None:
+            (scores,) = self.infer(image)
+            infer_ms = watch.ms
+            result = self.postprocess(scores, size)
+        else:
+            (features,) = self.infer_features_alone(image)
+            infer_ms = watch.ms
+            result = self.many.segment(features, size, self.outputs.best, self.threads)
         return replace(result, ms={"preprocess": preprocess_ms, "infer": infer_ms, **result.ms})
 
     def infer(self, images: NDArray[np.uint8]) -> Floats:
@@ -105,6 +116,16 @@ class Segmenter:
         """
         answer = as_encoder(self.engine).run(images, self.text, (*SCORES, "features"))
         return answer["scores"].astype(np.float32, copy=False), answer["features"].astype(np.float16, copy=False)
+
+    def infer_features_alone(self, images: NDArray[np.uint8]) -> Half:
+        """As `infer_features`, without the scores: where there are very many labels, `many` makes those that matter.
+
+        Raises:
+            MismatchError: the engine gives none.
+            MemoryFullError: the device's memory is full.
+        """
+        answer = as_encoder(self.engine).run(images, self.text[:1], FEATURES)
+        return answer["features"].astype(np.float16, copy=False)
 
     def postprocess(self, scores: Floats, size: tuple[int, int]) -> Segmentation:
         """The scores (N, h, w) of the network's input -> the segmentation of its picture at its size (H, W).

@@ -16,6 +16,7 @@ from lseg_cli.inference.winner import Index, fill_winner, update_winner
 
 BAND_PX, BLOCK_PX = 128, 512  # rows and columns at a time: they stay in a core's cache, and few labels win there
 _BAND_FLOATS = 2**20  # of the network's scores, at its size, that are looked at together where cells are filled
+_TOGETHER_FLOATS = 2**16  # of scores that are doubled in one go: so few that the calls would cost more
 
 ALL = slice(None)
 
@@ -41,6 +42,13 @@ class Grid:
         """For scores of (h, w), half the network's size, and a picture of (H, W)."""
         height, width = scores
         return cls(places_of(2 * height, size[0]), places_of(2 * width, size[1]), aligned(height), aligned(width))
+
+    def needed(self, rows: slice, columns: slice) -> tuple[slice, slice]:
+        """Rows and columns of the scores that some of the picture depend on."""
+        return (
+            halved(self.half_rows, cut(self.rows, rows)[1])[0],
+            halved(self.half_columns, cut(self.columns, columns)[1])[0],
+        )
 
 
 def upsample_best(
@@ -158,14 +166,25 @@ class Rows:
 class Band(Rows):
     """Rows of one grid of scores."""
 
-    def __init__(self, scores: Floats, grid: Grid, rows: slice, columns: slice = ALL) -> None:
-        """`scores` (N, h, w) of the whole picture, of which those `rows` and `columns` are wanted."""
+    def __init__(
+        self, scores: Floats, grid: Grid, rows: slice, columns: slice = ALL, origin: tuple[int, int] = (0, 0)
+    ) -> None:
+        """Bind some rows and columns of a picture to its scores.
+
+        Args:
+            scores: (N, h, w) of the whole picture, or of a part with all that `Grid.needed` says.
+            grid: of the whole picture.
+            rows: wanted.
+            columns: wanted.
+            origin: the row and column of the whole at which `scores` begin.
+        """
         self._rows, near_rows = cut(grid.rows, rows)
         whole = grid.columns, slice(0, len(grid.half_columns))  # `confidence` stretches all columns over the width
         self._columns, near_columns = whole if columns == ALL else cut(grid.columns, columns)
         half_rows, self._half_rows, self._in_rows = halved(grid.half_rows, near_rows)
         half_columns, self._half_columns, self._in_columns = halved(grid.half_columns, near_columns)
-        self._near = scores[:, half_rows, half_columns]
+        (top, left), (bottom, right) = ((half_rows.start, half_columns.start), (half_rows.stop, half_columns.stop))
+        self._near = scores[:, top - origin[0] : bottom - origin[0], left - origin[1] : right - origin[1]]
         self.labels = len(scores)
         _, height, width = self._near.shape
         self._half_wide = np.empty((height, 2 * width), np.float32)
@@ -234,6 +253,12 @@ class Band(Rows):
     def _all_doubled(self, labels: Sequence[int]) -> Floats:
         """(K, h, w) of some labels, in which `_in_doubled` says where the rows lie."""
         logits = np.empty((len(labels), *self._doubled.shape), np.float32)
+        if self._near[0].size * len(labels) <= _TOGETHER_FLOATS:
+            near = self._near[labels]
+            half_wide = np.empty((*near.shape[:2], 2 * near.shape[2]), np.float32)
+            double(near.transpose(2, 0, 1), self._half_columns, half_wide.transpose(2, 0, 1))
+            double(half_wide.swapaxes(0, 1), self._half_rows, logits.swapaxes(0, 1))
+            return logits
         for logit, label in zip(logits, labels, strict=True):
             self._double(label, logit)
         return logits

@@ -35,7 +35,9 @@ def correlate(features: Tensor, text: Tensor) -> Tensor:
     pixels = features.flatten(2).transpose(1, 2)  # (B, h * w, C)
     cosines = torch.matmul(pixels, words.T).transpose(1, 2)
     cosines = cosines.reshape(features.shape[0], -1, *features.shape[2:])  # (B, N, h, w)
-    return upsample2_each(cosines) * (upsampled_square(features).clamp_min(_TINY).rsqrt() / TEMPERATURE)
+    # In float32: squared lengths of lseg-tiny reach 82,519, and float16 ends at 65,504; infinite minus infinite is NaN.
+    scale = upsampled_square(features.float()).clamp_min(_TINY).rsqrt() / TEMPERATURE
+    return upsample2_each(cosines) * scale.to(cosines.dtype)
 
 
 def upsampled_square(features: Tensor) -> Tensor:

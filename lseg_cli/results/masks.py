@@ -182,8 +182,10 @@ class MaskWriter:
         return WrittenMask(item, written, *self._shares(ids), result.mean_confidence)
 
     def ids(self, result: Segmentation) -> Ids:
-        """(H, W) ids of the labels, with the ignore id where the network is not sure."""
+        """(H, W) ids of the labels, with the ignore id where the network is not sure or there is no data."""
         index, unsure = result.index, self._unsure(result)
+        if result.valid is not None:
+            unsure = ~result.valid if unsure is None else unsure | ~result.valid
         # Where ids are positions, as without ids of one's own, they are the same array.
         is_same = self._are_positions and index.dtype == self._ids.dtype and unsure is None
         ids: Ids = index if is_same else np.take(self._ids, index)

@@ -54,6 +54,7 @@ class Done:
     file: Stamp = Stamp("")  # of the source
     files: dict[str, str] = field(default_factory=dict)  # beside the mask, by kind
     sizes: dict[str, int] = field(default_factory=dict)  # in bytes, of the mask and of these, by kind
+    values: str = ""  # how the picture's numbers became 8 bits; '' where they were
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Embedded:
     file: Stamp = Stamp("")  # of the source
     files: dict[str, str] = field(default_factory=dict)  # beside the embedding, by kind
     sizes: dict[str, int] = field(default_factory=dict)  # in bytes, of the embedding and of these, by kind
+    values: str = ""  # as in `Done`
 
 
 @dataclass(frozen=True)

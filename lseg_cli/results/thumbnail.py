@@ -76,7 +76,7 @@ def _open(folder: Path, name: str, *modes: str) -> Image.Image | None:
     if not name or not path.is_relative_to(os.path.normpath(folder)):
         return None
     try:
-        with any_size(), Image.open(path) as image:
+        with any_size(), Image.open(path, formats=("PNG", "JPEG")) as image:
             image.load()
             return image if image.mode in modes else None
     except Exception:  # whatever Pillow's readers stumble over: then it is not there

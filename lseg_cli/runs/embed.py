@@ -84,7 +84,7 @@ class EmbedSteps:
         except MemoryError as error:
             return failed(item, "decode", error)
         ms = {"read": opened.read_ms, "preprocess": watch.ms}
-        return LoadedPicture(item, opened.stamp, opened.size, image, None, ms)
+        return LoadedPicture(item, opened.stamp, opened.size, image, None, ms, opened.valid, opened.values)
 
     def infer(self, batch: Sequence[LoadedPicture]) -> Sequence[Inferred]:
         """The features of pictures of one shape. Raises as `Steps.infer`."""
@@ -107,7 +107,16 @@ class EmbedSteps:
         except (DataError, MemoryError) as error:
             return failed(item, stage, error)
         ms = {**loaded.ms, "infer": answer.ms, "write": watch.ms}
-        return Embedded(source, written.files[main], *size, ms, loaded.stamp, written.beside(main), written.sizes)
+        return Embedded(
+            source,
+            written.files[main],
+            *size,
+            ms,
+            loaded.stamp,
+            written.beside(main),
+            written.sizes,
+            loaded.values,
+        )
 
 
 @dataclass(frozen=True)
@@ -153,12 +162,13 @@ def open_embedding(options: EmbedOptions, open_engine: OpenEngine, read_spec: Re
     check_stride(options.stride)
     check_format(options.format)
     output.check()
-    items = share_of(find_images(options.inputs), options.shard)
+    notices: list[str] = []
+    found = find_images(options.inputs, options.exclude, options.recursive, notices.append)
+    items = share_of(found, options.shard)
     streams = plan_streams(options.engine, options.batch, len(items))
     engine = open_here(options, options.engine, streams, open_engine)
     spec = read_spec(options.engine.model) if engine is None else engine.spec
     require_features(spec)
-    notices: list[str] = []
     work = EmbedWork(options, open_engine)
     if engine is None:
         crew = call_cluster(work, output, notices.append)

@@ -19,6 +19,7 @@ from lseg_cli.runs.options import MaskOptions
 
 # Options that change what a mask says. Not the device, nor what runs at once: they change the last bits.
 _DECISIVE = ("palette", "min_confidence", "min_margin")
+_MOST_WITH_BEST = 1000  # labels, of which top-k writes probabilities unasked
 
 
 def read_labels(options: MaskOptions) -> tuple[LabelSet, list[str]]:
@@ -43,12 +44,17 @@ def style_of(options: MaskOptions) -> MaskStyle:
     )
 
 
-def outputs_of(options: MaskOptions) -> PixelOutputs:
-    """What must be known of every pixel."""
+def outputs_of(options: MaskOptions, labels: int) -> PixelOutputs:
+    """What must be known of every pixel, where there are so many labels.
+
+    The probabilities of the K best are there for the asking as long as all labels are scored; of more than a thousand
+    words, each of which gets next to nothing, they would cost many times all the rest.
+    """
     is_filtered = options.min_confidence > 0 or options.min_margin > 0
+    with_best = options.top_k > 1 and labels <= _MOST_WITH_BEST
     return PixelOutputs(
         best=max(options.top_k, 2 if options.min_margin else 1),
-        probability=is_filtered or options.top_k > 1 or "conf" in options.save,
+        probability=is_filtered or with_best or "conf" in options.save,
     )
 
 

@@ -22,6 +22,8 @@ class RunOptions:
     Attributes:
         inputs: what to read, as the user wrote it.
         out: the folder to write to.
+        exclude: patterns of names in folders that are left out.
+        recursive: a list may name a folder that holds the list itself.
         workers: threads that read, and as many that write; None: one per core.
         shard: only one of several shares; None: all.
         ray: the address of a cluster, or 'auto' or 'local'; None: this process does it.
@@ -35,6 +37,8 @@ class RunOptions:
 
     inputs: tuple[str, ...]
     out: str = "out"
+    exclude: tuple[str, ...] = ()
+    recursive: bool = False
     workers: int | None = None
     shard: Shard | None = None
     ray: str | None = None

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lseg_cli.contract import Engine, GraphSpec
-from lseg_cli.data.images import PictureError, open_image
+from lseg_cli.data.images import Picture, PictureError
+from lseg_cli.data.images import open_picture as read_picture
 from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.inference.segmentation import Stopwatch
 from lseg_cli.results.records import Failed, Item, Stamp
@@ -31,6 +32,8 @@ class LoadedPicture:
         image: (1, h, w, 3) uint8 at the network's size; empty where tiles are cut from the picture.
         picture: in RGB; None where nothing after the network needs it.
         ms: milliseconds of reading and preprocessing.
+        valid: (H, W), False where the picture holds no data; None: it does everywhere.
+        values: how its numbers became 8 bits.
     """
 
     item: Item
@@ -39,6 +42,8 @@ class LoadedPicture:
     image: NDArray[np.uint8]
     picture: Image.Image | None
     ms: dict[str, float]
+    valid: NDArray[np.bool_] | None = None
+    values: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -56,14 +61,29 @@ class OpenedPicture:
     """A picture as it is displayed.
 
     Attributes:
-        picture: in RGB.
+        read: with what is known of its values.
         stamp: state of its file before it was read.
         read_ms: milliseconds, without those of waiting for memory.
     """
 
-    picture: Image.Image
+    read: Picture
     stamp: Stamp
     read_ms: float
+
+    @property
+    def picture(self) -> Image.Image:
+        """In RGB."""
+        return self.read.image
+
+    @property
+    def valid(self) -> NDArray[np.bool_] | None:
+        """As in `Picture`."""
+        return self.read.valid
+
+    @property
+    def values(self) -> str:
+        """As in `Picture`."""
+        return self.read.values
 
     @property
     def size(self) -> tuple[int, int]:
@@ -76,7 +96,7 @@ def open_picture(item: Item, max_megapixels: float, admit: Callable[[int], None]
 
     Args:
         item: whose source is a picture.
-        max_megapixels: as in `open_image`.
+        max_megapixels: as in `lseg_cli.data.images.open_picture`.
         admit: as in `Steps.load`.
     """
     waits: list[float] = []
@@ -89,7 +109,7 @@ def open_picture(item: Item, max_megapixels: float, admit: Callable[[int], None]
     path = item.source.path
     try:
         stamp, watch = Stamp.of(path), Stopwatch()
-        picture = open_image(path, max_megapixels, wait)
+        picture = read_picture(path, max_megapixels, wait)
         return OpenedPicture(picture, stamp, round(watch.ms - sum(waits), 3))
     except PictureError as error:
         return Failed(str(path), error.stage, str(error))

@@ -20,8 +20,8 @@ from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.inference.embedding import Embedding, EmbeddingInfo, find_embeddings, read_embedding, read_info
 from lseg_cli.inference.interpolation import Floats
 from lseg_cli.inference.label_embedding import embed_label_set
-from lseg_cli.inference.relabel import score, segment_scores
-from lseg_cli.inference.segmentation import Stopwatch
+from lseg_cli.inference.relabel import is_bounded, relabel, score, segment_scores
+from lseg_cli.inference.segmentation import Segmentation, Stopwatch
 from lseg_cli.model.header import read_model_config
 from lseg_cli.model.text.cache import EmbeddingCache
 from lseg_cli.results.folder import OutputFolder
@@ -72,11 +72,11 @@ class Scored:
     """What the labels have to do with an embedding.
 
     Attributes:
-        scores: (N, h, w).
+        scores: (N, h, w); None where the labels are so many that only those that matter are made.
         ms: milliseconds of it.
     """
 
-    scores: Floats
+    scores: Floats | None
     ms: float
 
 
@@ -89,7 +89,7 @@ class RelabelSteps:
         """Binds them; `threads`: for one picture."""
         output = OutputFolder(locate_output(work.options.out), work.options.share_name)
         self._work = work
-        self._outputs = outputs_of(work.options)
+        self._outputs = outputs_of(work.options, len(work.vectors))
         self._writer = MaskWriter(output, work.labels, style_of(work.options))
         self._threads = threads
 
@@ -116,20 +116,28 @@ class RelabelSteps:
         found = []
         for each in batch:
             watch = Stopwatch()
-            found.append(Scored(score(each.embedding, self._work.vectors), watch.ms))
+            needs_all = not is_bounded(each.embedding.info, len(self._work.vectors), self._outputs)
+            needs_all |= "probs" in (self._writer.kinds if each.item.kinds is None else each.item.kinds)
+            found.append(Scored(score(each.embedding, self._work.vectors) if needs_all else None, watch.ms))
         return found
 
     def finish(self, loaded: LoadedEmbedding, answer: Scored) -> Done | Failed:
         """Postprocesses and writes; raises as `Steps.finish`."""
         item, size, stage = loaded.item, loaded.embedding.info.picture_px, "infer"
         try:
-            result = segment_scores(answer.scores, size, self._outputs, self._threads)
+            if answer.scores is None:
+                result = self._bounded(loaded.embedding)
+            else:
+                result = segment_scores(answer.scores, size, self._outputs, self._threads)
             stage, watch = "write", Stopwatch()
             mask = self._writer.write(item, loaded.picture, result, answer.scores)
         except (DataError, MemoryError) as error:
             return failed(item, stage, error)
         ms = {"read": loaded.read_ms, "score": answer.ms, **result.ms, "write": watch.ms}
         return mask.as_done(size, loaded.stamp, ms)
+
+    def _bounded(self, embedding: Embedding) -> Segmentation:
+        return relabel(embedding, self._work.vectors, self._outputs, self._threads)
 
     def _picture(self, item: Item, info: EmbeddingInfo) -> Image.Image | None:
         """The picture itself, for overlays."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lseg_cli.contract import Engine
+from lseg_cli.contract import FEATURES, SCORES, Engine, Output
 from lseg_cli.data.finding import find_images
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.data.store import locate_output
@@ -16,6 +16,7 @@ from lseg_cli.inference.batch import choose_batch
 from lseg_cli.inference.embedding import Embedding, Half, as_embedding, as_encoder, require_features
 from lseg_cli.inference.interpolation import Floats
 from lseg_cli.inference.label_embedding import embed_label_set
+from lseg_cli.inference.many_labels import are_many
 from lseg_cli.inference.segmentation import Segmentation, Stopwatch
 from lseg_cli.inference.segmenter import Segmenter
 from lseg_cli.inference.tiling import Tiling, segment_in_tiles
@@ -46,12 +47,12 @@ class Inferred:
     """What the network says of a picture.
 
     Attributes:
-        scores: (N, h, w).
-        features: (C, h / 2, w / 2), where embeddings are saved.
+        scores: (N, h, w); None where the labels are so many that only those that matter are made.
+        features: (C, h / 2, w / 2), where embeddings are saved or labels are many.
         ms: milliseconds of it.
     """
 
-    scores: Floats
+    scores: Floats | None
     features: Half | None
     ms: float
 
@@ -90,7 +91,7 @@ class SegmentSteps:
             return failed(item, "decode", error)
         picture = opened.picture if in_tiles or "overlay" in self._kinds(item) else None
         ms = {"read": opened.read_ms, "preprocess": watch.ms}
-        return LoadedPicture(item, opened.stamp, opened.size, image, picture, ms)
+        return LoadedPicture(item, opened.stamp, opened.size, image, picture, ms, opened.valid, opened.values)
 
     def infer(self, batch: Sequence[LoadedPicture]) -> Sequence[Inferred | Segmentation]:
         """The network's answers; a picture that is cut into tiles comes back segmented. Raises as `Steps.infer`."""
@@ -99,7 +100,10 @@ class SegmentSteps:
             return [segment_in_tiles(self._segmenter, self._tiling, picture) for picture in pictures]
         watch = Stopwatch()
         images = np.concatenate([each.image for each in batch])
-        if any("embeddings" in self._kinds(each.item) for each in batch):
+        if self._segmenter.many is not None and not any("probs" in self._kinds(each.item) for each in batch):
+            each = self._segmenter.infer_features_alone(images)
+            answers = [Inferred(None, features, watch.ms) for features in each]
+        elif any("embeddings" in self._kinds(each.item) for each in batch):
             pairs = zip(*self._segmenter.infer_features(images), strict=True)
             answers = [Inferred(scores, features, watch.ms) for scores, features in pairs]
         else:
@@ -113,15 +117,26 @@ class SegmentSteps:
             if isinstance(answer, Segmentation):
                 result = answer
             else:
-                watch, scores = Stopwatch(), self._segmenter.crop(answer.scores, loaded.size)
-                result = self._segmenter.postprocess(answer.scores, loaded.size)
-                embedding = self._embedding(loaded, answer.features)
+                watch = Stopwatch()
+                scores = None if answer.scores is None else self._segmenter.crop(answer.scores, loaded.size)
+                result = self._segmented(answer, loaded.size)
+                embedding = self._embedding(loaded, answer.features) if "embeddings" in self._kinds(item) else None
                 result = replace(result, ms={"infer": answer.ms, "postprocess": watch.ms})
+            result = replace(result, valid=loaded.valid)
             stage, watch = "write", Stopwatch()
             mask = self._writer.write(item, loaded.picture, result, scores, embedding)
         except (DataError, MemoryError) as error:
             return failed(item, stage, error)
-        return mask.as_done(loaded.size, loaded.stamp, {**loaded.ms, **result.ms, "write": watch.ms})
+        ms = {**loaded.ms, **result.ms, "write": watch.ms}
+        return replace(mask.as_done(loaded.size, loaded.stamp, ms), values=loaded.values)
+
+    def _segmented(self, answer: Inferred, size: tuple[int, int]) -> Segmentation:
+        segmenter = self._segmenter
+        if answer.scores is not None:
+            return segmenter.postprocess(answer.scores, size)
+        if segmenter.many is None or answer.features is None:
+            raise ValueError("An answer needs scores, or features and many labels.")
+        return segmenter.many.segment(answer.features, size, segmenter.outputs.best, segmenter.threads)
 
     def _embedding(self, loaded: LoadedPicture, features: Half | None) -> Embedding | None:
         if features is None:
@@ -170,7 +185,7 @@ class SegmentWork:
         """
         options = self.options
         threads = 1 if options.tile is None and are_many else count_cores(options.engine.threads)
-        segmenter = Segmenter(engine, self.vectors, options.imgsz, outputs_of(options), threads)
+        segmenter = Segmenter(engine, self.vectors, options.imgsz, outputs_of(options, len(self.vectors)), threads)
         output = OutputFolder(locate_output(options.out), options.share_name)
         return SegmentSteps(segmenter, MaskWriter(output, self.labels, style_of(options)), options)
 
@@ -192,7 +207,8 @@ def open_segmentation(options: SegmentOptions, open_engine: OpenEngine, read_spe
     style.check()
     _check_tiling(options)
     output.check()
-    items = share_of(find_images(options.inputs), options.shard)
+    found = find_images(options.inputs, options.exclude, options.recursive, notices.append)
+    items = share_of(found, options.shard)
     streams = 1 if options.tile else plan_streams(options.engine, options.batch, len(items))
     engine = open_here(options, options.engine, streams, open_engine)
     spec = read_spec(options.engine.model) if engine is None else engine.spec
@@ -225,6 +241,13 @@ def open_segmentation(options: SegmentOptions, open_engine: OpenEngine, read_spe
             labels=labels,
         )
     )
+
+
+def needed_outputs(options: SegmentOptions) -> tuple[Output, ...]:
+    """What a run asks its engine for: of ONNX files the rest is cut off. Raises as `read_labels`."""
+    count = len(read_labels(options)[0].labels)
+    is_bounded = are_many(count, outputs_of(options, count).probability)
+    return (*SCORES, *FEATURES) if is_bounded or "embeddings" in options.save else SCORES
 
 
 def _check_tiling(options: SegmentOptions) -> None:

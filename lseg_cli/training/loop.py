@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lseg_cli.config import TrainConfig
 from lseg_cli.contract import Engine
-from lseg_cli.data.datasets import check_dataset, first_epoch_steps, open_dataset
+from lseg_cli.data.datasets import absent_classes, check_dataset, first_epoch_steps, open_dataset
 from lseg_cli.data.mixing import Batch, MixSchedule, batches
 from lseg_cli.errors import LsegError
 from lseg_cli.evaluation.counting import evaluate
@@ -85,6 +85,12 @@ class Trainer:
         self.accelerator = open_accelerator(config)
         self.datasets, self.unseen = open_seen(config.data)
         counts = [check_dataset(dataset) for dataset in self.datasets]
+        self.notices = [  # what the user should know before the first step
+            f"{dataset.name}: {note}"
+            for dataset, each in zip(self.datasets, counts, strict=True)
+            for note in (*dataset.notes, absent_classes(dataset, each))
+            if note
+        ]
         self.validation = open_dataset(config.validation) if config.validation else None
         if self.validation:
             check_dataset(self.validation)

@@ -31,7 +31,7 @@ def main(model: Path = WEIGHTS_DIR / "lseg-tiny.safetensors", target: Path = WEI
     """Exports MODEL to TARGET."""
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "whole.onnx"
-        export_onnx(model, whole, ExportOptions(is_dynamic_size=True))
+        export_onnx(model, whole, ExportOptions())
         graph = onnx.load(whole)
     left = halve(graph, find_scaled(model))
     onnx.checker.check_model(graph, full_check=True)

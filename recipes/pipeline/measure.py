@@ -135,7 +135,7 @@ def main() -> None:
         folder = Path(name)
         model = Path(arguments.model or folder / "tiny.onnx")
         if not arguments.model:
-            export_onnx(find_model("lseg-tiny"), model, ExportOptions(is_dynamic_size=True))
+            export_onnx(find_model("lseg-tiny"), model, ExportOptions())
         paths = make_pictures(folder, arguments.pictures)
         kinds = ("engine", "engine, side by side", "decoding", "end to end")
         totals = {kind: np.zeros(2) for kind in kinds}

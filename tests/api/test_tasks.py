@@ -45,5 +45,5 @@ def test_mistakes_are_raised_before_anything_is_done(mini: Path, tmp_path: Path)
     with pytest.raises(lseg.LsegError, match=r"\.onnx"):
         lseg.export(lseg.ExportOptions(out=tmp_path / "model.txt"))
     with pytest.raises(lseg.LsegError, match=r"for \.onnx files"):
-        lseg.export(lseg.ExportOptions(engine="rtx", with_text_encoder=True))
+        lseg.export(lseg.ExportOptions(engine="rtx", triton=tmp_path))
     assert not (tmp_path / "run").exists()

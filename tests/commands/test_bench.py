@@ -20,7 +20,7 @@ def models(pyramid_config: ModelConfig, exported: Exporter, monkeypatch: pytest.
     monkeypatch.setattr(latency, "_SETTLE_S", 0)
     monkeypatch.setattr(matmul, "_SIZES", {"cpu": (64,)})
     monkeypatch.setattr(matmul, "_LEAST_S", 0.001)
-    return exported(pyramid_config, ExportOptions(is_dynamic_size=True))
+    return exported(pyramid_config, ExportOptions())
 
 
 def test_a_sweep_as_json(models: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,6 +59,19 @@ def test_all_that_is_wrong_is_listed_and_the_exit_code_is_4(
         assert [split["problem_count"] for split in json.loads(out)["splits"]] == [2, 1]
 
 
+def test_quiet_shows_problems_alone(mini: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lseg("data", "check", mini, "-q") == 0
+    assert capsys.readouterr() == ("", "")
+    (mini.parent / "masks" / "val" / "4.png").unlink()
+    assert lseg("data", "check", mini, "-q") == 4
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+def test_where_nothing_was_read_no_share_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lseg("data", "check", "idd", tmp_path) == 4
+    assert capsys.readouterr().out.splitlines()[1].split() == ["train", "0", "-", "1"]
+
+
 def test_mistakes_in_the_command_are_told_before_anything_is_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -96,7 +96,7 @@ def test_an_exported_file_has_the_figures_of_its_model(
     exported: Exporter, pyramid_config: ModelConfig, word_width: int, mini: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = pyramid_config.text.model_copy(update={"width": word_width})
-    model, graph = exported(pyramid_config.model_copy(update={"text": text}), ExportOptions(is_dynamic_size=True))
+    model, graph = exported(pyramid_config.model_copy(update={"text": text}), ExportOptions())
     assert lseg("eval", "--compare", model, graph, "--data", mini, "-d", "cpu", "--threads", "1", "--json") == 0
     report = json.loads(capsys.readouterr().out)
     first, second = report["results"]

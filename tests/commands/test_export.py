@@ -22,7 +22,7 @@ from lseg_export.options import ExportOptions
 from tests.command_line import lseg
 
 Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
-ANY_SIZE = ExportOptions(is_dynamic_size=True)
+ANY_SIZE = ExportOptions()
 HEAVY = ("torch", "timm", "open_clip", "torchvision")
 
 
@@ -66,6 +66,9 @@ def test_an_export_that_answers_otherwise_leaves_no_file(
         (("--precision", "int4"), "is not one of 'fp32', 'fp16', 'bf16', 'int8'"),
         (("--precision", "int8"), "belong together"),
         (("--calibrate", "."), "belong together"),
+        (("--imgsz", "64", "--dynamic-size"), "give --imgsz or --dynamic-size"),
+        (("--keep-onnx",), "--keep-onnx is for TensorRT engines; give --trt or --rtx with it"),
+        (("--rtx", "--triton", "models"), "--triton is for .onnx files; omit it here"),
         (("--dynamic-size", "--with-text-encoder", "--no-verify"), "a table of words, not a network"),
         (("--imgsz", "64", "--verify-images", "nowhere"), "no file or folder 'nowhere'"),
     ],

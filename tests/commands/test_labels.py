@@ -17,7 +17,7 @@ from lseg_export.options import ExportOptions
 from tests.command_line import lseg
 
 Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
-ANY_SIZE = ExportOptions(is_dynamic_size=True)
+ANY_SIZE = ExportOptions()
 HEAVY = ("torch", "timm", "open_clip", "torchvision")
 
 

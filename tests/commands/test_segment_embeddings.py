@@ -171,7 +171,7 @@ class TestRefusals:
     ) -> None:
         monkeypatch.setattr(cluster, "PACKAGE", "json")
         text = pyramid_config.text.model_copy(update={"width": word_width})
-        path = exported(pyramid_config.model_copy(update={"text": text}), ExportOptions(is_dynamic_size=True))[1]
+        path = exported(pyramid_config.model_copy(update={"text": text}), ExportOptions())[1]
         graph = onnx.load(path)
         spec = GraphSpec.from_metadata({each.key: each.value for each in graph.metadata_props}, "")
         del graph.graph.output[4]

@@ -68,7 +68,7 @@ def test_two_workers_one_of_which_is_killed_make_what_a_local_run_makes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     text = pyramid_config.text.model_copy(update={"width": word_width})
-    model = exported(pyramid_config.model_copy(update={"text": text}), ExportOptions(is_dynamic_size=True))[1]
+    model = exported(pyramid_config.model_copy(update={"text": text}), ExportOptions())[1]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LSEG_CACHE", str(tmp_path / "cache"))
     Path("in").mkdir()

@@ -162,10 +162,110 @@ def test_a_mask_that_is_no_index_mask_is_told(mini: Path, pixels: NDArray[np.gen
 def test_a_damaged_file_is_told(mini: Path, kind: str) -> None:
     path = mini.parent / kind / "train" / "0.png"
     path.write_bytes(b"no picture")
-    with pytest.raises(DataError, match=rf"{kind}/train/0\.png cannot be read as a"):
+    sentence = "holds no picture" if kind == "images" else "cannot be read as a mask: it holds no picture"
+    with pytest.raises(DataError, match=rf"{kind}/train/0\.png {sentence}"):
         opened(mini)
-    with pytest.raises(DataError, match=rf"{kind}/train/0\.png cannot be read as a"):
+    with pytest.raises(DataError, match=rf"{kind}/train/0\.png {sentence}"):
         open_dataset(DataRef(path=str(mini))).read(0)
+
+
+def test_the_same_pictures_count_as_for_segment(mini: Path) -> None:
+    root = mini.parent
+    (root / "images" / "train" / "0.png").rename(root / "images" / "train" / "0.jfif")
+    (root / "images" / "train" / "@eaDir" / "1.png").mkdir(parents=True)
+    save(np.zeros((4, 4, 3), np.uint8), root / "images" / "train" / "@eaDir" / "1.png" / "thumb.jpg")
+    (root / "images" / "train" / "film.mp4").touch()
+    dataset = open_dataset(DataRef(path=str(mini)))
+    assert [path.name for path in dataset.images] == ["0.jfif", "1.png", "2.png", "3.png"]
+    assert dataset.notes == ["1 file was passed over: 1 .mp4."]
+
+
+def test_masks_in_black_and_white_are_refused(mini: Path) -> None:
+    """Of 0 and 255, which every annotation tool writes: 255 is ignored, so that the class is gone."""
+    for path in (mini.parent / "masks" / "train").iterdir():
+        ids = np.asarray(Image.open(path))
+        save(np.where(ids == 1, 255, 0).astype(np.uint8), path)
+    with pytest.raises(DataError, match=r"hold 'sky' and 255 alone, and 255 is ignored: .*lseg data import"):
+        opened(mini)
+
+
+def test_a_split_without_a_label_is_refused(mini: Path) -> None:
+    for path in (mini.parent / "masks" / "val").iterdir():
+        save(np.full((64, 96), 255, np.uint8), path)
+    with pytest.raises(DataError, match="Not one pixel of mini has a label: all are 255, which is ignored"):
+        opened(mini, "val")
+
+
+def test_class_names_are_stripped_and_differ(mini: Path) -> None:
+    text = mini.read_text()
+    mini.write_text(text.replace("[sky, road, car]", '[" sky", "road  way ", car]'))
+    assert open_dataset(DataRef(path=str(mini))).classes == ("sky", "road way", "car")
+    mini.write_text(text.replace("[sky, road, car]", '[sky, road, " Sky "]'))
+    with pytest.raises(DataError, match="mini has two classes of one name: 0 and 2 are 'Sky'"):
+        opened(mini)
+    mini.write_text(text.replace("[sky, road, car]", '[sky, road, " "]'))
+    with pytest.raises(DataError, match="class 2 has no name"):
+        opened(mini)
+
+
+@pytest.mark.parametrize("ending", ["tif", "bmp"])
+def test_masks_of_other_endings_are_read(mini: Path, ending: str) -> None:
+    path = mini.parent / "masks" / "train" / "0.png"
+    ids = np.asarray(Image.open(path))
+    Image.fromarray(ids).save(path.with_suffix(f".{ending}"))
+    path.unlink()
+    np.testing.assert_array_equal(open_dataset(DataRef(path=str(mini))).read_ids(0), ids)
+
+
+def test_masks_of_one_bit_are_ids(mini: Path) -> None:
+    path = mini.parent / "masks" / "train" / "0.png"
+    ids = np.asarray(Image.open(path)) == 1
+    Image.fromarray(ids).save(path)
+    np.testing.assert_array_equal(open_dataset(DataRef(path=str(mini))).read_ids(0), ids.astype(np.uint8))
+
+
+def test_masks_of_other_kinds_are_refused_with_a_way_on(mini: Path) -> None:
+    path = mini.parent / "masks" / "train" / "0.png"
+    save(np.zeros((64, 96, 3), np.uint8), path)
+    with pytest.raises(DataError, match="lseg data import makes ids of colours"):
+        opened(mini)
+    path.unlink()
+    save(np.zeros((64, 96), np.uint8), path.with_suffix(".jpg"))
+    with pytest.raises(DataError, match=r"0\.jpg is a JPEG, which changes ids where labels meet; save masks as PNG"):
+        opened(mini)
+
+
+def test_pictures_are_read_as_segment_reads_them(mini: Path) -> None:
+    """Turned as EXIF says, 16 bits scaled, and ignored where nothing can be seen."""
+    folder = mini.parent / "images" / "train"
+    masks = mini.parent / "masks" / "train"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(folder / "0.png").transpose(Image.Transpose.ROTATE_90).save(folder / "0.png", exif=exif)
+    save(np.full((64, 96), 32768, np.uint16), folder / "1.png")
+    clear = Image.open(folder / "2.png").convert("RGBA")
+    clear.paste((0, 0, 0, 0), (50, 10, 70, 30))
+    clear.save(folder / "2.png")
+    dataset = open_dataset(DataRef(path=str(mini)))
+    assert check_dataset(dataset).min() > 0
+    picture, ids = dataset.read(0)
+    assert picture.shape[:2] == ids.shape == (64, 96)
+    assert np.abs(picture[ids == 2].astype(int) - (200, 30, 30)).max() < 16
+    assert set(np.unique(dataset.read(1)[0])) == {128}
+    stored = np.asarray(Image.open(masks / "2.png"))
+    seen = dataset.read(2)[1]
+    assert (seen[10:30, 50:70] == 255).all()
+    assert (stored != seen).sum() == 400
+
+
+def test_a_turned_picture_with_a_mask_as_stored_is_told(mini: Path) -> None:
+    path = mini.parent / "images" / "train" / "0.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(path).save(path.with_suffix(".jpg"), exif=exif)
+    path.unlink()
+    with pytest.raises(DataError, match=r"0\.jpg is 64 x 96, its mask 96 x 64.*EXIF turns the picture"):
+        opened(mini)
 
 
 def test_an_epoch_shows_every_picture_of_the_first_set(mini: Path) -> None:

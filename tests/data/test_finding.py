@@ -88,6 +88,95 @@ class TestFinding:
         monkeypatch.chdir(tmp_path)
         assert names("in", "in/a.png", tmp_path / "in", "./in/../in/a.png") == ["a.png"]
 
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+    def test_lists_as_windows_writes_them(self, encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        draw(tmp_path / "a ä.png")
+        draw(tmp_path / "private" / "b.png")
+        (tmp_path / "list.txt").write_text("a ä.png\n", encoding)
+        monkeypatch.chdir(tmp_path)
+        assert names("@list.txt") == ["a ä.png"]
+
+    @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "latin-1", "utf-32"])
+    def test_lists_in_another_encoding_are_refused(
+        self, encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of UTF-16 without a mark each letter would be a name, and './' and '/' folders to walk."""
+        draw(tmp_path / "a.png")
+        (tmp_path / "list.txt").write_text("./a ä.png\n/tmp/b.png\n", encoding)
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(LsegError, match=r"The list of pictures list\.txt cannot be read: it is not text in UTF-8"):
+            names("@list.txt")
+
+    @pytest.mark.parametrize("entry", [".", "..", "../in", "/"])
+    def test_a_list_names_a_folder_above_itself_only_if_that_is_meant(
+        self, entry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        draw(tmp_path / "in" / "a.png")
+        (tmp_path / "in" / "list.txt").write_text(entry)
+        monkeypatch.chdir(tmp_path / "in")
+        with pytest.raises(LsegError, match="a folder that holds the list itself; give --recursive"):
+            names("@list.txt")
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(entry.encode())))
+        with pytest.raises(LsegError, match="give --recursive"):
+            names("-")
+        if entry != "/":
+            assert [source.path.name for source in find_images(["@list.txt"], recursive=True)] == ["a.png"]
+
+    def test_a_list_that_is_no_file_is_refused(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(LsegError, match=r"cannot be read \(it is a named pipe, not a file\)"):
+            names(f"@{tmp_path / 'pipe'}")
+
+    def test_what_is_passed_over_is_counted_by_ending(self, tmp_path: Path) -> None:
+        for name in ("a.jfif", "b.MPO", "c.jp2", "d.ppm", "e.tga", "f.JPE", "g.hif"):
+            (tmp_path / name).touch()
+        said: list[str] = []
+        assert len(find_images([str(tmp_path)], say=said.append)) == 7
+        assert said == []
+        for name in ("1.nef", "2.NEF", "3.mp4", "sub/notes.txt", "Makefile"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).touch()
+        assert len(find_images([str(tmp_path)], say=said.append)) == 7
+        assert said == ["5 files were passed over: 2 .nef, 1 .mp4, 1 without an ending, 1 .txt."]
+
+    @pytest.mark.parametrize("folder", ["@eaDir/a.jpg", ".thumbnails", "__MACOSX", "#recycle"])
+    def test_thumbnails_are_left_out_unless_named(self, folder: str, tmp_path: Path) -> None:
+        draw(tmp_path / "a.png")
+        draw(tmp_path / folder / "thumb.png")
+        said: list[str] = []
+        for given in (tmp_path, tmp_path / "**" / "*.png"):
+            assert [source.name for source in find_images([str(given)], say=said.append)] == ["a.png"]
+        if not folder.startswith("."):
+            assert said == [f"Folders of thumbnails were passed over: 1 {folder.split('/', maxsplit=1)[0]}."] * 2
+        assert names(tmp_path / folder) == ["thumb.png"]
+
+    @pytest.mark.parametrize(
+        ("pattern", "left"),
+        [
+            ("*_mask.png", ["a.png", "old/b.png", "old/deep/c.png"]),
+            ("old", ["a.png", "a_mask.png"]),
+            ("old/*", ["a.png", "a_mask.png"]),
+            ("deep/", ["a.png", "a_mask.png", "old/b.png"]),
+        ],
+    )
+    def test_exclude_leaves_out_more(self, pattern: str, left: list[str], tmp_path: Path) -> None:
+        for name in ("a.png", "a_mask.png", "old/b.png", "old/deep/c.png"):
+            draw(tmp_path / name)
+        said: list[str] = []
+        found = find_images([str(tmp_path)], (pattern,), say=said.append)
+        assert [source.name for source in found] == left
+        assert said
+        assert said[0].startswith("--exclude left out")
+
+    def test_a_link_to_a_folder_that_is_called_like_a_picture_fails_as_one(self, tmp_path: Path) -> None:
+        draw(tmp_path / "a.png")
+        draw(tmp_path / "elsewhere" / "secret.png")
+        (tmp_path / "in").mkdir()
+        (tmp_path / "in" / "dir.png").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+        (found,) = find_images([str(tmp_path / "in")])
+        with pytest.raises(PictureError, match=r"dir\.png cannot be read \(it is a folder, not a file\)"):
+            open_image(found.path)
+
     def test_loops_of_links_end_and_real_folders_come_first(self, tmp_path: Path) -> None:
         draw(tmp_path / "real" / "a.png")
         (tmp_path / "another").symlink_to(tmp_path / "real", target_is_directory=True)

@@ -1,7 +1,5 @@
 """Pictures are read whatever they hold; what cannot be read is told in one sentence."""
 
-import os
-import threading
 import warnings
 import zlib
 from pathlib import Path
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torchvision.transforms.v2 import functional as F
 
-from lseg_cli.data import images
+from lseg_cli.data import decoding
 from lseg_cli.data.images import PictureError, open_image, pixels_of, resized
 
 RED = (200, 30, 40)
@@ -134,14 +132,6 @@ class TestReading:
     def test_the_content_decides_and_not_the_name(self, tmp_path: Path) -> None:
         assert read_image(draw(tmp_path / "a.jpg", format="PNG"))[5, 7].tolist() == list(RED)
 
-    def test_a_pipe_is_read(self, tmp_path: Path) -> None:
-        data = draw(tmp_path / "a.png").read_bytes()
-        os.mkfifo(tmp_path / "pipe")
-        writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(data,))
-        writer.start()
-        assert read_image(tmp_path / "pipe").shape == (6, 8, 3)
-        writer.join()
-
     def test_damaged_files(self, tmp_path: Path) -> None:
         noise = Image.effect_noise((64, 64), 100)
         for suffix, kept in (("jpg", 0.7), ("png", 0.5), ("png", 0.98), ("tif", 0.5), ("gif", 0.5), ("webp", 0.5)):
@@ -163,7 +153,7 @@ class TestReading:
         with pytest.raises(PictureError, match=r"text\.jpg holds no picture of a known format; convert it"):
             read_image(tmp_path / "text.jpg")
         for package, advice in (("not_installed", "pip install pillow-heif"), ("json", "convert it")):
-            monkeypatch.setattr(images, "HEIF_PACKAGE", package)
+            monkeypatch.setattr(decoding, "HEIF_PACKAGE", package)
             with pytest.raises(PictureError, match=rf"phone\.heic .* {advice}"):
                 read_image(tmp_path / "phone.heic")
 

@@ -56,7 +56,32 @@ def test_pictures_are_read_whole_only_if_asked(mini: Path) -> None:
     assert inspect(DataRef(path=str(mini))).problem_count == 0
     report = inspect(DataRef(path=str(mini)), decode=True)
     assert report.problem_count == 1
-    assert "images/train/0.png cannot be read as a picture" in report.problems[0]
+    assert "images/train/0.png is damaged" in report.problems[0]
+
+
+def test_what_is_unusual_is_noted(mini: Path) -> None:
+    for path in (mini.parent / "masks" / "val").iterdir():
+        ids = np.full((64, 96), 255, np.uint8)
+        ids[:8, :8], ids[8:16, :8] = 0, 1
+        path.unlink()
+        save(path, ids)
+    assert inspect(DataRef(path=str(mini))).notes() == []
+    report = inspect(DataRef(path=str(mini), split="val"))
+    assert report.notes() == ["1 of 3 classes occur nowhere: car.", "97.9% of the pixels have no label."]
+    assert report.problem_count == 0
+
+
+def test_what_cannot_teach_is_a_problem(mini: Path) -> None:
+    for path in (mini.parent / "masks" / "val").iterdir():
+        save(path, np.full((64, 96), 255, np.uint8))
+    report = inspect(DataRef(path=str(mini), split="val"))
+    assert report.problem_count == 1
+    assert report.problems[0].startswith("Not one pixel of mini has a label")
+
+
+def test_a_wrong_split_of_a_folded_set_is_told_once(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="pascal5i has no split 'test'; it has train, val"):
+        splits_of("pascal5i", str(make_pascal(tmp_path)), None, "test", None)
 
 
 def test_of_very_many_problems_the_first_are_told_and_all_are_counted(mini: Path) -> None:

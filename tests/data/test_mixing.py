@@ -1,15 +1,22 @@
+import os
+import signal
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from lseg_cli.config import AugmentConfig, DataRef
-from lseg_cli.data.datasets import open_dataset
+from lseg_cli.data.datasets import Dataset, open_dataset
+from lseg_cli.data.images import Picture
+from lseg_cli.data.masks import Ids
 from lseg_cli.data.mixing import MixSchedule, Pick, batches, seeded
 from lseg_cli.data.transforms import PADDING
+from lseg_cli.errors import DataError, MissingError
 from tests.data.miniatures import FOLDED, MAKERS
 
 AUGMENT = AugmentConfig(base_px=96, crop_px=64)
@@ -105,8 +112,8 @@ def test_all_known_sets_mix(tmp_path: Path) -> None:
     assert sorted(batch.dataset for batch in mixed) == list(range(count))
     for batch in mixed:
         dataset = datasets[batch.dataset]
-        assert set(batch.masks.unique().tolist()) <= {*range(len(dataset.classes)), dataset.ignore, PADDING}
-        assert len(batch.masks.unique()) > 1
+        assert set(np.unique(batch.masks.numpy()).tolist()) <= {*range(len(dataset.classes)), dataset.ignore, PADDING}
+        assert len(np.unique(batch.masks.numpy())) > 1
 
 
 def test_a_process_augments_its_part_as_one_process_would(mini: Path) -> None:
@@ -125,3 +132,50 @@ def test_a_seed_depends_on_all_its_numbers_and_their_order() -> None:
     drawn = {int(torch.randint(2**62, (), generator=seeded(*numbers))) for numbers in triples}
     assert len(drawn) == len(triples)
     assert int(torch.randint(2**62, (), generator=seeded(0, 0, 0))) in drawn
+
+
+def test_a_tiny_shared_memory_is_enough(mini: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker gives 64 MB: tensors of workers do not go through it."""
+    monkeypatch.setattr(torch.multiprocessing.reductions, "reduce_storage", _no_shared_memory)
+    dataset = open_dataset(DataRef(path=str(mini)))
+    schedule = MixSchedule([4], [1.0], 4, 2, 0)
+    here = list(batches([dataset], schedule, AUGMENT, workers=0))
+    for there, batch in zip(batches([dataset], schedule, AUGMENT, workers=1), here, strict=True):
+        assert torch.equal(there.images, batch.images)
+        assert torch.equal(there.masks, batch.masks)
+
+
+def _no_shared_memory(_storage: object) -> None:
+    raise RuntimeError("unable to allocate shared memory(shm)")
+
+
+class _Deadly(Dataset):
+    def open(self, index: int) -> tuple[Picture, Ids]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError(index)
+
+
+def test_a_dead_worker_ends_the_run_with_a_sentence(mini: Path) -> None:
+    dataset = open_dataset(DataRef(path=str(mini)))
+    deadly = _Deadly(dataset.name, dataset.classes, dataset.ignore, dataset.images, dataset.masks)
+    with pytest.raises(MissingError, match=r"A process that reads pictures has died .*with -j 1, or none with -j 0"):
+        list(batches([deadly], MixSchedule([4], [1.0], 4, 1, 0), AUGMENT, workers=1))
+
+
+def test_a_picture_that_cannot_be_read_is_named_by_a_worker_too(mini: Path) -> None:
+    dataset = open_dataset(DataRef(path=str(mini)))
+    for path in dataset.images:
+        path.write_bytes(b"no picture")
+    with pytest.raises(DataError, match="holds no picture of a known format"):
+        list(batches([dataset], MixSchedule([4], [1.0], 4, 1, 0), AUGMENT, workers=1))
+
+
+def test_where_nothing_can_be_seen_nothing_is_taught(mini: Path) -> None:
+    dataset = open_dataset(DataRef(path=str(mini)))
+    for path in dataset.images:
+        with Image.open(path) as image:
+            clear = image.convert("RGBA")
+        clear.putalpha(0)
+        clear.save(path)
+    (batch,) = batches([dataset], MixSchedule([4], [1.0], 4, 1, 0), AUGMENT, workers=0)
+    assert set(np.unique(batch.masks.numpy())) == {PADDING}

@@ -31,7 +31,7 @@ from lseg_export.options import ExportOptions
 from tests.engines.conftest import put_machine
 
 WIDTH = 16
-ANY_SIZE = ExportOptions(is_dynamic_size=True)
+ANY_SIZE = ExportOptions()
 Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
 
 

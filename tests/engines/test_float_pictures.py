@@ -18,7 +18,7 @@ WANTED: tuple[Output, ...] = ("logits",)
 
 
 def test_pytorch_takes_pictures_that_are_not_rounded(exported: Exporter, pyramid_config: ModelConfig) -> None:
-    engine = TorchEngine.open(exported(pyramid_config, ExportOptions(is_dynamic_size=True))[0], "cpu")
+    engine = TorchEngine.open(exported(pyramid_config, ExportOptions())[0], "cpu")
     assert isinstance(engine, FloatEngine)
     random = np.random.default_rng(0)
     whole = random.integers(0, 256, (2, 64, 96, 3), np.uint8)
@@ -34,5 +34,5 @@ def test_pytorch_takes_pictures_that_are_not_rounded(exported: Exporter, pyramid
 
 
 def test_an_exported_file_takes_whole_numbers_alone(exported: Exporter, pyramid_config: ModelConfig) -> None:
-    engine = OnnxEngine.open(exported(pyramid_config, ExportOptions(is_dynamic_size=True))[1], "cpu")
+    engine = OnnxEngine.open(exported(pyramid_config, ExportOptions())[1], "cpu")
     assert not isinstance(engine, FloatEngine)

@@ -22,7 +22,7 @@ from lseg_engines.tensorrt.sidecar import Sidecar
 from lseg_export.options import ExportOptions
 
 Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
-FIXED, ANY_SIZE = ExportOptions(size=(64, 96)), ExportOptions(is_dynamic_size=True)
+FIXED, ANY_SIZE = ExportOptions(size=(64, 96)), ExportOptions()
 HALF = ExportOptions(size=(64, 96), precision="fp16")
 
 pytestmark = [

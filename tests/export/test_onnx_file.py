@@ -20,9 +20,9 @@ from lseg_export.onnx_file import export_onnx
 from lseg_export.options import ExportOptions
 
 Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
-ANY_SIZE = ExportOptions(is_dynamic_size=True)
+ANY_SIZE = ExportOptions()
 FIXED = ExportOptions(size=(64, 96))
-HALF = ExportOptions(is_dynamic_size=True, precision="fp16")
+HALF = ExportOptions(precision="fp16")
 
 
 def shapes(path: Path) -> dict[str, tuple[int, list[int | str]]]:
@@ -42,6 +42,7 @@ def test_tensors_are_those_of_the_contract(
     options: ExportOptions, height: int | str, width: int | str, pyramid_config: ModelConfig, exported: Exporter
 ) -> None:
     half = [side // 2 if isinstance(side, int) else f"{side}/2" for side in (height, width)]
+    quarter = [side // 4 if isinstance(side, int) else f"{side}/4" for side in (height, width)]
     byte, number, real = onnx.TensorProto.UINT8, onnx.TensorProto.INT32, onnx.TensorProto.FLOAT
     assert shapes(exported(pyramid_config, options)[1]) == {
         "image": (byte, ["batch", height, width, 3]),
@@ -50,6 +51,7 @@ def test_tensors_are_those_of_the_contract(
         "mask": (number, ["batch", height, width]),
         "confidence": (real, ["batch", height, width]),
         "scores": (real, ["batch", "labels", *half]),
+        "features": (onnx.TensorProto.FLOAT16, ["batch", 16, *quarter]),
     }
 
 
@@ -95,7 +97,7 @@ def test_weights_beyond_the_limit_lie_beside(
 
 def test_a_slim_graph_is_checked_and_answers_alike(pyramid_config: ModelConfig, exported: Exporter) -> None:
     pytest.importorskip("onnxslim", reason="onnxslim is optional: pip install onnxslim")
-    slim = exported(pyramid_config, ExportOptions(is_dynamic_size=True, is_slim=True))[1]
+    slim = exported(pyramid_config, ExportOptions(is_slim=True))[1]
     plain = exported(pyramid_config, ANY_SIZE)[1]
     assert len(onnx.load(slim).graph.node) <= len(onnx.load(plain).graph.node)
     assert shapes(slim) == shapes(plain)
@@ -109,15 +111,14 @@ def test_without_onnxslim_the_way_is_told(
 ) -> None:
     source = exported(pyramid_config, ANY_SIZE)[0]
     monkeypatch.setitem(sys.modules, "onnxslim", None)
-    with pytest.raises(MissingError, match="pip install onnxslim"):
-        export_onnx(source, tmp_path / "model.onnx", ExportOptions(is_dynamic_size=True, is_slim=True))
+    with pytest.raises(MissingError, match=r"--slim needs the package onnxslim.*\[slim\]"):
+        export_onnx(source, tmp_path / "model.onnx", ExportOptions(is_slim=True))
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (ExportOptions(size=(64, 100)), "64 x 100; both sides must be multiples of 32"),
-        (ExportOptions(size=(64, 96), is_dynamic_size=True), "give --imgsz or --dynamic-size"),
         (ExportOptions(opset=23), "Opset 23 cannot be exported; choose one of 18 to 22"),
         (ExportOptions(precision=cast(Any, "int4")), "'int4' cannot be exported; choose one of fp32, fp16"),
     ],

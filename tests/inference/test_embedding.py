@@ -116,7 +116,7 @@ def test_the_memory_order_of_the_array_does_not_matter(engine: TorchEngine, tmp_
 def test_an_exported_graph_gives_the_same_embedding(
     exported: Callable[[ModelConfig, ExportOptions], tuple[Path, Path]], pyramid_config: ModelConfig, stride: int
 ) -> None:
-    source, path = exported(pyramid_config, ExportOptions(is_dynamic_size=True))
+    source, path = exported(pyramid_config, ExportOptions())
     ours, theirs = (
         Segmenter(each, TEXT, 96).encode(PICTURE, stride)
         for each in (OnnxEngine.open(path, "cpu", outputs=FEATURES), TorchEngine.open(source, "cpu"))

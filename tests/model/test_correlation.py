@@ -84,3 +84,13 @@ def test_the_dense_embedding_is_the_upsampled_one_at_unit_length() -> None:
     torch.testing.assert_close(dense.norm(dim=1), torch.ones(2, 16, 48))
     words = text / text.norm(dim=1, keepdim=True)
     torch.testing.assert_close(torch.einsum("bchw,nc->bnhw", dense, words) / 0.07, plain(features, text))
+
+
+def test_long_features_are_numbers_in_float16() -> None:
+    """Squared lengths beyond 65,504, where float16 ends, made the bundled model's logits NaN."""
+    torch.manual_seed(0)
+    features, text = torch.randn(1, 64, 6, 7) * 50, torch.randn(5, 64) / 8
+    assert features.square().sum(1).min() > 65_504
+    half = correlate(features.half(), text.half())
+    assert half.dtype == torch.float16
+    assert (half.float() - correlate(features, text)).abs().max() < 0.05

@@ -399,3 +399,18 @@ def test_an_encoder_starts_from_the_weights_of_a_file(
             build_for_training(model_config, str(path))
     with pytest.raises(DataError, match="no file"):
         build_for_training(pyramid_config, str(tmp_path / "none.safetensors"))
+
+
+def test_classes_that_occur_nowhere_are_noted_before_the_first_step(config: TrainConfig, mini: Path) -> None:
+    assert trainer(config, mini.parent / "out").notices == []
+    mini.write_text(mini.read_text().replace("car]", "car, train]"))
+    noted = trainer(config, mini.parent / "other").notices
+    assert noted == ["mini: 1 of 4 classes occur nowhere: train."] * 2
+
+
+def test_masks_in_black_and_white_are_not_trained_on(config: TrainConfig, mini: Path) -> None:
+    for path in (mini.parent / "masks" / "train").iterdir():
+        ids = np.asarray(Image.open(path))
+        Image.fromarray(np.where(ids == 1, 255, 0).astype(np.uint8)).save(path)
+    with pytest.raises(DataError, match="hold 'sky' and 255 alone, and 255 is ignored"):
+        trainer(config, mini.parent / "out")

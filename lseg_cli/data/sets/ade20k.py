@@ -40,7 +40,7 @@ _ADE20K = partial(
     KnownSet,
     layout="ADEChallengeData2016/{images,annotations}/{training,validation} and ADEChallengeData2016/objectInfo150.txt",
     splits={"train": "training", "val": "validation"},
-    container="ADEChallengeData2016",
+    containers=("ADEChallengeData2016",),
 )
 ADE20K = _ADE20K(name="ade20k", list=partial(_list, is_official=False))
 ADE20K_OFFICIAL = _ADE20K(name="ade20k-official", list=partial(_list, is_official=True))

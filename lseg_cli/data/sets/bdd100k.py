@@ -22,5 +22,5 @@ BDD100K = KnownSet(
     "bdd100k/labels/sem_seg/masks/{train,val}",
     list=_list,
     splits=TRAIN_VAL,
-    container="bdd100k",
+    containers=("bdd100k",),
 )

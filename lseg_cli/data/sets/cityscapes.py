@@ -16,7 +16,10 @@ _ID_COUNT = 34
 
 
 def _list(place: Place) -> Dataset:
-    folder, masks = place.find(f"leftImg8bit/{place.split}"), place.find(f"gtFine/{place.split}")
+    folder, masks = (
+        place.find(f"{kind}/{place.split}", f"{kind}_trainvaltest/{kind}/{place.split}")
+        for kind in ("leftImg8bit", "gtFine")
+    )
     images = pictures(folder)
     found = mirrored(images, folder, masks, ("_leftImg8bit", "_gtFine_labelTrainIds.png"))
     decode = IndexMask.of({IGNORE: IGNORE, **{k: k for k in range(len(CLASSES))}})
@@ -29,7 +32,8 @@ def _list(place: Place) -> Dataset:
 
 CITYSCAPES = KnownSet(
     name="cityscapes",
-    layout="leftImg8bit/{train,val}/CITY/…_leftImg8bit.png and gtFine/{train,val}/CITY/…_gtFine_labelIds.png",
+    layout="leftImg8bit/{train,val}/CITY/…_leftImg8bit.png and gtFine/{train,val}/CITY/…_gtFine_labelIds.png (each in "
+    "a folder named after its archive, or not)",
     list=_list,
     splits=TRAIN_VAL,
 )

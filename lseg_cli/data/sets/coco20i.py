@@ -43,6 +43,6 @@ COCO_20I = KnownSet(
     "elsewhere, HSNet's lists in splits/coco/{trn,val}/fold{0,1,2,3}.pkl",
     list=_list,
     splits=TRAIN_VAL,
-    container="COCO2014",
+    containers=("COCO2014",),
     folds=FOLDS,
 )

@@ -79,7 +79,7 @@ def class_name(name: str) -> str:
 
 def _list(place: Place) -> Dataset:
     path = place.find(f"annotations/panoptic_{place.split}.json")
-    masks = place.find(f"annotations/panoptic_{place.split}")
+    masks = _masks(place, f"panoptic_{place.split}")
     images = place.find(f"images/{place.split}", place.split)
     panoptic = _read(path)
     names = {image.id: image.file_name for image in panoptic.images}
@@ -94,6 +94,14 @@ def _list(place: Place) -> Dataset:
     return Dataset(
         place.known.name, classes, IGNORE, found, tuple(masks / one.file_name for one in annotations), decode
     )
+
+
+def _masks(place: Place, name: str) -> Path:
+    """Inside `annotations` as COCO's archive has them, or beside it."""
+    archive = place.base / "annotations" / f"{name}.zip"
+    if archive.is_file() and not any((place.base / folder / name).is_dir() for folder in ("annotations", "")):
+        raise DataError(f"The masks are still packed in {archive}; unzip it there.")
+    return place.find(f"annotations/{name}", name)
 
 
 def _read(path: Path) -> _Panoptic:
@@ -122,7 +130,7 @@ def _decoder(annotations: list[_Annotation], number: dict[int, int]) -> Panoptic
 COCO_PANOPTIC = KnownSet(
     name="coco-panoptic",
     layout="images/{train,val}2017, annotations/panoptic_{train,val}2017.json and their masks, unpacked, in "
-    "annotations/panoptic_{train,val}2017",
+    "annotations/panoptic_{train,val}2017 or panoptic_{train,val}2017",
     list=_list,
     splits={split: f"{name}2017" for split, name in TRAIN_VAL.items()},
 )

@@ -10,12 +10,16 @@ classes: [sky, building, ...]          # the label of mask id 0, 1, ...
 from pathlib import Path
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from lseg_cli.config import Frozen
-from lseg_cli.data.sets.known import mirrored, pictures
+from lseg_cli.data.formats import MASK_ENDINGS
+from lseg_cli.data.sets.known import find_pictures, mirrored
 from lseg_cli.data.split import Dataset
-from lseg_cli.errors import DataError
+from lseg_cli.errors import DataError, LsegError
+from lseg_cli.files import decode_text, read_regular
+
+_LONGEST = 16_000_000  # bytes of a description
 
 
 class SplitFolders(Frozen):
@@ -33,6 +37,14 @@ class DatasetFile(Frozen):
     splits: dict[str, SplitFolders]
     classes: tuple[str, ...] = Field(min_length=1)
 
+    @field_validator("classes")
+    @classmethod
+    def _stripped(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        names = tuple(" ".join(name.split()) for name in classes)
+        if not all(names):
+            raise ValueError(f"class {names.index('')} has no name")
+        return names
+
     @model_validator(mode="after")
     def _ignored_is_no_class(self) -> "DatasetFile":
         if self.ignore < len(self.classes):
@@ -48,14 +60,15 @@ def read_description(path: Path) -> tuple[Path, DatasetFile]:
     """
     path = path / "dataset.yaml" if path.is_dir() else path
     try:
-        return path, DatasetFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        text = decode_text(read_regular(path, _LONGEST), str(path))
+        return path, DatasetFile.model_validate(yaml.safe_load(text))
     except OSError as error:
         raise DataError(f"The data set {path} cannot be read: {error.strerror}.") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "content"
         raise DataError(f"{path} is not a data set description: its {where} cannot be used: {first['msg']}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, LsegError, RecursionError) as error:
         raise DataError(f"{path} is not a data set description: {' '.join(str(error).split())}.") from error
 
 
@@ -66,6 +79,15 @@ def list_folder(path: Path, split: str) -> Dataset:
         raise DataError(f"{path} has no split '{split}'; it has {', '.join(described.splits)}.")
     folders = described.splits[split]
     folder = path.parent / folders.images
-    images = pictures(folder)
-    masks = mirrored(images, folder, path.parent / folders.masks)
-    return Dataset(described.name, described.classes, described.ignore, tuple(images), masks)
+    images, note = find_pictures(folder)
+    masks = tuple(map(_as_it_lies, mirrored(images, folder, path.parent / folders.masks)))
+    notes = [note] if note else []
+    return Dataset(described.name, described.classes, described.ignore, tuple(images), masks, notes=notes)
+
+
+def _as_it_lies(mask: Path) -> Path:
+    """A mask may have any ending that keeps ids; a JPEG is taken too, and refused with a sentence when read."""
+    if mask.is_file():
+        return mask
+    others = (mask.with_suffix(ending) for ending in (*MASK_ENDINGS, ".jpg", ".jpeg"))
+    return next((path for path in others if path.is_file()), mask)

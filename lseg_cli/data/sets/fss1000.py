@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lseg_cli.data.fold_lists import find_list, read_lines, search_list
 from lseg_cli.data.masks import IGNORE, Ids, read_grey
 from lseg_cli.data.sets.known import KnownSet, Place
 from lseg_cli.data.sets.vocabulary import known_names
 from lseg_cli.data.split import Dataset
+from lseg_cli.errors import DataError
 
 WHITE = 128  # and brighter
+_NAMED = 20  # missing classes that are named
 _SPLITS = {"trn": slice(0, 520), "val": slice(520, 760), "test": slice(760, 1000)}
 
 
@@ -29,8 +32,14 @@ class FolderMask:
 
     def __call__(self, path: Path) -> Ids:
         """(H, W) ids: int16 where there are too many classes for 8 bits."""
-        ids = np.where(read_grey(path) >= WHITE, self.classes.index(path.parent.name), self.ignore)
+        ids = np.where(read_white(path), self.classes.index(path.parent.name), self.ignore)
         return ids.astype(np.uint8) if self.ignore == IGNORE else ids.astype(np.int16)
+
+
+def read_white(path: Path) -> NDArray[np.bool_]:
+    """(H, W): where a mask is white, or 1 where it holds 0 and 1 alone."""
+    grey = read_grey(path)
+    return np.asarray(grey >= (WHITE if grey.max(initial=0) > 1 else 1))
 
 
 def class_names(place: Place) -> tuple[str, ...]:
@@ -42,8 +51,21 @@ def class_names(place: Place) -> tuple[str, ...]:
 
 
 def find_pictures(place: Place, classes: Sequence[str]) -> list[Path]:
-    """Pictures by class, in each class sorted as text: 1, 10, 2, ..."""
-    return [image for name in classes for image in sorted(place.find(name).glob("*.jpg"))]
+    """Pictures by class, in each class sorted as text: 1, 10, 2, ...
+
+    Raises:
+        DataError: folders of classes are missing; says which, and what is there.
+    """
+    found = {name: sorted((place.base / name).glob("*.jpg")) for name in classes}
+    missing = [name for name in classes if not found[name]]
+    if missing and place.base.is_dir():
+        there = sum(path.is_dir() for path in place.base.iterdir())
+        named = ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")
+        raise DataError(
+            f"{place.base} lacks {len(missing)} of the {len(classes)} classes of '{place.split}': {named}; it holds "
+            f"{there} folders, and must hold {place.known.layout}."
+        )
+    return [image for name in classes for image in found[name]]
 
 
 def _list(place: Place) -> Dataset:
@@ -61,5 +83,5 @@ FSS_1000 = KnownSet(
     layout="FSS-1000/CLASS/{1,…,10}.{jpg,png}",
     list=_list,
     splits={"train": "trn", "val": "val", "test": "test"},
-    container="FSS-1000",
+    containers=("FSS-1000",),
 )

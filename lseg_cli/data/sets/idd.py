@@ -3,6 +3,7 @@
 Facts: anue_labels.py (hierarchy) and evaluate_mIoU.py (names of level 3) of github.com/AutoNUE/public-code.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,11 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from pydantic import BaseModel, Field
 
-from lseg_cli.data.masks import IGNORE
+from lseg_cli.data.masks import IGNORE, IndexMask
 from lseg_cli.data.sets.json_files import read_json
 from lseg_cli.data.sets.known import TRAIN_VAL, KnownSet, Place, mirrored, pictures
 from lseg_cli.data.split import Dataset
-from lseg_cli.errors import DataError
 
 CLASSES = (
     "road", "drivable fallback", "sidewalk", "non-drivable fallback", "person", "rider", "motorcycle", "bicycle",
@@ -58,11 +58,15 @@ class _Frame(BaseModel):
     objects: list[_Object]
 
 
-def rasterise(path: Path) -> NDArray[np.uint8]:
+def rasterise(path: Path, notes: list[str] | None = None) -> NDArray[np.uint8]:
     """(H, W) ids of a file of polygons: later ones lie on top; what none covers is ignored.
 
+    Args:
+        path: of the file.
+        notes: takes a sentence on a label that is none of IDD's, whose polygons are passed over.
+
     Raises:
-        DataError: it cannot be read, or a label is none of IDD's; names the file.
+        DataError: it cannot be read; names the file.
     """
     frame = read_json(path, _Frame, "a file of polygons")
     canvas = Image.new("L", (frame.width, frame.height), IGNORE)
@@ -70,7 +74,10 @@ def rasterise(path: Path) -> NDArray[np.uint8]:
     for one in frame.objects:
         label = one.label if one.label in _ID_OF else one.label.removesuffix(_GROUP)
         if label not in _ID_OF:
-            raise DataError(f"{path} holds the label '{one.label}', which IDD does not have.")
+            note = f"The label '{one.label}' is none of IDD's; its polygons are passed over."
+            if notes is not None and note not in notes:
+                notes.append(note)
+            continue
         if not one.deleted and len(one.polygon) > 2:
             draw.polygon(one.polygon, fill=_ID_OF[label])
     return np.asarray(canvas)
@@ -79,14 +86,19 @@ def rasterise(path: Path) -> NDArray[np.uint8]:
 def _list(place: Place) -> Dataset:
     folder, masks = place.find(f"leftImg8bit/{place.split}"), place.find(f"gtFine/{place.split}")
     images = pictures(folder)
+    dataset = partial(Dataset, place.known.name, CLASSES, IGNORE, tuple(images))
+    drawn = mirrored(images, folder, masks, ("_leftImg8bit", "_gtFine_labellevel3Ids.png"))
+    if drawn[0].is_file():
+        return dataset(drawn, IndexMask.of({IGNORE: IGNORE, **{k: k for k in range(len(CLASSES))}}))
+    notes: list[str] = []
     found = mirrored(images, folder, masks, ("_leftImg8bit", "_gtFine_polygons.json"))
-    return Dataset(place.known.name, CLASSES, IGNORE, tuple(images), found, rasterise)
+    return dataset(found, partial(rasterise, notes=notes), notes=notes)
 
 
 IDD = KnownSet(
     name="idd",
     layout="leftImg8bit/{train,val}/DRIVE/…_leftImg8bit.png (or .jpg) and gtFine/{train,val}/DRIVE/"
-    "…_gtFine_polygons.json",
+    "…_gtFine_polygons.json (or …_gtFine_labellevel3Ids.png)",
     list=_list,
     splits=TRAIN_VAL,
 )

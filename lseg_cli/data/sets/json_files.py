@@ -6,6 +6,9 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from lseg_cli.errors import DataError
+from lseg_cli.files import read_regular
+
+_LONGEST = 4_000_000_000  # bytes; COCO's panoptic annotations are 0.5 GB
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -22,7 +25,7 @@ def read_json(path: Path, model: type[Model], what: str) -> Model:
         DataError: it cannot be read, or is something else; names the file and the first key that is wrong.
     """
     try:
-        return model.model_validate_json(path.read_bytes())
+        return model.model_validate_json(read_regular(path, _LONGEST))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
     except ValidationError as error:

@@ -1,15 +1,16 @@
 """What is common to the known data sets: where they lie, their splits and folds, and what is said if they do not."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from lseg_cli.data.formats import is_left_out, is_picture, passed_over
 from lseg_cli.data.split import Dataset
 from lseg_cli.errors import DataError, LsegError
 
 TRAIN_VAL = {"train": "train", "val": "val"}
-_IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class Place:
     @cached_property
     def base(self) -> Path:
         """The set's own folder."""
-        inner = self.root / self.known.container
-        return inner if inner.is_dir() else self.root
+        inner = (self.root / name for name in self.known.containers)
+        return next((folder for folder in inner if folder.is_dir()), self.root)
 
     def find(self, *choices: str) -> Path:
         """The first of these files or folders, relative to the set's own folder, that is there.
@@ -54,8 +55,13 @@ class KnownSet:
     layout: str  # what the root holds, for people
     list: Callable[[Place], Dataset]
     splits: Mapping[str, str]  # as people call them -> as the set does
-    container: str = ""  # the folder in the root that holds everything, if there is one
+    containers: tuple[str, ...] = ()  # what the folder in the root that holds everything may be called
     folds: int = 0
+
+    def check_split(self, split: str) -> None:
+        """Raises DataError where there is no such split."""
+        if split not in self.splits:
+            raise DataError(f"{self.name} has no split '{split}'; it has {', '.join(self.splits)}.")
 
     def place(self, root: Path, split: str, fold: int | None, lists: Path | None) -> Place:
         """Where one split should lie.
@@ -64,8 +70,7 @@ class KnownSet:
             DataError: there is no such split.
             LsegError: a fold is missing, out of range, or not for this set.
         """
-        if split not in self.splits:
-            raise DataError(f"{self.name} has no split '{split}'; it has {', '.join(self.splits)}.")
+        self.check_split(split)
         if self.folds and (fold is None or not 0 <= fold < self.folds):
             raise LsegError(f"{self.name} comes in folds: say which, 0 to {self.folds - 1} (given: {fold}).")
         if not self.folds and fold is not None:
@@ -79,11 +84,24 @@ def pictures(folder: Path) -> list[Path]:
     Raises:
         DataError: there is none.
     """
-    # Hidden ones are what macOS leaves beside pictures.
-    found = sorted(p for p in folder.rglob("[!.]*") if p.suffix.lower() in _IMAGE_SUFFIXES)
+    return find_pictures(folder)[0]
+
+
+def find_pictures(folder: Path) -> tuple[list[Path], str]:
+    """As `pictures`, and a sentence on files that were passed over, or nothing."""
+    others: Counter[str] = Counter()
+    found = []
+    for path in sorted(folder.rglob("[!.]*")):  # hidden ones are what macOS leaves beside pictures
+        if any(is_left_out(part) for part in path.relative_to(folder).parts[:-1]):
+            continue
+        if is_picture(path.name):
+            found.append(path)
+        elif not path.is_dir():
+            others[path.suffix.lower()] += 1
+    note = passed_over(others)
     if not found:
-        raise DataError(f"The split is empty: {folder} holds no picture.")
-    return found
+        raise DataError(f"The split is empty: {folder} holds no picture.{note and ' '}{note}")
+    return found, note
 
 
 def mirrored(

@@ -1,7 +1,7 @@
 """Mapillary Vistas: a mask value is a place in the list of labels of its own `config.json`; `Unlabeled` is nothing.
 
-A label's name is the last part of what `readable` says: `Lane Marking - Crosswalk` -> `crosswalk`; labels of the same
-name are one class. Version 2.0 brings its labels beside those of 1.2: `mapillary` takes 1.2, `mapillary-v2` takes 2.0.
+A label's name is all that `readable` says, in plain words: `Lane Marking - Crosswalk` -> `lane marking crosswalk`.
+ Version 2.0 brings its labels beside those of 1.2: `mapillary` takes 1.2, `mapillary-v2` takes 2.0.
 """
 
 from functools import partial
@@ -29,13 +29,12 @@ def _list(place: Place, versions: dict[str, str]) -> Dataset:
     folder = place.find(f"{place.split}/images")
     masks = place.find(f"{place.split}/{versions[path.name]}")
     names = [
-        label.readable.rpartition(" - ")[2].strip().lower()
+        " ".join(label.readable.lower().replace(" - ", " ").split())
         for label in read_json(path, _Config, "a list of Vistas' labels").labels
     ]
-    classes = tuple(dict.fromkeys(name for name in names if name != _UNLABELLED))
-    decode = IndexMask.of(
-        {raw: IGNORE if name == _UNLABELLED else classes.index(name) for raw, name in enumerate(names)}
-    )
+    raws = [raw for raw, name in enumerate(names) if name != _UNLABELLED]
+    classes = tuple(names[raw] for raw in raws)
+    decode = IndexMask.of({**dict.fromkeys(range(len(names)), IGNORE), **{raw: k for k, raw in enumerate(raws)}})
     images = pictures(folder)
     return Dataset(place.known.name, classes, IGNORE, tuple(images), mirrored(images, folder, masks), decode)
 

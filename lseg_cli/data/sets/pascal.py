@@ -16,7 +16,7 @@ from lseg_cli.data.sets.vocabulary import known_names
 from lseg_cli.data.split import Dataset
 
 FOLDS, COUNT = 4, 20
-MASKS = "SegmentationClassAug"
+MASKS = ("SegmentationClassAug", "SegmentationClass")  # with the additional ones, or as VOC itself comes
 IMAGES = "JPEGImages"
 
 
@@ -33,10 +33,11 @@ def only(classes: Sequence[int], count: int) -> IndexMask:
 
 
 def _list_whole(place: Place) -> Dataset:
-    lists = "ImageSets/Segmentation"
-    choices = (f"{lists}/trainaug.txt", f"{lists}/train.txt") if place.split == "train" else (f"{lists}/val.txt",)
-    names = read_lines(place.find(*choices))
-    images, masks = place.find(IMAGES), place.find(MASKS)
+    images, masks = place.find(IMAGES), place.find(*MASKS)
+    lists = ["trainaug", "train_aug", "train"] if place.split == "train" else ["val"]
+    if masks.name != MASKS[0]:
+        lists = lists[-1:]  # the longer lists are of the additional masks
+    names = read_lines(place.find(*(f"ImageSets/Segmentation/{name}.txt" for name in lists)))
     return Dataset(
         place.known.name,
         ("other", *known_names("pascal").classes),
@@ -57,7 +58,7 @@ def _list_fold(place: Place) -> Dataset:
     ]
     names = dict.fromkeys(name for name, _ in pairs)  # a picture is listed with each of its classes
     classes = sorted(number for fold in folds for number in held_out(fold))
-    images, masks = place.find(IMAGES), place.find(MASKS)
+    images, masks = place.find(IMAGES), place.find(*MASKS)
     said = known_names("pascal-official").at(classes)
     return Dataset(
         place.known.name,
@@ -70,12 +71,14 @@ def _list_fold(place: Place) -> Dataset:
     )
 
 
+_CONTAINERS = ("VOC2012", "VOCdevkit/VOC2012")
 PASCAL = KnownSet(
     name="pascal",
-    layout="VOC2012/{JPEGImages,SegmentationClassAug} and VOC2012/ImageSets/Segmentation/{train,val}.txt",
+    layout="VOC2012/{JPEGImages,SegmentationClassAug} (or SegmentationClass) and "
+    "VOC2012/ImageSets/Segmentation/{train,val}.txt",
     list=_list_whole,
     splits=TRAIN_VAL,
-    container="VOC2012",
+    containers=_CONTAINERS,
 )
 PASCAL_5I = KnownSet(
     name="pascal5i",
@@ -83,6 +86,6 @@ PASCAL_5I = KnownSet(
     "splits/pascal/{trn,val}/fold{0,1,2,3}.txt",
     list=_list_fold,
     splits=TRAIN_VAL,
-    container="VOC2012",
+    containers=_CONTAINERS,
     folds=FOLDS,
 )

@@ -20,7 +20,7 @@ Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
 
 @pytest.fixture
 def path(pyramid_config: ModelConfig, exported: Exporter) -> Path:
-    return exported(pyramid_config, ExportOptions(is_dynamic_size=True))[1]
+    return exported(pyramid_config, ExportOptions())[1]
 
 
 @pytest.mark.parametrize("count", [1, 3, 150])

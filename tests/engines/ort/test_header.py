@@ -17,7 +17,7 @@ from lseg_export.options import ExportOptions
 Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
 
 
-@pytest.mark.parametrize("options", [ExportOptions(is_dynamic_size=True), ExportOptions(size=(64, 96))])
+@pytest.mark.parametrize("options", [ExportOptions(), ExportOptions(size=(64, 96))])
 def test_the_header_is_what_the_package_reads(
     options: ExportOptions, pyramid_config: ModelConfig, exported: Exporter
 ) -> None:
@@ -60,7 +60,7 @@ def test_a_file_of_others_is_told(tmp_path: Path) -> None:
 def test_a_file_that_is_cut_off_is_told(
     share: float, pyramid_config: ModelConfig, exported: Exporter, tmp_path: Path
 ) -> None:
-    content = exported(pyramid_config, ExportOptions(is_dynamic_size=True))[1].read_bytes()
+    content = exported(pyramid_config, ExportOptions())[1].read_bytes()
     path = tmp_path / "cut.onnx"
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(MismatchError, match="is damaged: it is no whole ONNX graph"):

@@ -25,7 +25,7 @@ TEXT = np.random.default_rng(1).standard_normal((5, 16)).astype(np.float32)
 def path(pyramid_config: ModelConfig, exported: Exporter) -> Path:
     regularizer = RegularizerConfig(kind="bottleneck", depth=2)
     config = pyramid_config.model_copy(update={"regularizer": regularizer})
-    return exported(config, ExportOptions(is_dynamic_size=True))[1]
+    return exported(config, ExportOptions())[1]
 
 
 def test_only_what_makes_the_outputs_is_left(path: Path) -> None:

@@ -21,7 +21,7 @@ from tests.engines.fake_tensorrt import World
 
 Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
 Machine = Callable[[str], World]
-FIXED, ANY_SIZE = ExportOptions(size=(64, 96)), ExportOptions(is_dynamic_size=True)
+FIXED, ANY_SIZE = ExportOptions(size=(64, 96)), ExportOptions()
 HALF = ExportOptions(size=(64, 96), precision="fp16")
 TRT, RTX = BuildOptions("trt"), BuildOptions("rtx")
 TENSORRT_10, TENSORRT_11 = "tensorrt 10.16.1.11", "tensorrt 11.4.0.106"

@@ -22,7 +22,7 @@ from lseg_export.options import ExportOptions
 from tests.engines.fake_tensorrt import HostDevice, World
 
 Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
-FIXED, ANY_SIZE = ExportOptions(size=(64, 96)), ExportOptions(is_dynamic_size=True)
+FIXED, ANY_SIZE = ExportOptions(size=(64, 96)), ExportOptions()
 
 
 def picture(batch: int = 1, height: int = 64, width: int = 96) -> NDArray[np.uint8]:

@@ -1,0 +1,122 @@
+"""Numbers of any kind -> 8 bits as a network knows them, and which of them are no data.
+
+A photograph fills a range that everybody knows (0 to 1, 255, 4095, 65535). Heights, temperatures and reflectances do
+not: for them the range is that of nearly all their values, so that one odd pixel changes nothing.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_BITS, _BITS_OF_COLOUR = (8, 10, 12, 14, 16), (8, 16)  # of cameras of one band; colours of 12 bits are reflectances
+_FILLED = 0.5  # a range that is known counts where its upper half is reached ...
+_FILLED_16_BIT = 0.125  # ... and 16 bits where most of what they can say is: dark pictures are dark
+_FLOAT_RANGES = (1.0, 255.0, 65535.0)
+_FILLED_FLOAT = 0.25
+_ODD = 0.001  # of the values at either end are not looked at for the range
+_SAMPLE = 1_000_000
+_MARKS = (-9999.0, -99999.0, -32768.0, -32767.0)  # what rasters without a tag hold where there is nothing
+_HUGE = 1e30
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A picture's values in 8 bits.
+
+    Attributes:
+        pixels: (H, W) or (H, W, 3) uint8; 0 where there is no data.
+        valid: (H, W), False where there is no data; None: there is everywhere.
+        note: the range that became 0 to 255, and what was taken for no data.
+    """
+
+    pixels: NDArray[np.uint8]
+    valid: NDArray[np.bool_] | None
+    note: str
+
+
+def scale(
+    values: NDArray[np.generic],
+    nodata: float | None = None,
+    bits: int = 0,
+    seen: NDArray[np.bool_] | None = None,
+) -> Scaled:
+    """(H, W) or (H, W, 3) of any number type -> 8 bits; see the head of this file.
+
+    Args:
+        values: as stored.
+        nodata: the value that stands for no data; None: where one of the usual marks is far below all others, that.
+        bits: of a value, as the file says; 0: as many as its type has.
+        seen: (H, W), where the picture is not transparent; the range is of these.
+    """
+    valid, mark = _valid(values, nodata)
+    looked_at = valid if seen is None else seen if valid is None else valid & seen
+    known = values[looked_at] if looked_at is not None else values.reshape(-1, *values.shape[2:])
+    low, high = _range(known, bits) if known.size else (0.0, 1.0)
+    grey = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    if valid is not None:
+        grey[~valid] = low
+    np.clip((grey - low) * np.float32(255.0 / max(high - low, 1e-30)), 0, 255, out=grey)
+    note = f"{low:.6g} to {high:.6g} as 0 to 255" + (f"; {mark:.6g} is no data" if mark is not None else "")
+    pixels: NDArray[np.uint8] = np.rint(grey).astype(np.uint8)
+    return Scaled(pixels, valid, note)
+
+
+def without(values: NDArray[np.generic], nodata: float) -> NDArray[np.bool_]:
+    """(H, W): False where every band holds the value that stands for no data."""
+    differs: NDArray[np.bool_] = values != _as_stored(values, nodata)
+    return np.asarray(differs.any(axis=2) if differs.ndim == 3 else differs)
+
+
+def is_transparency(band: NDArray[np.generic]) -> bool:
+    """Whether a last band, (H, W), can be transparency: most of what is not 0 is the same.
+
+    GDAL marks any fourth band of 8 bits so, near infrared too: the mark in the file proves nothing.
+    """
+    seen = band[band != 0]
+    return not seen.size or bool(np.mean(seen == seen.max()) >= 0.5)
+
+
+def _as_stored(values: NDArray[np.generic], nodata: float) -> np.generic | float:
+    return values.dtype.type(nodata) if values.dtype.kind == "f" else nodata
+
+
+def _valid(values: NDArray[np.generic], nodata: float | None) -> tuple[NDArray[np.bool_] | None, float | None]:
+    """(H, W), None if all are; and the value that was taken for no data."""
+    finite = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, np.bool_)
+    if finite.ndim == 3:
+        finite = finite.all(axis=2)
+    if nodata is None and values.dtype.kind in "if" and finite.any():
+        nodata = _mark(values[finite])
+    if nodata is not None:
+        finite &= without(values, nodata)
+    return (None if finite.all() else finite), nodata
+
+
+def _mark(values: NDArray[np.generic]) -> float | None:
+    """A usual mark of no data that is far below everything else: bathymetry may reach -9999, but not alone."""
+    lowest, highest = float(values.min()), float(values.max())
+    if highest > _HUGE:
+        return highest
+    if lowest not in _MARKS and lowest > -_HUGE:
+        return None
+    others = values[values != values.min()]
+    return lowest if others.size and float(others.min()) > 0.5 * lowest else None
+
+
+def _range(values: NDArray[np.generic], bits: int) -> tuple[float, float]:
+    """What becomes 0 and 255 of pixels, (n,) or (n, 3)."""
+    sample = values[:: max(1, len(values) // _SAMPLE)].ravel()  # whole pixels: every band
+    odd = int(sample.size * _ODD)
+    ordered = np.partition(sample, sorted({odd, sample.size - 1 - odd}))
+    low, high = float(ordered[odd]), float(ordered[sample.size - 1 - odd])
+    if low < 0:
+        return low, high
+    if values.dtype.kind == "f":
+        known = [(full, _FILLED_FLOAT) for full in _FLOAT_RANGES]
+    elif bits and bits not in (16, 32, 64):
+        return 0.0, float(2**bits - 1)
+    else:
+        depths = _BITS_OF_COLOUR if values.ndim == 2 else _BITS
+        known = [(2.0**depth - 1, _FILLED if depth < 16 else _FILLED_16_BIT) for depth in depths]
+    return next(((0.0, full) for full, filled in known if full * filled <= high <= full), (low, high))
