@@ -50,7 +50,11 @@ def frame(session: nox.Session) -> None:
     files = {
         "github-workflows": sorted(github.glob("workflows/*.yml")),
         "dependabot": [github / "dependabot.yml"],
-        "github-issue-forms": [github / "ISSUE_TEMPLATE" / "bug.yml", github / "ISSUE_TEMPLATE" / "idea.yml"],
+        "github-issue-forms": [
+            github / "ISSUE_TEMPLATE" / "bug.yml",
+            github / "ISSUE_TEMPLATE" / "idea.yml",
+            github / "ISSUE_TEMPLATE" / "gpu.yml",
+        ],
         "github-issue-config": [github / "ISSUE_TEMPLATE" / "config.yml"],
         "citation-file-format": [Path("CITATION.cff")],
     }

@@ -28,13 +28,14 @@ from PIL import Image
 from lseg_cli import __version__
 from lseg_cli.bench.latency import Workload
 from lseg_cli.bench.made_input import make_pictures, make_text
-from lseg_cli.contract import SCORES, Engine
+from lseg_cli.contract import SCORES, Engine, Output
 from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.errors import LsegError, MemoryFullError
 from lseg_engines.opener import find_model, open_engine
 
 Figures = dict[str, Any]
 
+MASK: tuple[Output, ...] = ("mask",)
 COUNTS = (3, 20, 150, 1000)
 PACKAGES = ("torch", "timm", "onnxruntime-gpu", "onnxruntime", "tensorrt", "tensorrt_rtx", "numpy")
 
@@ -83,7 +84,7 @@ def precision(device: str) -> Figures:
         except LsegError as error:
             found[kind] = {"skipped": str(error)}
             continue
-        off = np.abs(answer["logits"].astype(np.float64) - right["logits"])
+        off = np.abs(answer["logits"].astype(np.float64) - right["logits"].astype(np.float64))
         found[kind] = {
             "largest_difference_of_logits": float(off.max()),
             "masks_equal": float(np.mean(answer["mask"] == right["mask"])),
@@ -175,12 +176,12 @@ def training(device: str) -> Figures:
         for _ in range(count):
             with torch.autocast(kind, dtype=dtype):
                 loss = torch.nn.functional.cross_entropy(call(pixels, text).float(), target)
-            scaler.scale(loss).backward()
+            torch.autograd.backward(scaler.scale(loss))
             scaler.step(optimizer)
             scaler.update()
             optimizer.zero_grad()
             found.append(float(loss.detach()))
-        parts = {"model": model, "optimizer": optimizer, "scaler": scaler}
+        parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "scaler": scaler}
         return found, {name: part.state_dict() for name, part in parts.items()}
 
     whole, _ = losses({}, 2 * steps, is_compiled=False)
@@ -197,12 +198,12 @@ def onnx(device: str) -> Figures:
     """ONNX Runtime's CUDA provider, with bound inputs and outputs, against its CPU."""
     image = make_pictures(1, 480, 640)
     try:
-        engine = open_engine(EngineChoice("lseg-tiny", "onnx", device), outputs=("mask",))
+        engine = open_engine(EngineChoice("lseg-tiny", "onnx", device), outputs=MASK)
     except LsegError as error:
         raise Skipped(str(error)) from error
-    reference = open_engine(EngineChoice("lseg-tiny", "onnx", "cpu"), outputs=("mask",))
+    reference = open_engine(EngineChoice("lseg-tiny", "onnx", "cpu"), outputs=MASK)
     text = make_text(20, engine.spec.model.text.width)
-    equal = np.mean(engine.run(image, text, ("mask",))["mask"] == reference.run(image, text, ("mask",))["mask"])
+    equal = np.mean(engine.run(image, text, MASK)["mask"] == reference.run(image, text, MASK)["mask"])
     return {"masks_equal": float(equal), "ms": median_ms(engine, 20, (480, 640), 20 if is_cuda(device) else 2)}
 
 

@@ -144,3 +144,16 @@ def test_the_encoder_can_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert facts["kind"] == "vocabulary"
     assert (facts["labels"], facts["embedding_width"]) == (3, 192)
     assert lseg("info", "street.vocab.safetensors") == 0
+
+
+def test_suggest_lists_the_words_that_win_most(capsys: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(load_sample_image("china.jpg")).resize((160, 96)).save("photo.png")
+    Path("broken.png").write_bytes(b"no picture")
+    words = ("labels", "suggest", "photo.png", "broken.png", "-l", "sky,building,tree,other", "-n", 2, "--json")
+    assert lseg(*words) == 3
+    event = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert len(event["words"]) == 2
+    assert event["words"][0]["share"] >= event["words"][1]["share"] > 0
+    assert event["words"][0]["pictures"] == 1
+    assert len(event["failures"]) == 1
+    assert "broken.png" in event["failures"][0]

@@ -1,5 +1,6 @@
 """`lseg segment --save embeddings`: what `lseg embed` writes, of the pass that makes the masks."""
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -192,3 +193,16 @@ class TestRefusals:
         assert lseg("relabel", "out", "-l", LABELS, "-o", "new", "--save", "embeddings") == 2
         assert "--save embeddings is not known; choose from overlay, conf, probs." in capsys.readouterr().err
         assert not Path("new").exists()
+
+
+def test_many_labels_are_segmented_and_relabelled_alike() -> None:
+    """Beyond 64 labels both drop what cannot win, from the same features."""
+    assert segment("--save", "embeddings", labels="words:80") == 0
+    assert lseg("relabel", "out", "-l", "words:80", "-o", "again") == 0
+    found = masks("out")
+    assert found
+    assert found == masks("again")
+    assert segment("--save", "conf", "-o", "scored", labels="words:80") == 0  # all labels are scored for a softmax
+    for name, data in masks("scored").items():
+        ours, theirs = (np.asarray(Image.open(io.BytesIO(each))) for each in (found[name], data))
+        assert np.mean(ours == theirs) > 0.995
