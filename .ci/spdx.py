@@ -30,6 +30,7 @@ FILES = {  # a pattern of the file's name in the wheel: its licence, and why
         "Distilled from all-MiniLM-L6-v2 (Apache-2.0); the choice of words is from wordfreq (CC BY-SA 4.0), their "
         "pieces from CLIP's vocabulary (MIT).",
     ),
+    "lseg_cli/*.j2": ("Apache-2.0", "A template of this project."),
     "lseg_cli/data/vocabularies/*.txt": (
         "Apache-2.0",
         "Names of classes, facts; the header of each file says where they come from.",

@@ -7,6 +7,10 @@ class LsegError(Exception):
     exit_code = 2
 
 
+class LsegWarning(UserWarning):
+    """What is odd but no error, such as a single label: the command line's notices, from the Python API."""
+
+
 class DataError(LsegError):
     """Nothing to do, or data that cannot be used."""
 

@@ -1,6 +1,5 @@
 """`lseg eval`: a model's figures on a data set."""
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -131,10 +130,9 @@ def evaluate(  # noqa: PLR0913  an option is a parameter
 
     Example: lseg eval -m lseg-tiny --data street/dataset.yaml --split val
     """
+    from lseg_cli.api.tasks import open_evaluation
     from lseg_cli.evaluation.processes import Processes
-    from lseg_cli.evaluation.protocols import open_run
     from lseg_cli.evaluation.report_files import write_report
-    from lseg_engines.opener import open_engine, require_kind
 
     wanted = EvalOptions(
         data=data,
@@ -156,11 +154,9 @@ def evaluate(  # noqa: PLR0913  an option is a parameter
         stride=stride,
         batch=batch,
     )
-    for each in wanted.engines:
-        require_kind(each)
     processes = Processes.here()
     console = Console(quiet or processes.index > 0)
-    run = open_run(wanted, partial(open_engine, outputs=wanted.outputs), processes)
+    run = open_evaluation(wanted)
     for notice in run.notices:
         console.note(f"Note: {notice}")
     for _ in console.track(run.run(), len(run)):

@@ -7,7 +7,7 @@ import typer
 
 from lseg_cli.commands import options
 from lseg_cli.commands.interrupt import interruptible
-from lseg_cli.commands.train import Settings, open_trainer
+from lseg_cli.commands.train import Settings
 from lseg_cli.console.sweep import show_figures, show_plan, show_runs
 from lseg_cli.console.terminal import Console
 
@@ -42,6 +42,7 @@ def sweep(
 
     Example: lseg sweep recipes/ablation.yaml --out runs/ablation
     """
+    from lseg_cli.api.tasks import open_trainer
     from lseg_cli.training.processes import is_main_process, leave_processes
     from lseg_cli.training.recipe import parse_settings
     from lseg_cli.training.sweep import pick, read_sweep

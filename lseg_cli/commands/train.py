@@ -1,7 +1,7 @@
 """`lseg train`: a recipe, or flags, or both -> a model."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -10,12 +10,7 @@ from lseg_cli.commands import options
 from lseg_cli.commands.interrupt import interruptible
 from lseg_cli.console.terminal import Console
 from lseg_cli.console.training import show_training, show_trial
-from lseg_cli.errors import LsegError
-
-if TYPE_CHECKING:
-    from lseg_cli.config import TrainConfig
-    from lseg_cli.training.loop import MakeEngine, Trainer
-    from lseg_cli.training.vocabulary import Embed
+from lseg_cli.training.options import TrainOptions  # noqa: TID253  imports nothing
 
 Config = Annotated[Path | None, options.option("--config", metavar="FILE", help="A recipe (YAML); flags win over it.")]
 Data = Annotated[
@@ -89,26 +84,6 @@ Resume = Annotated[
 ]
 
 
-def parts_of(recipe: "TrainConfig") -> "tuple[Embed, MakeEngine]":
-    """What a trainer embeds text with, the model's own encoder, and what it validates on, the PyTorch engine."""
-    from lseg_cli.model.text.cache import EmbeddingCache
-    from lseg_cli.model.text.labels import embed_labels
-    from lseg_engines.torch_engine import TorchEngine
-
-    text, cache = recipe.model_config_of().text, EmbeddingCache()
-    return (
-        lambda texts: embed_labels([[each] for each in texts], text, cache)[0],
-        lambda model: TorchEngine(model, sha256="", device=recipe.device),
-    )
-
-
-def open_trainer(recipe: "TrainConfig", out: Path, resume: bool) -> "Trainer":
-    """A trainer for a run folder."""
-    from lseg_cli.training.loop import Trainer
-
-    return Trainer(recipe, out, *parts_of(recipe), resume=resume)
-
-
 def train(  # noqa: PLR0913  an option is a parameter
     *,
     config: Config = None,
@@ -136,40 +111,37 @@ def train(  # noqa: PLR0913  an option is a parameter
     verbose: options.Verbose = False,
 ) -> None:
     """Train a model on folders of pictures and masks, each data set with its own labels."""
-    from lseg_cli.data.references import parse_data  # noqa: PLC0415  numpy
-    from lseg_cli.training.beginning import begin, resumed_recipe
+    from lseg_cli.api.tasks import open_trainer, parts_of
     from lseg_cli.training.processes import is_main_process, leave_processes
-    from lseg_cli.training.recipe import load_recipe, parse_settings
     from lseg_engines.opener import find_trainable
 
-    flags = {
-        "data": [parse_data(text, "train") for text in data] if data else None,
-        "validation": parse_data(val, "val") if val else None,
-        "freeze": freeze,
-        "encoder_weights": encoder_weights,
-        "epochs": epochs,
-        "batch_size": batch,
-        "optimizer.learning_rate": lr,
-        "augment.crop_px": imgsz,
-        "seed": seed,
-        "workers": workers,
-        "device": device,
-        "precision": precision,
-        "classifier": classifier,
-        **parse_settings(settings or ()),
-    }
+    wanted = TrainOptions(
+        data=tuple(data or ()),
+        val=val,
+        config=config,
+        model=model,
+        from_scratch=from_scratch,
+        freeze=freeze,
+        encoder_weights=encoder_weights,
+        out=out,
+        epochs=epochs,
+        batch=batch,
+        lr=lr,
+        imgsz=imgsz,
+        seed=seed,
+        workers=workers,
+        device=device,
+        precision=precision,
+        classifier=classifier,
+        settings=tuple(settings or ()),
+        resume=resume,
+    )
     is_main = is_main_process()
     console = Console(quiet or not is_main, verbose, json and is_main)
-    if resume is not None:
-        if config or model or (out and out != resume):
-            raise LsegError("--resume RUN takes recipe, model and folder from the run: omit --config, --model, --out.")
-        recipe = resumed_recipe(resume, flags)
-    else:
-        base, note = begin(config, model, from_scratch, find_trainable)
-        recipe = load_recipe(config, flags, base)
-        if note:
-            console.note(note)
-    folder = resume or out or Path("runs/train")
+    recipe, note = wanted.recipe(find_trainable)
+    if note:
+        console.note(note)
+    folder = wanted.folder
     if dry_run:
         from lseg_cli.training.trial import try_out
 

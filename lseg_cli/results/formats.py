@@ -70,13 +70,23 @@ def first_category(labels: LabelSet) -> int:
 
 def write_rle(path: Path, ids: Ids, labels: LabelSet) -> None:
     """A list of annotations, one for each label in the picture, with COCO's compressed run lengths."""
+    path.write_text(json.dumps(coco_annotations(ids, labels)), "utf-8")
+
+
+def coco_annotations(ids: Ids, labels: LabelSet) -> list[dict[str, Any]]:
+    """Category, area, bounding box and compressed run lengths of each label in a picture of (H, W) ids.
+
+    Raises:
+        MissingError: pycocotools is not installed.
+    """
+    check_formats(("coco-rle",))
     coder = importlib.import_module("pycocotools.mask")
     annotations = []
     for value, segment in _segments(ids, labels):
         code = coder.encode(np.asfortranarray(ids == value, np.uint8))
         code["counts"] = code["counts"].decode("ascii")
         annotations.append({key: segment[key] for key in ("category_id", "area", "bbox")} | {"segmentation": code})
-    path.write_text(json.dumps(annotations), "utf-8")
+    return annotations
 
 
 def write_panoptic(path: Path, ids: Ids, labels: LabelSet) -> None:
@@ -139,7 +149,7 @@ def write_coco(path: Path, kind: str, folder: Path, lines: Iterable[Line], label
     part = "coco-panoptic-segments" if kind == "coco-panoptic" else kind
     left_out = 0
     with path.open("w", encoding="utf-8") as file:
-        file.write(f'{{"categories": {json.dumps(_categories(labels))},\n"images": [')
+        file.write(f'{{"categories": {json.dumps(coco_categories(labels))},\n"images": [')
         separator = "\n"
         for image, line in enumerate(lines):
             if part not in line["files"]:
@@ -175,7 +185,7 @@ def _read_part(path: Path) -> list[dict[str, Any]]:
         raise DataError(f"{path} cannot be read, or is damaged; delete it, and run the same command again.") from error
 
 
-def _categories(labels: LabelSet) -> list[dict[str, Any]]:
+def coco_categories(labels: LabelSet) -> list[dict[str, Any]]:
     """The labels as COCO's files have them, with the ids of the masks beside their own."""
     first = first_category(labels)
     pairs = zip(labels.labels, colors(labels), strict=True)

@@ -50,7 +50,7 @@ def open_here(options: RunOptions, choice: EngineChoice, streams: int, open_engi
     return None
 
 
-def make_pipeline(steps: Steps[L, A], options: RunOptions, streams: int, note: Callable[[str], None]) -> Crew:
+def make_pipeline(steps: Steps[L, A, Result], options: RunOptions, streams: int, note: Callable[[str], None]) -> Crew:
     """Threads of this process.
 
     Args:

@@ -16,14 +16,16 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, TypeVar
 
 import cv2
 
 from lseg_cli.errors import DataError, MemoryFullError
-from lseg_cli.results.records import Failed, Item, Result
+from lseg_cli.results.records import Failed, Item
 from lseg_cli.runs.pixel_budget import PixelBudget
 from lseg_cli.runs.steps import FULL_MEMORY, A, L, Steps
+
+R = TypeVar("R")
 
 MOST_PIXELS = 64_000_000  # in flight; a larger picture goes alone
 _NICENESS = 10  # of threads beside an engine on the CPU: they get a tenth of a core when both want it
@@ -31,29 +33,29 @@ _POLL_S = 0.01
 
 
 @dataclass
-class _Flight(Generic[L]):
+class _Flight(Generic[L, R]):
     """A picture on its way."""
 
     turn: int
     item: Item
     loading: "Future[L | Failed]"
     loaded: L | None = None
-    finishing: "Future[Result] | None" = None
+    finishing: "Future[R | Failed] | None" = None
 
-    def land(self, result: Result) -> None:
+    def land(self, result: R | Failed) -> None:
         """It ends here."""
         self.finishing = Future()
         self.finishing.set_result(result)
 
 
-class Pipeline(Generic[L, A]):
+class Pipeline(Generic[L, A, R]):
     """Carries out the steps of many pictures at once.
 
     Attributes:
         batch: pictures of one shape that the engine gets at once, at most; halved when its memory is full.
     """
 
-    def __init__(self, steps: Steps[L, A], workers: int, note: Callable[[str], None], streams: int = 1) -> None:
+    def __init__(self, steps: Steps[L, A, R], workers: int, note: Callable[[str], None], streams: int = 1) -> None:
         """Nothing begins yet.
 
         Args:
@@ -70,11 +72,11 @@ class Pipeline(Generic[L, A]):
         self._streams = streams
         self._note = note
         self._budget = PixelBudget(MOST_PIXELS)
-        self._flights: deque[_Flight[L]] = deque()  # all, in order
-        self._coming: deque[_Flight[L]] = deque()  # those that are being loaded
-        self._waiting: list[_Flight[L]] = []  # loaded, for others of their shape
+        self._flights: deque[_Flight[L, R]] = deque()  # all, in order
+        self._coming: deque[_Flight[L, R]] = deque()  # those that are being loaded
+        self._waiting: list[_Flight[L, R]] = []  # loaded, for others of their shape
 
-    def run(self, items: Iterable[Item], should_stop: Callable[[], bool]) -> Iterator[Result]:
+    def run(self, items: Iterable[Item], should_stop: Callable[[], bool]) -> Iterator[R | Failed]:
         """Results in the order of the items; once `should_stop` says so, only of those in flight.
 
         Raises:
@@ -137,7 +139,7 @@ class Pipeline(Generic[L, A]):
             turn, item = next(numbered, (0, None))
             if item is None:
                 return
-            flight = _Flight(turn, item, readers.submit(self._load, turn, item))
+            flight: _Flight[L, R] = _Flight(turn, item, readers.submit(self._load, turn, item))
             self._flights.append(flight)
             self._coming.append(flight)
 
@@ -168,13 +170,13 @@ class Pipeline(Generic[L, A]):
             self._infer(mates, writers)
         return None
 
-    def _mates(self, flight: _Flight[L]) -> list[_Flight[L]]:
+    def _mates(self, flight: _Flight[L, R]) -> list[_Flight[L, R]]:
         """Those that wait and have its shape, at most a batch of them."""
         shape = flight.loaded and flight.loaded.shape
         mates = [each for each in self._waiting if each.loaded and each.loaded.shape == shape]
         return mates[: self.batch]
 
-    def _infer(self, batch: list[_Flight[L]], writers: ThreadPoolExecutor) -> None:
+    def _infer(self, batch: list[_Flight[L, R]], writers: ThreadPoolExecutor) -> None:
         self._waiting = [each for each in self._waiting if each not in batch]
         loaded = [each.loaded for each in batch if each.loaded is not None]
         if self._streams > 1:
@@ -207,7 +209,7 @@ class Pipeline(Generic[L, A]):
         while len(finishing := [each for each in finishing if not each.done()]) > self.batch:
             wait(finishing, return_when=FIRST_COMPLETED)
 
-    def _infer_and_finish(self, flight: _Flight[L], loaded: L) -> Result:
+    def _infer_and_finish(self, flight: _Flight[L, R], loaded: L) -> R | Failed:
         try:
             (answer,) = self._steps.infer([loaded])
         except (DataError, MemoryFullError, MemoryError) as error:
@@ -215,19 +217,19 @@ class Pipeline(Generic[L, A]):
             return _failed(flight.item, error)
         return self._finish(flight.turn, loaded, answer)
 
-    def _finish(self, turn: int, loaded: L, answer: A) -> Result:
+    def _finish(self, turn: int, loaded: L, answer: A) -> R | Failed:
         try:
             return self._steps.finish(loaded, answer)
         finally:
             self._budget.leave(turn)
 
-    def _give_up(self, batch: list[_Flight[L]], error: Exception) -> None:
+    def _give_up(self, batch: list[_Flight[L, R]], error: Exception) -> None:
         for flight in batch:
             self._budget.leave(flight.turn)
             flight.loaded = None
             flight.land(_failed(flight.item, error))
 
-    def _landed(self, must_wait: bool) -> Iterator[Result]:
+    def _landed(self, must_wait: bool) -> Iterator[R | Failed]:
         """Results of the first in order that are there; with `must_wait` at least one."""
         while self._flights:
             finishing = self._flights[0].finishing

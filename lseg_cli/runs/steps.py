@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from lseg_cli.errors import DataError
-from lseg_cli.results.records import Done, Embedded, Failed, Item
+from lseg_cli.results.records import Failed, Item
 
 FULL_MEMORY = "The memory is full; take a smaller size."
 
@@ -33,9 +33,10 @@ class Loaded(Protocol):
 
 L = TypeVar("L", bound=Loaded)
 A = TypeVar("A")
+R_co = TypeVar("R_co", covariant=True)
 
 
-class Steps(Protocol[L, A]):
+class Steps(Protocol[L, A, R_co]):
     """The steps, with all that they need; safe to be called in several threads."""
 
     @property
@@ -66,8 +67,8 @@ class Steps(Protocol[L, A]):
         """
         ...
 
-    def finish(self, loaded: L, answer: A) -> Done | Embedded | Failed:
-        """Postprocesses and writes.
+    def finish(self, loaded: L, answer: A) -> R_co:
+        """Postprocesses, and writes or keeps what is asked for; the result, or `Failed`.
 
         Raises:
             LsegError: what would stop every item, such as a full disk.

@@ -69,7 +69,7 @@ def test_a_run_of_a_sweep_is_that_of_lseg_train_and_goes_on_where_it_stopped(
     sweep: Path, recipe: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = compose([recipe, {"optimizer.learning_rate": 0.01, "seed": 1}])
-    from lseg_cli.commands.train import open_trainer  # noqa: PLC0415
+    from lseg_cli.api.tasks import open_trainer  # noqa: PLC0415
 
     list(open_trainer(config, tmp_path / "whole", resume=False).run())
     out = tmp_path / "out" / "fast" / "seed-1"

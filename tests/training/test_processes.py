@@ -11,7 +11,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from lseg_cli.commands.train import open_trainer
+from lseg_cli.api.tasks import open_trainer
 from lseg_cli.config import AugmentConfig, DataRef, LabelConfig, ModelConfig, OptimizerConfig, TrainConfig
 from lseg_cli.errors import MissingError
 from lseg_cli.model.text.word_table import WordTable

@@ -36,7 +36,7 @@ class Work(Protocol):
         """What a worker opens."""
         ...
 
-    def open(self, threads: int) -> Steps[Any, Any]:
+    def open(self, threads: int) -> Steps[Any, Any, Result]:
         """The steps of a worker with so many threads of the CPU.
 
         Raises:

@@ -1,0 +1,43 @@
+"""How near each pixel of an embedded picture is to a text: the correlation of the paper, before any regulariser."""
+
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image
+
+from lseg_cli.config import TEMPERATURE, RegularizerConfig
+from lseg_cli.inference.embedding import Embedding
+from lseg_cli.inference.interpolation import Floats, aligned, double
+from lseg_cli.inference.relabel import score
+
+
+def similarity(embedding: Embedding, text: Floats) -> Floats:
+    """Cosines of every pixel with texts, brought to the picture's size as masks are.
+
+    Args:
+        embedding: of a picture of H x W pixels.
+        text: (N, C) embeddings.
+
+    Returns:
+        (N, H, W) float32 between -1 and 1.
+
+    Raises:
+        MismatchError: the texts' embeddings have another width.
+    """
+    plain = embedding.info.model.model_copy(update={"regularizer": RegularizerConfig()})
+    info = embedding.info.model_copy(update={"model": plain, "kernel": ()})
+    cosines = score(replace(embedding, info=info), text) * np.float32(TEMPERATURE)
+    height, width = embedding.info.picture_px
+    maps = [Image.fromarray(_doubled(each)).resize((width, height), Image.Resampling.BILINEAR) for each in cosines]
+    found: Floats = np.clip(np.stack([np.asarray(each, np.float32) for each in maps]), -1, 1)
+    return found
+
+
+def _doubled(values: Floats) -> Floats:
+    """(h, w) -> (2h, 2w), with `align_corners=True` as the model does it."""
+    height, width = values.shape
+    down = np.empty((2 * height, width), np.float32)
+    double(values, aligned(height), down)
+    across = np.empty((2 * width, 2 * height), np.float32)
+    double(np.ascontiguousarray(down.T), aligned(width), across)
+    return across.T
