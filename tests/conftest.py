@@ -71,6 +71,7 @@ def official(
     facts = {"embed_dim": 16, "quick_gelu": True, "vision_cfg": vision, "text_cfg": tower}
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": facts, "preprocess_cfg": {}}))
     name = f"local-dir:{folder}"
+    monkeypatch.setenv("LSEG_TEXT_ENCODERS", str(folder))  # a model names it, and it lies elsewhere
     mark = "net.pretrained.model.patch_embed.proj.weight"
     monkeypatch.setattr(conversion, "VARIANTS", [conversion.Variant("clip_tiny", mark, (64, 3, 16, 16), vit_config)])
     monkeypatch.setattr(conversion, "TOWERS", {(64, 3, 16, 16): name})

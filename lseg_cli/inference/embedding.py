@@ -239,7 +239,10 @@ def read_info(path: Path) -> EmbeddingInfo:
     with reading(path, _COMPLAINT, DataError):
         open_regular(path).close()
         if path.suffix == ".npy":
-            info = EmbeddingInfo.model_validate_json(read_regular(path.with_suffix(".json"), _MAX_INFO))
+            beside = path.with_suffix(".json")
+            if not beside.exists():
+                raise DataError(f"{path} is not a whole embedding: {beside.name}, which says what it is, is missing.")
+            info = EmbeddingInfo.model_validate_json(read_regular(beside, _MAX_INFO))
         else:
             with safe_open(path, framework="np") as file:
                 info = EmbeddingInfo.model_validate_json((file.metadata() or {})[INFO_KEY])

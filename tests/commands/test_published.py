@@ -218,8 +218,8 @@ def test_a_model_that_moved_can_be_named(checkpoint: Path, capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["embed", "in", "--stride", "3"], 2, "--stride 3 cannot be given"),
-        (["embed", "in", "--format", "csv"], 2, "--format csv is not known"),
+        (["embed", "in", "--stride", "3"], 2, "'--stride': '3' is not one of"),
+        (["embed", "in", "--format", "csv"], 2, "'--format': 'csv' is not one of"),
         (["embed", "nowhere"], 2, "There is no file or folder 'nowhere'"),
         (["relabel", "in", "-l", LABELS], 4, "There is no embedding in in"),
         (["relabel", "nowhere", "-l", LABELS], 2, "There is no file or folder 'nowhere'"),

@@ -13,7 +13,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
-from lseg_cli.data.images import open_image
+from lseg_cli.data.images import Picture, open_picture
 from lseg_cli.inference.segmenter import Segmenter
 from lseg_cli.results import folder
 from lseg_cli.runs import pictures
@@ -63,11 +63,11 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the pictures that were read."""
     names: list[str] = []
 
-    def noted(path: Path, *options: Any) -> Image.Image:
+    def noted(path: Path, *options: Any) -> Picture:
         names.append(path.name)
-        return open_image(path, *options)
+        return open_picture(path, *options)
 
-    monkeypatch.setattr(pictures, "open_image", noted)
+    monkeypatch.setattr(pictures, "read_picture", noted)
     return names
 
 
@@ -230,19 +230,19 @@ class TestStopping:
         names = [f"in/{number:02}.png" for number in range(40)]
         draw(*names)
 
-        def signalled(path: Path, *options: Any) -> Image.Image:
+        def signalled(path: Path, *options: Any) -> Picture:
             if path.name == "05.png":
                 os.kill(os.getpid(), number)
-            return open_image(path, *options)
+            return open_picture(path, *options)
 
-        monkeypatch.setattr(pictures, "open_image", signalled)
+        monkeypatch.setattr(pictures, "read_picture", signalled)
         assert segment("in", "-j", "2") == code
         assert "left; run the same command again to go on." in capsys.readouterr().err
         done = [line["mask"] for line in lines()]
         assert 5 <= len(done) < 40
         assert sorted(masks()) == done
         assert report()["exit_code"] == code
-        monkeypatch.setattr(pictures, "open_image", open_image)
+        monkeypatch.setattr(pictures, "read_picture", open_picture)
         assert segment("in") == 0
         assert len(lines()) == len(masks()) == 40
 
