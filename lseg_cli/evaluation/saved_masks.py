@@ -12,6 +12,7 @@ from lseg_cli.data.finding import JOURNAL
 from lseg_cli.data.labels import fold
 from lseg_cli.errors import DataError
 from lseg_cli.results.folder import LABELS
+from lseg_cli.results.journal_line import resolved
 
 _UNKNOWN = -1
 
@@ -38,7 +39,7 @@ class SavedMasks:
             stem, _, suffix = JOURNAL.partition(".")
             journals = sorted(folder.glob(f"{stem}*.{suffix}"))
             lines = [json.loads(line) for path in journals for line in path.read_text(encoding="utf-8").splitlines()]
-            self._masks = {str(line["file"]["path"]): folder / line["mask"] for line in lines}
+            self._masks = {resolved(folder, str(line["file"]["path"])): folder / line["mask"] for line in lines}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder} is not an output folder of lseg segment: {error!r}.") from error
         self._order = self.names

@@ -332,6 +332,7 @@ class ICudaEngine(Part):
 
     def get_tensor_dtype(self, name: str) -> Any:
         types = {"image": self.trt_.DataType.UINT8, "mask": self.trt_.DataType.INT32}
+        types["features"] = self.trt_.DataType.HALF
         return types.get(name, self.trt_.DataType.FLOAT)
 
     def get_tensor_profile_shape(self, name: str, _index: int) -> list[Sequence[int]]:

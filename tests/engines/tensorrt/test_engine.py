@@ -180,7 +180,7 @@ def test_a_run_that_fails_costs_one_picture(machine: World, path: Path) -> None:
 
 
 def test_an_output_it_does_not_give_is_told(path: Path) -> None:
-    with pytest.raises(MismatchError, match="This engine gives logits, mask, confidence, scores; not depth"):
+    with pytest.raises(MismatchError, match="This engine gives logits, mask, confidence, scores, features; not depth"):
         TensorrtEngine.open(path).run(picture(), words(3), {"depth"})  # type: ignore[arg-type]
 
 
