@@ -22,7 +22,7 @@ Picture = NDArray[np.uint8]
 BATCHES = (1, 3)
 LABEL_COUNTS = (1, 2, 7, 150, 257)  # one label; one more than a byte's worth; and what people use
 SIZES = ((96, 160), (224, 128))  # (height, width) in px for a graph of free size: one lies, one stands
-MOST_LOGITS = 80_000_000  # of one comparison, 2.4 GB in all: a picture of 480x640 with 257 labels is just within
+MOST_LOGITS = 200_000_000  # of one comparison, 6 GB in all: 3 pictures of 480x480 with 257 labels are just within
 
 
 @dataclass(frozen=True)
