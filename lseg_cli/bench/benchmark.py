@@ -92,9 +92,10 @@ class Bench:
         """A row for each workload and engine.
 
         `to_first` is relative to the first engine at the same workload, `to_fewest` to the first workload of the same
-        engine; both of medians.
+        engine; both of the medians as they are shown.
         """
         latencies = summarise(self._turns)
+        shown_ms = {key: round(latency.median_ms, 3) for key, latency in latencies.items()}
         names, first_workload = list(self._engines), self._workloads[0]
         rows = []
         for (workload, name), latency in sorted(
@@ -107,8 +108,8 @@ class Bench:
                     "outputs": list(workload.outputs),
                     **{key: round(value, 3) for key, value in asdict(latency).items()},
                     "pictures_per_s": round(1000 * workload.batch / latency.median_ms, 3),
-                    "to_first": round(latency.median_ms / latencies[workload, names[0]].median_ms, 3),
-                    "to_fewest": round(latency.median_ms / latencies[first_workload, name].median_ms, 3),
+                    "to_first": _ratio(shown_ms[workload, name], shown_ms[workload, names[0]]),
+                    "to_fewest": _ratio(shown_ms[workload, name], shown_ms[first_workload, name]),
                     **self._share(name, workload, latency),
                 }
             )
@@ -136,3 +137,8 @@ def _open_peak(device: str, threads: int | None) -> "MatmulPeak | None":
     from lseg_cli.bench.matmul import MatmulPeak  # noqa: PLC0415  PyTorch
 
     return MatmulPeak(device, threads)
+
+
+def _ratio(value_ms: float, to_ms: float) -> float:
+    """Three digits of a ratio; what took no time that can be shown is as fast as it gets."""
+    return round(value_ms / max(to_ms, 1e-3), 3)

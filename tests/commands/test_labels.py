@@ -64,7 +64,9 @@ def test_masks_are_the_same_and_nothing_heavy_is_imported(
         masks[name] = np.asarray(Image.open(f"{name}/masks/photo.png"))
         said = json.loads(Path(name, "labels.json").read_text())
         assert said["encoder"]["sha256"]
-        assert said["labels"][1] == {"id": 1, "name": "road", "prompts": ["road", "street"], "color": [128, 64, 128]}
+        assert said["labels"][1] == {
+            "id": 1, "coco_id": 2, "name": "road", "prompts": ["road", "street"], "color": [128, 64, 128]
+        }  # fmt: skip
     assert np.array_equal(masks["typed"], masks["compiled"])
     assert np.array_equal(masks["typed"], masks["at"])
 

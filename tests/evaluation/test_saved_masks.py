@@ -56,5 +56,5 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.png has the shape \(2, 3\), its picture \(4, 3\)"):
         masks.predict(np.zeros((4, 3, 3), np.uint8), picture)
     (tmp_path / "masks" / "a.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"a\.png cannot be read as a mask"):
+    with pytest.raises(DataError, match=r"a\.png is empty"):
         masks.predict(PICTURE, picture)

@@ -22,7 +22,8 @@ def test_points_between_are_those_of_pytorch(count: int, wanted: int, seed: int)
     )
     line = torch.from_numpy(x.T.copy())[None]
     expected = torch.nn.functional.interpolate(line, size=wanted, mode="linear", align_corners=False)[0].T
-    assert np.abs(found - expected.numpy()).max() < 1e-5
+    # Places are float32 on both sides: at 40 they are 4e-6 apart, and neighbours differ by up to 6.
+    assert np.abs(found - expected.numpy()).max() < 3e-5
 
 
 @given(count=st.integers(2, 40), wanted=st.integers(2, 90), data=st.data())
