@@ -31,7 +31,8 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
     session.run("lint-imports")
-    session.run("vermin", "--quiet", "--no-tips", "--target=3.10-", *SOURCES)
+    # It takes the walk of an address in a store for that of a path, which is of 3.12.
+    session.run("vermin", "--quiet", "--no-tips", "--target=3.10-", "--exclude", "pathlib.Path.walk", *SOURCES)
 
 
 @nox.session

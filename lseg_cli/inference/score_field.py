@@ -268,7 +268,7 @@ def _pair(x: Floats, before: NDArray[np.intp], axis: int) -> tuple[Floats, Float
 def _convolve(x: Floats, weights: Sequence[float]) -> Floats:
     """(r + 2, c + 2, K) -> (r, c, K): nine products and their sum, element by element, always in the same order."""
     height, width = x.shape[0] - 2, x.shape[1] - 2
-    total = x[:height, :width] * np.float32(weights[0])
+    total: Floats = x[:height, :width] * np.float32(weights[0])
     product = np.empty_like(total)
     for place, weight in enumerate(weights[1:], 1):
         down, right = divmod(place, 3)

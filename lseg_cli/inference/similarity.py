@@ -40,4 +40,5 @@ def _doubled(values: Floats) -> Floats:
     double(values, aligned(height), down)
     across = np.empty((2 * width, 2 * height), np.float32)
     double(np.ascontiguousarray(down.T), aligned(width), across)
-    return across.T
+    result: Floats = across.T
+    return result

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import torch
-from sets import LAST_BLOCKS, encoder
+from data_sets import LAST_BLOCKS, encoder
 from torch import nn
 
 from lseg_cli.config import preset

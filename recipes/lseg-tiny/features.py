@@ -14,8 +14,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter
-from sets import CACHE, CHANNELS, FOLDER_SETS, IGNORE, PICTURES, SIDE_PX, STRIDES, VAL_PX, VALIDATED, encoder, pairs
-from sets import whole_network as imagenet_network
+from data_sets import (
+    CACHE,
+    CHANNELS,
+    FOLDER_SETS,
+    IGNORE,
+    PICTURES,
+    SIDE_PX,
+    STRIDES,
+    VAL_PX,
+    VALIDATED,
+    encoder,
+    pairs,
+)
+from data_sets import whole_network as imagenet_network
 from torch import Tensor, nn
 from torch.nn import functional as F
 

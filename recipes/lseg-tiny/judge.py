@@ -3,7 +3,7 @@
 import argparse
 
 import torch
-from sets import CACHE, STRIDES, VAL_PX, VALIDATED, class_names
+from data_sets import CACHE, STRIDES, VAL_PX, VALIDATED, class_names
 from torch import Tensor, nn
 from torch.nn import functional as F
 from vocabulary import embed, held_out_lists

@@ -21,7 +21,7 @@ import torch
 from features import corners
 from judge import Judge
 from numpy.typing import NDArray
-from sets import CACHE, CHANNELS, IGNORE, LAST_BLOCKS, PICTURES, SIDE_PX, STRIDES, encoder
+from data_sets import CACHE, CHANNELS, IGNORE, LAST_BLOCKS, PICTURES, SIDE_PX, STRIDES, encoder
 from torch import Tensor, nn
 from torch.nn import functional as F
 from vocabulary import NONE, Chances, Words

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import yaml
-from sets import IGNORE, class_names, pairs
+from data_sets import IGNORE, class_names, pairs
 
 
 def main(out: Path) -> None:

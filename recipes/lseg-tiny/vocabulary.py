@@ -7,7 +7,7 @@ import numpy as np
 import torch
 import yaml
 from numpy.typing import NDArray
-from sets import IGNORE, class_names
+from data_sets import IGNORE, class_names
 from torch import Tensor
 
 from lseg_cli.model.text.word_table import WordTable

@@ -287,7 +287,8 @@ def test_a_file_is_read_or_one_sentence_says_why_not(
     peak = _peak_bytes()
     record_property("fuzz", f"{name}: {count} files, {worst:.1f} s at most, peak {peak / 1e6:.0f} MB")
     sys.stderr.write(f"fuzz {name}: {count} files, {worst:.1f} s at most, peak {peak / 1e6:.0f} MB\n")
-    assert peak == before or peak < MOST_BYTES
+    # Of a process that was that large before, what it took more.
+    assert peak < max(MOST_BYTES, before + MOST_BYTES // 4)
 
 
 def _peak_bytes() -> int:
