@@ -12,8 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image, ImageEnhance, ImageFilter
 from data_sets import (
     CACHE,
     CHANNELS,
@@ -28,6 +26,8 @@ from data_sets import (
     pairs,
 )
 from data_sets import whole_network as imagenet_network
+from numpy.typing import NDArray
+from PIL import Image, ImageEnhance, ImageFilter
 from torch import Tensor, nn
 from torch.nn import functional as F
 

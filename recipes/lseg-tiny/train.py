@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from data_sets import CACHE, CHANNELS, IGNORE, LAST_BLOCKS, PICTURES, SIDE_PX, STRIDES, encoder
 from features import corners
 from judge import Judge
 from numpy.typing import NDArray
-from data_sets import CACHE, CHANNELS, IGNORE, LAST_BLOCKS, PICTURES, SIDE_PX, STRIDES, encoder
 from torch import Tensor, nn
 from torch.nn import functional as F
 from vocabulary import NONE, Chances, Words

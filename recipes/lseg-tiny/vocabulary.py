@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
-from numpy.typing import NDArray
 from data_sets import IGNORE, class_names
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lseg_cli.model.text.word_table import WordTable
