@@ -56,6 +56,14 @@ def open_archive(path: Path, error: type[LsegError] = MismatchError) -> zipfile.
     return archive
 
 
+def is_whole_zip(path: Path) -> bool:
+    """Whether a file has the end of a zip; one with a strange end has it too, and `open_archive` says what is wrong."""
+    try:
+        return zipfile.is_zipfile(path)
+    except Exception:  # of a directory that claims to lie on several disks, for one
+        return True
+
+
 def is_torchscript(archive: zipfile.ZipFile) -> bool:
     """Whether an archive holds a program rather than a dictionary of tensors."""
     return any(name.endswith("/constants.pkl") for name in archive.namelist())

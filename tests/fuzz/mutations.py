@@ -1,5 +1,6 @@
 """Files that are nearly right: what damage, other programs and people who mean harm make of a valid one."""
 
+import copy
 import json
 import struct
 from collections.abc import Callable
@@ -52,7 +53,7 @@ def other_json(draw: Draw, value: Any) -> Any:
     value = json.loads(json.dumps(value))
     for _ in range(draw(st.integers(1, 3))):
         place = draw(st.sampled_from(_places(value)))
-        new = draw(st.sampled_from(_VALUES))
+        new = copy.deepcopy(draw(st.sampled_from(_VALUES)))  # else a list could come to hold itself
         if not place:
             if draw(st.integers(0, 9)) == 0:
                 return new

@@ -7,7 +7,6 @@ are listed here one by one, and each becomes something inert; Lightning itself n
 
 import pickle
 import re
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from torch.serialization import safe_globals
 
 from lseg_cli.errors import DataError, MismatchError
 from lseg_cli.files import file_sha256, open_regular
-from lseg_cli.model.archive import check_sizes, is_torchscript, open_archive
+from lseg_cli.model.archive import check_sizes, is_torchscript, is_whole_zip, open_archive
 
 
 class _Inert:
@@ -105,7 +104,7 @@ def _check_kind(path: Path, head: bytes) -> None:
         raise DataError(f"{path} is a web page and no checkpoint: the server answered with a text. Fetch it again.")
     if head[8:9] == b"{":
         raise MismatchError(f"{path} is a safetensors file; give a checkpoint of the original project (.ckpt).")
-    if head.startswith(b"PK") and not zipfile.is_zipfile(path):
+    if head.startswith(b"PK") and not is_whole_zip(path):
         raise DataError(f"{path} is cut off: its end is missing. Fetch it again.")
     if not head.startswith((b"PK", b"\x80")):
         raise MismatchError(f"{path} is no checkpoint: torch did not write it.")

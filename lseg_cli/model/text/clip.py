@@ -7,7 +7,6 @@ a tag, the tower gets that activation whatever its name says; of a file nobody k
 import hashlib
 import logging
 import warnings
-import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +21,7 @@ from torch import Tensor
 from lseg_cli.config import TextConfig
 from lseg_cli.errors import MismatchError, MissingError
 from lseg_cli.files import open_regular
-from lseg_cli.model.archive import ScriptTensors, check_sizes, is_torchscript, open_archive
+from lseg_cli.model.archive import ScriptTensors, check_sizes, is_torchscript, is_whole_zip, open_archive
 from lseg_cli.model.text.clip_files import architecture, count_numbers, find_weights
 from lseg_cli.model.text.confinement import VARIABLE, confined, may_fetch
 from lseg_cli.model.text.encoder_name import HF_HUB, LOCAL_DIR
@@ -184,7 +183,7 @@ def _pick(
 def _unpickle(path: Path) -> Mapping[str, Tensor]:
     """A state dict that torch saved. Nothing but tensors is unpickled, and no program is run."""
     open_regular(path).close()
-    is_zip = zipfile.is_zipfile(path)
+    is_zip = is_whole_zip(path)
     if is_zip:
         archive = open_archive(path)
         if is_torchscript(archive):

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import struct
 import subprocess
 import sys
 import warnings
@@ -14,8 +15,9 @@ import pytest
 import torch
 
 from lseg_cli.config import ModelConfig, TextConfig
-from lseg_cli.errors import LsegError, MismatchError, MissingError
+from lseg_cli.errors import DataError, LsegError, MismatchError, MissingError
 from lseg_cli.model.archive import ScriptTensors, open_archive
+from lseg_cli.model.published.lightning import read_checkpoint
 from lseg_cli.model.text.clip import read_text_tower
 from lseg_cli.model.text.clip_files import architecture, find_weights
 from lseg_cli.model.text.confinement import VARIABLE, confined
@@ -229,6 +231,19 @@ def test_a_bomb_of_a_zip_is_refused(tmp_path: Path) -> None:
         open_archive(path)
     with pytest.raises(MismatchError, match="is compressed"):
         read_text_tower(path, {"token_embedding.weight": torch.zeros(3)})
+
+
+def test_a_zip_that_claims_several_disks_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "state.pt"
+    torch.save({"net.x": torch.zeros(1)}, path)
+    data = bytearray(path.read_bytes())
+    end = data.rindex(b"PK\x05\x06")
+    data[end:end] = b"PK\x06\x07" + struct.pack("<LQL", 3, 0, 9)  # Python's is_zipfile raises for it
+    path.write_bytes(data)
+    with pytest.raises(MismatchError, match="multiple disks"):
+        read_text_tower(path, {"token_embedding.weight": torch.zeros(1)})
+    with pytest.raises(DataError, match="multiple disks"):
+        read_checkpoint(path)
 
 
 @pytest.mark.parametrize("kind", ["missing", "short"])
