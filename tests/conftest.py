@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from hypothesis import settings
 from PIL import Image
 
 from lseg_cli.config import EncoderConfig, ImageConfig, ModelConfig, RegularizerConfig, TextConfig
@@ -25,6 +26,10 @@ from lseg_cli.model.published import conversion
 from lseg_cli.model.published.names import original_name
 from lseg_export.onnx_file import export_onnx
 from lseg_export.options import ExportOptions
+
+# A busy machine, or one that measures coverage, is not a slow function.
+settings.register_profile("project", deadline=None)
+settings.load_profile("project")
 
 CLASSES = ("sky", "road", "car")
 COLOURS = np.array([[90, 160, 240], [110, 110, 110], [200, 30, 30]], np.uint8)
