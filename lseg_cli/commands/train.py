@@ -10,6 +10,7 @@ from lseg_cli import engine_choice
 from lseg_cli.commands import options
 from lseg_cli.commands.carrying_out import accounted, run_labels
 from lseg_cli.commands.interrupt import interruptible
+from lseg_cli.commands.parsing import parse_training_device
 from lseg_cli.console.events import End
 from lseg_cli.console.terminal import Console
 from lseg_cli.console.training import show_training, show_trial
@@ -60,7 +61,14 @@ Crop = Annotated[int | None, options.option("--imgsz", metavar="N", help="Side o
 Seed = Annotated[int | None, options.option(metavar="N", help="Random seed.")]
 Workers = Annotated[int | None, options.option("-j", "--workers", metavar="N", help="Processes that read pictures.")]
 Device = Annotated[
-    Literal["auto", "cpu"] | None, options.option("-d", "--device", metavar="DEVICE", help="auto or cpu.")
+    str | None,
+    options.option(
+        "-d",
+        "--device",
+        metavar="DEVICE",
+        parser=parse_training_device,
+        help="auto, cpu, cuda or mps. Of several GPUs CUDA_VISIBLE_DEVICES chooses.",
+    ),
 ]
 Precision = Annotated[engine_choice.Precision | None, options.option(metavar="KIND", help="fp32, fp16 or bf16.")]
 Classifier = Annotated[

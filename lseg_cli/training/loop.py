@@ -15,11 +15,12 @@ from lseg_cli.config import TrainConfig
 from lseg_cli.contract import Engine
 from lseg_cli.data.datasets import absent_classes, check_dataset, first_epoch_steps, open_dataset
 from lseg_cli.data.mixing import Batch, MixSchedule, batches
-from lseg_cli.errors import LsegError
+from lseg_cli.errors import DataError, LsegError
 from lseg_cli.evaluation.counting import evaluate
 from lseg_cli.evaluation.metrics import Scores
 from lseg_cli.inference.segmenter import Segmenter
 from lseg_cli.model.lseg import LSeg
+from lseg_cli.reading import reading
 from lseg_cli.training.average import average_of, averaged
 from lseg_cli.training.batchnorm import synchronise
 from lseg_cli.training.building import build_for_training
@@ -140,7 +141,7 @@ class Trainer:
             yield StepReport(done, len(schedule.turns), epoch, config.epochs, losses[-1], rate)
             is_epoch = done % self.steps_per_epoch == 0
             if is_epoch:
-                report = EpochReport(epoch, float(np.mean(losses)), self._validate(epoch), self.best_miou, 0.0)
+                report = EpochReport(epoch, float(np.mean(losses)), self._validate(epoch), None, 0.0)
                 report = self._finish(report, done, time.monotonic() - started)
                 yield report
                 if report.has_settled:
@@ -154,7 +155,9 @@ class Trainer:
 
     def _has_settled(self) -> bool:
         """Whether the last `patience` validations brought no better mIoU, as the record of the run says."""
-        found = [float(row["miou"]) for row in self.folder.rows() if row["miou"]] if self.config.patience else []
+        rows = self.folder.rows() if self.config.patience else []
+        with reading(self.folder.results, "is not the record of a training run", DataError):
+            found = [float(row["miou"]) for row in rows if row["miou"]]
         best = found.index(max(found)) if found else 0
         settled = bool(found) and len(found) - 1 - best >= self.config.patience
         return int(self._over_all(torch.tensor(int(settled)))) > 0
@@ -239,7 +242,8 @@ class Trainer:
     def _finish(self, report: EpochReport, done: int, seconds: float) -> EpochReport:
         """Writes the epoch's line, then saves the state: what dies in between is done, and written, again."""
         seen, unseen = split_mean_iou(report.scores, self.unseen) if report.scores and self.unseen else (None, None)
-        report = replace(report, best_miou=self.best_miou, seconds=seconds, seen_miou=seen, unseen_miou=unseen)
+        best = self.best_miou if math.isfinite(self.best_miou) else None  # JSON knows no infinity
+        report = replace(report, best_miou=best, seconds=seconds, seen_miou=seen, unseen_miou=unseen)
         if self.accelerator.is_main_process:
             scores = report.scores
             row: dict[str, object] = {

@@ -26,7 +26,7 @@ class EpochReport:
     epoch: int
     loss: float  # mean over the epoch's steps since the run was started or resumed
     scores: Scores | None  # on the validation set, in epochs that validate
-    best_miou: float  # of the seen classes where some are unseen: to choose by those would be to train on them
+    best_miou: float | None  # None before any validation; of the seen classes where some are unseen: see `unseen`
     seconds: float
     seen_miou: float | None = None  # None without unseen classes
     unseen_miou: float | None = None
@@ -65,7 +65,7 @@ class LatestFigures:
                 Metric("lseg_train_loss", "Loss of the last step.", step.loss),
                 Metric("lseg_train_learning_rate", "Of the decoder and head in the last step.", step.learning_rate),
             ]
-        if epoch is not None:
+        if epoch is not None and epoch.best_miou is not None:
             found.append(Metric("lseg_train_best_miou", "Best mIoU of a validation so far, 0 to 1.", epoch.best_miou))
         if epoch is not None and epoch.scores is not None:
             found.append(Metric("lseg_train_miou", "mIoU of the last validation, 0 to 1.", epoch.scores.mean_iou))
