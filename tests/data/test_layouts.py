@@ -82,13 +82,6 @@ class TestPanoptic:
             (root / "annotations" / f"panoptic_{split}").rename(root / f"panoptic_{split}")
         np.testing.assert_array_equal(opened("coco-panoptic", root).read_ids(0), expected)
 
-    def test_masks_that_are_still_packed(self, tmp_path: Path) -> None:
-        root = make_coco_panoptic(tmp_path)
-        shutil.rmtree(root / "annotations" / "panoptic_train2017")
-        (root / "annotations" / "panoptic_train2017.zip").touch()
-        with pytest.raises(DataError, match=r"still packed in .*panoptic_train2017\.zip; unzip it there"):
-            opened("coco-panoptic", root)
-
 
 def test_cityscapes_in_folders_named_after_its_archives(tmp_path: Path) -> None:
     root = make_cityscapes(tmp_path)
