@@ -12,7 +12,6 @@ from lseg_cli.config import DataRef
 from lseg_cli.data.datasets import open_dataset
 from lseg_cli.data.inspection import Finding, inspect_split, splits_of
 from lseg_cli.data.split import Dataset
-from lseg_cli.errors import DataError
 from tests.data.miniatures import (
     HEIGHT_PX,
     WIDTH_PX,
