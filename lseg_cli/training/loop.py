@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterator
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,38 +29,11 @@ from lseg_cli.training.labels import LabelSampler
 from lseg_cli.training.objective import Objective, label_masses
 from lseg_cli.training.optim import build_optimizer, rate_factor, set_rates
 from lseg_cli.training.processes import open_accelerator
+from lseg_cli.training.reports import EpochReport, Report, StepReport
 from lseg_cli.training.state import RunFolder
 from lseg_cli.training.unseen import open_seen, split_mean_iou
 from lseg_cli.training.vocabulary import Embed, build_words
 
-
-@dataclass(frozen=True)
-class StepReport:
-    """After every step."""
-
-    step: int  # steps done
-    steps: int  # of the whole run
-    epoch: int  # 1-based
-    epochs: int
-    loss: float
-    learning_rate: float  # of the decoder and head
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """After every epoch."""
-
-    epoch: int
-    loss: float  # mean over the epoch's steps since the run was started or resumed
-    scores: Scores | None  # on the validation set, in epochs that validate
-    best_miou: float | None  # None before any validation; of the seen classes where some are unseen: see `unseen`
-    seconds: float
-    seen_miou: float | None = None  # None without unseen classes
-    unseen_miou: float | None = None
-    has_settled: bool = False  # training ends here, for nothing is gained any more
-
-
-Report = StepReport | EpochReport
 MakeEngine = Callable[[LSeg], Engine]  # validation runs on an engine, as `lseg segment` does
 
 
