@@ -27,9 +27,9 @@ class Dataset:
     images: tuple[Path, ...]
     masks: tuple[Path, ...]
     decode: Decode = AS_STORED
-    holds: Callable[[Path], bool] = Path.is_file  # whether the file of a mask is there
     said: tuple[str, ...] = ()  # what is read for each class, where that is not its name
     notes: list[str] = field(default_factory=list, compare=False)  # what the user should know; reading adds to them
+    holds: Callable[[Path], bool] = Path.is_file  # whether the file of a mask is there
 
     def __post_init__(self) -> None:
         first: dict[str, int] = {}
