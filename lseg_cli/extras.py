@@ -10,7 +10,7 @@ from lseg_cli.errors import MissingError
 EXTRAS = {
     "torch": ("torch", "torchvision", "timm", "open_clip", "accelerate", "onnx", "onnxscript", "onnx_ir", "matplotlib"),
     "tensorboard": ("tensorboard",),
-    "geo": ("rasterio",),
+    "geo": ("rasterio", "pyogrio"),
     "openvino": ("openvino",),
     "trt": ("tensorrt",),
     "rtx": ("tensorrt_rtx",),

@@ -96,7 +96,7 @@ class RunRecord:
 
     def _draw(self) -> None:
         folder = self._folder
-        draw_curves(folder.rows(), folder.rows(folder.classes), folder.path / "results.png")
+        draw_curves(folder.rows(), folder.rows_of(folder.classes), folder.path / "results.png")
         self._drawn, self._to_draw = time.monotonic(), False
 
 
@@ -110,15 +110,14 @@ class _Events:
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  takes seconds, and is an extra
 
         # What a run that was killed wrote after its last state is done again.
-        writer = SummaryWriter(str(folder.path / "tensorboard"), purge_step=folder.steps_done() + 1)  # type: ignore[no-untyped-call]
-        self._writer = writer
+        self._writer = SummaryWriter(str(folder.path / "tensorboard"), purge_step=folder.steps_done() + 1)
 
     def add(self, step: int, scalars: Mapping[str, float]) -> None:
         for name, value in scalars.items():
-            self._writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+            self._writer.add_scalar(name, value, step)
 
     def close(self) -> None:
-        self._writer.close()  # type: ignore[no-untyped-call]
+        self._writer.close()
 
 
 def _scalars(record: EpochRecord) -> dict[str, float]:

@@ -131,9 +131,12 @@ class RunFolder:
             return 0
         return self._meta(read_tensors(self.state_file, skip=("",))[1]).step
 
-    def rows(self, table: Path | None = None) -> list[dict[str, str]]:
-        """The lines so far of results.csv, or of another table of this folder."""
-        table = table or self.results
+    def rows(self) -> list[dict[str, str]]:
+        """The lines of results.csv so far; raises DataError if it cannot be read."""
+        return self.rows_of(self.results)
+
+    def rows_of(self, table: Path) -> list[dict[str, str]]:
+        """The lines so far of a table of this folder; raises DataError if it cannot be read."""
         if not table.is_file():
             return []
         with reading(table, "is not the record of a training run", DataError):
@@ -215,7 +218,7 @@ class RunFolder:
         Lines of the same or a later epoch, from before a crash, are replaced.
         """
         table = table or self.results
-        known = [old for old in self.rows(table) if int(old["epoch"]) < int(str(rows[0]["epoch"]))]
+        known = [old for old in self.rows_of(table) if int(old["epoch"]) < int(str(rows[0]["epoch"]))]
         columns = dict.fromkeys(name for row in (*known[:1], rows[0]) for name in row)  # a run of before has fewer
         temporary = table.with_name(f".{table.name}.{os.getpid()}")
         with temporary.open("w", encoding="utf-8", newline="") as file:

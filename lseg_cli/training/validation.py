@@ -86,7 +86,7 @@ def _samples(numbers: Sequence[int], validation: Validation, segmenter: Segmente
     samples: list[Sample] = []
     for number in numbers:
         picture, truth = dataset.read(number)
-        found = segmenter.segment(picture).index.astype(np.uint16)
+        found = segmenter.segment(picture).index.astype(np.int16)
         nothing = np.full_like(truth, dataset.ignore)
         titles = (dataset.images[number].name, "true mask", f"found: mIoU {validation.picture_miou[number]:.3f}")
         for title, ids in zip(titles, (nothing, truth, found), strict=True):
