@@ -109,7 +109,7 @@ def _oklab(linear: Floats) -> Floats:
 
 @cache
 def _choice() -> tuple[NDArray[np.uint8], Seen]:
-    values = np.arange(0, 256, _STEP, np.uint8)
+    values = np.arange(0, 256, _STEP).astype(np.uint8)
     colors = np.stack(np.meshgrid(values, values, values, indexing="ij"), -1).reshape(-1, 3)
     lab = Seen.of(colors).views[0]
     low, high = _LIGHTNESSES
