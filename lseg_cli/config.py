@@ -219,7 +219,7 @@ class TrainConfig(Frozen):
     accumulate: int = Field(1, ge=1)
     checkpointing: bool = False  # a ViT's blocks run twice: less memory for more time
     precision: Literal["fp32", "fp16", "bf16"] = "fp32"
-    device: Literal["auto", "cpu"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     workers: int = Field(2, ge=0)
     seed: int = 0
     loss_stride: Literal[1, 2] = 1  # 2: the loss is taken at half resolution, before the last upsampling
@@ -229,6 +229,7 @@ class TrainConfig(Frozen):
     validate_every: int = Field(1, ge=1)  # epochs
     patience: int = Field(0, ge=0)  # validations without a better mIoU after which training ends; 0: never
     average: float = Field(0.0, ge=0, lt=1)  # decay of a moving average of the weights, which is what is saved; 0: off
+    tensorboard: bool = False  # event files beside the curves
     augment: AugmentConfig = AugmentConfig()
     labels: LabelConfig = LabelConfig()
     optimizer: OptimizerConfig = OptimizerConfig()

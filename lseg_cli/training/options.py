@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lseg_cli.config import TrainConfig
 
 DEFAULT_OUT = Path("runs/train")
+TRAINING_DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +34,11 @@ class TrainOptions:
         imgsz: side of the training crop in px.
         seed: random seed.
         workers: processes that read pictures.
-        device: auto or cpu.
+        device: auto, cpu, cuda or mps.
         precision: fp32, fp16 or bf16.
         classifier: text, or learned.
         settings: any key of a recipe, as KEY=VALUE.
+        tensorboard: write TensorBoard's event files too.
         resume: the folder of a run to go on with.
     """
 
@@ -58,6 +60,7 @@ class TrainOptions:
     precision: str | None = None
     classifier: str | None = None
     settings: tuple[str, ...] = ()
+    tensorboard: bool = False
     resume: Path | None = None
 
     @property
@@ -104,5 +107,6 @@ class TrainOptions:
             "device": self.device,
             "precision": self.precision,
             "classifier": self.classifier,
+            "tensorboard": self.tensorboard or None,
             **parse_settings(self.settings),
         }
