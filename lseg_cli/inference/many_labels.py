@@ -1,9 +1,10 @@
 """The best labels of every pixel where there are very many labels: what cannot win is never made.
 
-The picture is cut into blocks. In each, bounds drop the labels that cannot be among the best (`lseg_cli.inference.
-pruning`); of the others the scores are made (`lseg_cli.inference.score_field`) and brought to the picture's size. A
-score has the same last bit whatever is made beside it, so the masks are, to the byte, those of all labels. Memory is
-that of a block: at ten thousand labels some ten megabytes a thread.
+The picture is cut into blocks. In each, bounds drop the labels that cannot be among the best (`domination`, and
+`pruning` where there is a regulariser or more than the best is asked for); of the others the scores are made
+(`score_field`) and brought to the picture's size. A score has the same last bit whatever is made beside it, so the
+masks are, to the byte, those of all labels. Memory is that of a block: at ten thousand labels some ten megabytes a
+thread.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.config import RegularizerConfig
+from lseg_cli.inference.domination import undominated
 from lseg_cli.inference.interpolation import Floats, Places
 from lseg_cli.inference.pruning import survivors
 from lseg_cli.inference.score_field import Labels, Regularizer, ScoreField, Words
@@ -51,7 +53,7 @@ class ManyLabels:
         self._words = Words(text)
         self._regularizer = Regularizer.of(regularizer, kernel)
         # Of an activation between two applications the bounds are so loose that they seldom pay for themselves.
-        self._choose = survivors if self._regularizer.depth <= 1 else all_labels
+        self._choose = needed_labels if self._regularizer.depth <= 1 else all_labels
 
     def segment(
         self, features: NDArray[np.float16] | Floats, size: tuple[int, int], count: int = 1, threads: int = 1
@@ -73,13 +75,20 @@ class ManyLabels:
         return Segmentation(best, None, mean_confidence(field), {"postprocess": watch.ms})
 
 
+def needed_labels(field: ScoreField, rows: slice, columns: slice, count: int) -> Labels:
+    """Labels, ascending, that can be among the `count` best of some pixel; `rows` and `columns` are of the scores."""
+    if field.regularizer.depth == 0 and count == 1:
+        return undominated(field, rows, columns)
+    return survivors(field, rows, columns, count)
+
+
 def all_labels(field: ScoreField, rows: slice, columns: slice, count: int) -> Labels:
-    """What `survivors` gives where nothing is proven: every label."""
+    """What `needed_labels` gives where nothing is proven: every label."""
     return field.all
 
 
 def best_labels(
-    field: ScoreField, size: tuple[int, int], count: int, threads: int = 1, choose: Choose = survivors
+    field: ScoreField, size: tuple[int, int], count: int, threads: int = 1, choose: Choose = needed_labels
 ) -> Index:
     """The `count` best labels of every pixel, (count, H, W), the best first and the lower one of equals.
 
@@ -105,12 +114,10 @@ def best_labels(
 
 def mean_confidence(field: ScoreField) -> float:
     """The mean softmax of the best label, over an even grid of 8 x 8 scores: of all labels, so not at every score."""
-    total = 0.0
-    places = [np.linspace(0, side - 1, _SAMPLES).astype(int) for side in field.shape]
-    for row, column in product(*places):
-        scores = field.scores(field.all, slice(row, row + 1), slice(column, column + 1))
-        total += 1 / float(np.exp(scores - scores.max()).sum(dtype=np.float64))
-    return total / _SAMPLES**2
+    rows, columns = (np.linspace(0, side - 1, _SAMPLES).astype(np.intp) for side in field.shape)
+    scores = field.scores_at(rows, columns)
+    scores -= scores.max(2, keepdims=True)
+    return float((1 / np.exp(scores, out=scores).sum(2, dtype=np.float64)).mean())
 
 
 def _best_of_block(

@@ -81,13 +81,13 @@ class _Patch:
         depth = field.regularizer.depth
         tall, wide = field.rows.widened(rows, depth), field.columns.widened(columns, depth)
         down, across = field.rows.cells(tall), field.columns.cells(wide)
-        high, broad = _units(field.rows, rows, depth), _units(field.columns, columns, depth)
+        high, broad = units(field.rows, rows, depth), units(field.columns, columns, depth)
         cells = field.unit[down, across]
         return cls(
             field.regularizer,
             cells.reshape(-1, cells.shape[2]),
             (cells.shape[0], cells.shape[1]),
-            (_windows(field.rows, high, down.start), _windows(field.columns, broad, across.start)),
+            (windows(field.rows, high, down.start), windows(field.columns, broad, across.start)),
             np.asarray([[field.spread[y, x].max()] for y in high for x in broad], np.float32),
             np.array([[_ends(y, field.rows) or _ends(x, field.columns)] for y in high for x in broad]) & (depth > 0),
         )
@@ -236,13 +236,13 @@ class _Differences:
         return below
 
 
-def _units(side: Side, scores: slice, depth: int) -> list[slice]:
+def units(side: Side, scores: slice, depth: int = 0) -> list[slice]:
     """Of scores along a side, those that each unit depends on; every three in a row lie in one."""
     starts = range(scores.start, max(scores.stop - _REACH, scores.start + 1), UNIT)
     return [side.widened(slice(start, min(start + UNIT + _REACH, scores.stop)), depth) for start in starts]
 
 
-def _windows(side: Side, units: list[slice], first: int) -> list[slice]:
+def windows(side: Side, units: list[slice], first: int) -> list[slice]:
     """The cells of each, counted from the first."""
     cells = [side.cells(unit) for unit in units]
     return [slice(each.start - first, each.stop - first) for each in cells]

@@ -125,11 +125,9 @@ class ScoreField:
     Attributes:
         words: of the labels.
         regularizer: of the model.
+        cells: (h, w, C) float32, the features, the largest at most 1.
         rows: of the scores among the cells.
         columns: likewise.
-        unit: (h, w, C) float32, the features at unit length.
-        spread: (2 h, 2 w) float32, at least 1: a score is this times a mean of its four cells' cosines, with weights
-            that sum to one, divided by the temperature.
     """
 
     def __init__(self, features: NDArray[np.float16] | Floats, words: Words, regularizer: Regularizer) -> None:
@@ -144,18 +142,35 @@ class ScoreField:
                 f"The labels' embeddings have shape {words.unit.shape}; this picture's is {len(features)} wide."
             )
         self.words, self.regularizer = words, regularizer
-        self._cells = _rounded(features)
+        self.cells = _rounded(features)
         self.rows, self.columns = Side.of(features.shape[1]), Side.of(features.shape[2])
-        length = np.sqrt(_dot(self._cells, self._cells))
-        self.unit: Floats = self._cells / np.maximum(length, _TINY).astype(np.float32)[..., None]
-        self._factor = 1 / np.sqrt(np.maximum(_upsampled_square(self._cells, self.rows, self.columns), _TINY))
-        self.spread = np.maximum(_between(length, self.rows, self.columns) * self._factor, 1).astype(np.float32)
-        self._factor = (self._factor / TEMPERATURE).astype(np.float32)
+        factor = 1 / np.sqrt(np.maximum(_upsampled_square(self.cells, self.rows, self.columns), _TINY))
+        self._factor = (factor / TEMPERATURE).astype(np.float32)
 
     @property
     def shape(self) -> tuple[int, int]:
         """(2 h, 2 w), of the scores."""
         return len(self.rows.cell), len(self.columns.cell)
+
+    @cached_property
+    def unit(self) -> Floats:
+        """(h, w, C), the features at unit length."""
+        unit: Floats = self.cells / np.maximum(self._length, _TINY).astype(np.float32)[..., None]
+        return unit
+
+    @cached_property
+    def spread(self) -> Floats:
+        """(2 h, 2 w), at least 1.
+
+        A score is this times a mean of its four cells' cosines, with weights that sum to one, over the temperature.
+        """
+        spread = _between(self._length, self.rows, self.columns) * self._factor * TEMPERATURE
+        # The factor is rounded.
+        return np.maximum(spread * (1 + 1e-6), 1).astype(np.float32)
+
+    @cached_property
+    def _length(self) -> NDArray[np.float64]:
+        return np.sqrt(_dot(self.cells, self.cells))
 
     @cached_property
     def all(self) -> Labels:
@@ -189,22 +204,35 @@ class ScoreField:
             x = smooth
         return x[_within(rows, tall), _within(columns, wide)]
 
+    def scores_at(self, rows: Labels, columns: Labels) -> Floats:
+        """The scores of all labels at some rows and columns, (r, c, N), as `scores` gives them."""
+        if self.regularizer.depth:
+            places = ((slice(row, row + 1), slice(column, column + 1)) for row in rows for column in columns)
+            return np.concatenate([self.scores(self.all, *each) for each in places]).reshape(
+                len(rows), len(columns), -1
+            )
+        y, x = self.rows.cell[rows], self.columns.cell[columns]
+        cells = self.cells[np.ix_(np.append(y, y + 1), np.append(x, x + 1))]
+        exact = cells.reshape(-1, cells.shape[2]).astype(np.float64) @ self.words.exact.T
+        corners = exact.astype(np.float32).reshape(*cells.shape[:2], -1)
+        middle = _mixed(corners[: len(y)], corners[len(y) :], self.rows.fraction[rows, None, None])
+        across = _mixed(middle[:, : len(x)], middle[:, len(x) :], self.columns.fraction[columns, None])
+        across *= self._factor[np.ix_(rows, columns)][..., None]
+        return across
+
     def _correlate(self, labels: Labels, rows: slice, columns: slice) -> Floats:
         """(r, c, K) cosines over the temperature."""
         down, across = self.rows.cells(rows), self.columns.cells(columns)
-        cells = self._cells[down, across]
-        exact = cells.reshape(-1, cells.shape[2]).astype(np.float64) @ self.words.exact[labels].T
+        cells = self.cells[down, across]
+        words = self.words.exact if len(labels) == len(self.words) else self.words.exact[labels]
+        exact = cells.reshape(-1, cells.shape[2]).astype(np.float64) @ words.T
         corners = exact.astype(np.float32).reshape(*cells.shape[:2], len(labels))
-        above, below = _pair(corners, self.rows.cell[rows] - down.start, 0)
-        below -= above
-        below *= self.rows.fraction[rows, None, None]
-        below += above
-        left, right = _pair(below, self.columns.cell[columns] - across.start, 1)
-        right -= left
-        right *= self.columns.fraction[columns, None]
-        right += left
-        right *= self._factor[rows, columns, None]
-        return right
+        middle = _mixed(*_pair(corners, self.rows.cell[rows] - down.start, 0), self.rows.fraction[rows, None, None])
+        result = _mixed(
+            *_pair(middle, self.columns.cell[columns] - across.start, 1), self.columns.fraction[columns, None]
+        )
+        result *= self._factor[rows, columns, None]
+        return result
 
     def _sides(self, tall: slice, wide: slice) -> tuple[tuple[slice, int], tuple[slice, int]]:
         return (tall, self.shape[0]), (wide, self.shape[1])
@@ -263,6 +291,14 @@ def _between(x: NDArray[np.float64], rows: Side, columns: Side) -> NDArray[np.fl
 def _pair(x: Floats, before: NDArray[np.intp], axis: int) -> tuple[Floats, Floats]:
     """Copies of what lies before and behind points."""
     return x.take(before, axis), x.take(before + 1, axis)
+
+
+def _mixed(before: Floats, behind: Floats, fraction: Floats) -> Floats:
+    """Between two points, in place of the one behind; always in the same order."""
+    behind -= before
+    behind *= fraction
+    behind += before
+    return behind
 
 
 def _convolve(x: Floats, weights: Sequence[float]) -> Floats:

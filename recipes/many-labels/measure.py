@@ -23,7 +23,6 @@ from lseg_cli.contract import Engine
 from lseg_cli.data.frequent_words import frequent_words
 from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.inference.many_labels import all_labels, best_labels
-from lseg_cli.inference.pruning import survivors
 from lseg_cli.inference.score_field import Regularizer, ScoreField, Words
 from lseg_cli.inference.segmenter import Segmenter
 from lseg_engines.opener import open_engine
@@ -86,7 +85,7 @@ def compare(engine: Engine, folder: Path, pictures: int, count: int) -> None:
         features = segmenter.infer_features_alone(segmenter.preprocess(picture))[0]
         for kernel in kernels.values():
             field = ScoreField(features, words, kernel)
-            left = best_labels(field, picture.shape[:2], 1, choose=survivors)
+            left = best_labels(field, picture.shape[:2], 1)
             whole = best_labels(field, picture.shape[:2], 1, choose=all_labels)
             same, total = same + (left.tobytes() == whole.tobytes()), total + 1
     print(f"{same} of {total} masks ({total // len(kernels)} pictures, {count} labels, with and without the model's "

@@ -1,9 +1,17 @@
 """The exported file in other runtimes: each answers as ONNX Runtime, or is not here and skipped with its reason.
 
 Tried with one label, three and 150, for exporters and runtimes go wrong at the first and at large numbers.
+ONNX Runtime for JavaScript is looked for in LSEG_NODE, a folder with `node_modules`: `npm install onnxruntime-web
+onnxruntime-node`.
 """
 
+import json
+import os
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +65,65 @@ def run_openvino(path: Path, feeds: Feeds) -> Answer:
     return {name: answer[name] for name in OUTPUTS}
 
 
+def run_tract(path: Path, feeds: Feeds) -> Answer:
+    """Sonos' tract: shapes of the inputs are to be said, those in the file of the outputs forgotten."""
+    tract = pytest.importorskip("tract", reason="tract is not installed: pip install tract")
+    model = tract.onnx().load(str(path))
+    for number, array in enumerate(feeds.values()):
+        kind = "u8" if array.dtype == np.uint8 else "f32"
+        model.set_input_fact(number, ",".join([*map(str, array.shape), kind]))
+    for number in range(model.output_count()):
+        model.set_output_fact(number, None)
+    answer = model.into_model().into_runnable().run(list(feeds.values()))
+    return {name: tensor.to_numpy() for name, tensor in zip(OUTPUTS, answer, strict=True)}
+
+
+def run_mnn(path: Path, feeds: Feeds) -> Answer:
+    """Alibaba's MNN, of a file that its converter makes; without its front end, which reports to its makers."""
+    mnn = pytest.importorskip("MNN", reason="MNN is not installed: pip install MNN")
+    import _tools  # noqa: PLC0415  of MNN
+
+    with tempfile.TemporaryDirectory() as folder:
+        converted = f"{folder}/model.mnn"
+        _tools.mnnconvert(
+            ["mnnconvert", "-f", "ONNX", "--modelFile", str(path), "--MNNModel", converted, "--bizCode", "x"]
+        )
+        net = mnn.nn.load_module_from_file(converted, list(feeds), list(OUTPUTS))
+        kinds = {"uint8": mnn.expr.uint8, "float32": mnn.expr.float}
+        tensors = [mnn.expr.const(x, list(x.shape), mnn.expr.NCHW, kinds[x.dtype.name]) for x in feeds.values()]
+        return {name: np.array(tensor.read()) for name, tensor in zip(OUTPUTS, net.forward(tensors), strict=True)}
+
+
+def run_javascript(path: Path, feeds: Feeds, package: str) -> Answer:
+    """ONNX Runtime in Node, native or as WebAssembly, which is what browsers run."""
+    place, node = os.environ.get("LSEG_NODE", ""), shutil.which("node")
+    if not node or not Path(place, "node_modules", package).is_dir():
+        pytest.skip(f"LSEG_NODE names no folder with node_modules/{package}")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, array in feeds.items():
+            Path(folder, name).write_bytes(array.tobytes())
+        facts = [{"name": name, "type": array.dtype.name, "dims": array.shape} for name, array in feeds.items()]
+        script = Path(place, "lseg-test.mjs")  # packages are looked for beside it
+        shutil.copyfile(Path(__file__).with_name("elsewhere.mjs"), script)
+        subprocess.run([node, script, package, path, folder, json.dumps(facts)], check=True, capture_output=True)
+        kinds = {"mask": np.int32, "features": np.float16}
+        read = {name: Path(folder, f"{name}.out").read_bytes() for name in OUTPUTS}
+        return {name: np.frombuffer(data, kinds.get(name, np.float32)) for name, data in read.items()}
+
+
+RUNTIMES: dict[str, Callable[[Path, Feeds], Answer]] = {
+    "reference": run_reference,
+    "opencv": run_opencv,
+    "openvino": run_openvino,
+    "tract": run_tract,
+    "mnn": run_mnn,
+    "node": partial(run_javascript, package="onnxruntime-node"),
+    "web": partial(run_javascript, package="onnxruntime-web"),
+}
+
+
 @pytest.mark.parametrize("count", [1, 3, 150])
-@pytest.mark.parametrize("run", [run_reference, run_opencv, run_openvino], ids=lambda run: run.__name__[4:])
+@pytest.mark.parametrize("run", RUNTIMES.values(), ids=RUNTIMES)
 def test_it_answers_as_onnx_runtime(
     run: Callable[[Path, Feeds], Answer], count: int, pyramid_config: ModelConfig, exported: Exporter
 ) -> None:

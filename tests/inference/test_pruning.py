@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lseg_cli.config import RegularizerConfig
 from lseg_cli.errors import DataError, MismatchError
+from lseg_cli.inference.domination import undominated
 from lseg_cli.inference.many_labels import ManyLabels, all_labels, are_many, best_labels, mean_confidence
 from lseg_cli.inference.pruning import MANY, survivors
 from lseg_cli.inference.score_field import Regularizer, ScoreField, Words
@@ -21,7 +22,9 @@ Floats = NDArray[np.float32]
 KERNELS = st.tuples(*[st.floats(-0.5, 0.5, width=32)] * 10)
 
 
-def make_field(seed: int, labels: int, regularizer: Regularizer, height: int = 16, width: int = 24) -> ScoreField:
+def make_field(
+    seed: int, labels: int, regularizer: Regularizer, height: int = 16, width: int = 24, scale: float = 1
+) -> ScoreField:
     """Smooth features with an edge, and labels of which some are equal and some nearly so."""
     random = np.random.default_rng(seed)
     coarse = random.standard_normal((3, 4, 12)).astype(np.float32)
@@ -30,7 +33,25 @@ def make_field(seed: int, labels: int, regularizer: Regularizer, height: int = 1
     text = random.standard_normal((labels, 12)).astype(np.float32)
     text[labels // 2] = text[0]
     text[-1] = text[labels // 3] * np.float32(1 + 1e-6)
-    return ScoreField(np.asarray(features.transpose(2, 0, 1), np.float32), Words(text), regularizer)
+    return ScoreField(np.asarray(scale * features.transpose(2, 0, 1), np.float32), Words(text), regularizer)
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 10**6), labels=st.sampled_from([2, 30, MANY, 1100]), scale=st.sampled_from([1e-3, 1, 1e3]))
+def test_what_is_dominated_is_never_the_best(seed: int, labels: int, scale: float) -> None:
+    field = make_field(seed, labels, Regularizer(), scale=scale)
+    size = (45, 61)
+    pruned, plain = best_labels(field, size, 1), best_labels(field, size, 1, choose=all_labels)
+    assert pruned.tobytes() == plain.tobytes()
+
+
+def test_what_is_between_two_things_is_dominated_by_both() -> None:
+    """At an edge no label is above all others everywhere, but the mean of the two that meet there is."""
+    random = np.random.default_rng(0)
+    text = np.linalg.qr(random.standard_normal((40, 40)))[0].astype(np.float32)
+    features = np.repeat(text[[3, 17]], (8, 8), axis=0).T[:, None].repeat(16, 1)
+    field = ScoreField(features, Words(text), Regularizer())
+    assert undominated(field, slice(0, 32), slice(0, 32)).tolist() == [3, 17]
 
 
 @settings(deadline=None, max_examples=60)
