@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.inference.interpolation import Floats
-from lseg_cli.inference.pruning import MANY, units, windows
+from lseg_cli.inference.pruning import units, windows
 from lseg_cli.inference.score_field import Labels, ScoreField
 
 _DIRECTIONS = 24
+_MANY = 2000  # labels from which a few directions pay
 _CHUNK = 1024  # labels at a time: their products stay in a core's cache
 _ROUNDING = 1e-5  # of the longest cell: what interpolation in float32 may be off
 
@@ -34,7 +35,7 @@ def undominated(field: ScoreField, rows: slice, columns: slice) -> Labels:
     """
     patch = _Patch.of(field, rows, columns)
     labels = field.all
-    if len(labels) >= MANY:
+    if len(labels) >= _MANY:
         labels = labels[patch.screened(field.words.unit)]
     products = (patch.flat @ field.words.unit[labels].T).reshape(*patch.cells.shape[:2], -1)
     kept = np.zeros(len(labels), np.bool_)

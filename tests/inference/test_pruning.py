@@ -36,8 +36,8 @@ def make_field(
     return ScoreField(np.asarray(scale * features.transpose(2, 0, 1), np.float32), Words(text), regularizer)
 
 
-@settings(deadline=None, max_examples=60)
-@given(seed=st.integers(0, 10**6), labels=st.sampled_from([2, 30, MANY, 1100]), scale=st.sampled_from([1e-3, 1, 1e3]))
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 10**6), labels=st.sampled_from([2, 30, 300, 2100]), scale=st.sampled_from([1e-3, 1, 1e3]))
 def test_what_is_dominated_is_never_the_best(seed: int, labels: int, scale: float) -> None:
     field = make_field(seed, labels, Regularizer(), scale=scale)
     size = (45, 61)
