@@ -25,8 +25,9 @@ from lseg_cli.results.folder import OutputFolder
 from lseg_cli.results.masks import MaskWriter
 from lseg_cli.results.records import Done, Failed, Item
 from lseg_cli.runs.crew import call_cluster, make_pipeline, open_here
-from lseg_cli.runs.folder_run import FolderRun, Job, share_of
-from lseg_cli.runs.mask_run import about, outputs_of, read_labels, record_of, style_of, table_writer, tables_of
+from lseg_cli.runs.finish import Finding, finish_mask
+from lseg_cli.runs.folder_run import FolderRun, share_of
+from lseg_cli.runs.mask_run import MaskPlan, outputs_of, read_labels, style_of
 from lseg_cli.runs.options import SegmentOptions
 from lseg_cli.runs.pictures import (
     LoadedPicture,
@@ -115,25 +116,19 @@ class SegmentSteps:
 
     def finish(self, loaded: LoadedPicture, answer: Inferred | Segmentation | None) -> Done | Failed:
         """Postprocesses and writes. Raises as `Steps.finish`."""
-        item, stage, scores, embedding = loaded.item, "infer", None, None
         if answer is None:
             return self._redraw(loaded)
-        try:
-            if isinstance(answer, Segmentation):
-                result = answer
-            else:
-                watch = Stopwatch()
-                scores = None if answer.scores is None else self._segmenter.crop(answer.scores, loaded.size)
-                result = self._segmented(answer, loaded.size)
-                embedding = self._embedding(loaded, answer.features) if "embeddings" in self._kinds(item) else None
-                result = replace(result, ms={"infer": answer.ms, "postprocess": watch.ms})
-            result = replace(result, valid=loaded.valid)
-            stage, watch = "write", Stopwatch()
-            mask = self._writer.write(item, loaded.picture, result, scores, embedding)
-        except (DataError, MemoryError) as error:
-            return failed(item, stage, error)
-        ms = {**loaded.ms, **result.ms, "write": watch.ms}
-        return replace(mask.as_done(loaded.size, loaded.stamp, ms), values=loaded.values)
+        return finish_mask(self._writer, loaded, lambda: self._postprocess(loaded, answer))
+
+    def _postprocess(self, loaded: LoadedPicture, answer: Inferred | Segmentation) -> Finding:
+        if isinstance(answer, Segmentation):
+            return Finding(replace(answer, valid=loaded.valid))
+        watch = Stopwatch()
+        scores = None if answer.scores is None else self._segmenter.crop(answer.scores, loaded.size)
+        result = self._segmented(answer, loaded.size)
+        embedding = self._embedding(loaded, answer.features) if "embeddings" in self._kinds(loaded.item) else None
+        ms = {"infer": answer.ms, "postprocess": watch.ms}
+        return Finding(replace(result, ms=ms, valid=loaded.valid), scores, embedding)
 
     def _in_tiles(self, loaded: LoadedPicture) -> Segmentation | None:
         if self._tiling is None or loaded.picture is None or self._writer.can_redraw(loaded.item):
@@ -241,24 +236,9 @@ def open_segmentation(options: SegmentOptions, open_engine: OpenEngine, read_spe
         steps = work.steps(engine, are_many=len(items) >= options.thread_count)
         crew = make_pipeline(steps, options, streams, notices.append)
     decisive = {name: getattr(options, name) for name in _DECISIVE} | {"precision": options.engine.precision}
-    record = {"command": "segment", "model": spec.model_sha256, **record_of(labels, text.encoder, options, decisive)}
-    return FolderRun(
-        Job(
-            verb="segmented",
-            options=options,
-            output=output,
-            items=items,
-            kinds=style.kinds,
-            crew=crew,
-            model={"name": spec.model.name, "sha256": spec.model_sha256},
-            record=record,
-            about=about(labels, text.encoder),
-            notices=notices,
-            tables=tables_of(options),
-            write_tables=table_writer(output, labels),
-            labels=labels,
-        )
-    )
+    model = {"name": spec.model.name, "sha256": spec.model_sha256}
+    plan = MaskPlan("segment", options, output, labels, text.encoder, model, decisive)
+    return FolderRun(plan.job(items, crew, notices))
 
 
 def needed_outputs(options: SegmentOptions) -> tuple[Output, ...]:
