@@ -25,7 +25,7 @@ from lseg_cli.model.lseg import build
 from lseg_cli.model.published import conversion
 from lseg_cli.model.published.names import original_name
 from lseg_export.onnx_file import export_onnx
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 
 # A busy machine, or one that measures coverage, is not a slow function.
 settings.register_profile("project", deadline=None)
@@ -179,7 +179,7 @@ def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
 @pytest.fixture(scope="session")
 def exported(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]:
+) -> Callable[[ModelConfig, GraphOptions], tuple[Path, Path]]:
     """Makes a model of random weights and exports it, once for all tests: its `.safetensors` and its `.onnx` file.
 
     Processes that run tests side by side share what one of them has exported.
@@ -189,7 +189,7 @@ def exported(
     folder.mkdir(exist_ok=True)
 
     @cache
-    def export(config: ModelConfig, options: ExportOptions) -> tuple[Path, Path]:
+    def export(config: ModelConfig, options: GraphOptions) -> tuple[Path, Path]:
         key = hashlib.sha256(f"{config!r} {options!r}".encode()).hexdigest()[:16]
         source, path = folder / key / "model.safetensors", folder / key / "model.onnx"
         with FileLock(folder / f"{key}.lock"):

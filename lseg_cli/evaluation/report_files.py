@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from lseg_cli.drawing.picture_file import write_picture
 from lseg_cli.errors import LsegError
 from lseg_cli.files import atomic
 
@@ -36,7 +37,7 @@ def write_report(report: dict[str, Any], folder: Path) -> None:
             with atomic(folder / f"confusion{mark}.csv") as draft:
                 _write_rows(draft, [["class", *confusion["predicted"]], *rows])
             with atomic(folder / f"confusion{mark}.png") as draft:
-                draw_confusion(**confusion).save(draft, "PNG")
+                write_picture(draft, draw_confusion(**confusion), "PNG")
 
 
 def draw_confusion(classes: list[str], predicted: list[str], pixels: list[list[int]]) -> Image.Image:

@@ -18,7 +18,7 @@ from lseg_engines.tensorrt.options import BuildOptions
 from lseg_engines.tensorrt.sidecar import Check, Sidecar
 from lseg_engines.torch_engine import TorchEngine
 from lseg_export.onnx_file import check_options, export_onnx
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 from lseg_export.text_file import export_text
 from lseg_export.triton import add_to_repository
 
@@ -28,7 +28,7 @@ MOST_CALIBRATION = 64  # pictures; minima and maxima hardly move after some doze
 def export_graph(
     source: Path,
     target: Path,
-    options: ExportOptions,
+    options: GraphOptions,
     calibrate: str | None,
     verification: Verification,
     companions: Companions,
@@ -71,7 +71,7 @@ def export_graph(
 def export_engine(
     source: Path,
     target: Path,
-    options: ExportOptions,
+    options: GraphOptions,
     build: BuildOptions,
     verification: Verification,
     companions: Companions,

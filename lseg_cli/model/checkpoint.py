@@ -1,19 +1,20 @@
 """A model in one `.safetensors` file: weights, and the configuration as JSON in the header's metadata. No pickle."""
 
-import os
+import errno
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from lseg_cli.contract import CONFIG_KEY, TOWER_KEY
 from lseg_cli.errors import DataError, LsegError, MismatchError
-from lseg_cli.files import open_regular
-from lseg_cli.model.header import read_config
+from lseg_cli.files import atomic
+from lseg_cli.model.header import check_readable, read_config
 from lseg_cli.model.lseg import LSeg, build
 from lseg_cli.reading import reading
 
@@ -46,17 +47,16 @@ def save_model(model: LSeg, path: Path, half: bool = False, tower_of: Path | Non
 
 
 def write_tensors(tensors: dict[str, Tensor], metadata: dict[str, str], path: Path) -> None:
-    """Writes a safetensors file atomically: a crash leaves the old file, never half of the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.touch()
-        mode = temporary.stat().st_mode  # as the umask says; safetensors would leave a file for its owner alone
-        save_file(tensors, temporary, {"format": "pt", **metadata})
-        temporary.chmod(mode)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write a safetensors file whole: a crash leaves the old file, never half of the new one. Raises as `atomic`."""
+    with atomic(path) as draft:
+        draft.touch()
+        mode = draft.stat().st_mode  # as the umask says; safetensors would leave a file for its owner alone
+        try:
+            save_file(tensors, draft, {"format": "pt", **metadata})
+        except SafetensorError as error:  # whatever the system said, as text
+            number = re.search(r"os error (\d+)", str(error))
+            raise OSError(int(number[1]) if number else errno.EIO, str(error)) from error
+        draft.chmod(mode)
 
 
 def read_tensors(path: Path, skip: tuple[str, ...] = ()) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -65,12 +65,7 @@ def read_tensors(path: Path, skip: tuple[str, ...] = ()) -> tuple[dict[str, Tens
     Raises:
         DataError: no such file, or it is no safetensors file.
     """
-    try:
-        open_regular(path).close()
-    except FileNotFoundError as error:
-        raise DataError(f"There is no file {path}.") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}).") from error
+    check_readable(path)
     with reading(path, "is not a whole safetensors file", DataError), safe_open(path, framework="pt") as file:
         names = [name for name in file.keys() if not name.startswith(skip)]  # noqa: SIM118
         return {name: file.get_tensor(name) for name in names}, file.metadata() or {}

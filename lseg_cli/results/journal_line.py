@@ -27,6 +27,7 @@ class Entry(NamedTuple):
         files: all of its results below the output folder, by kind.
         sizes: their bytes, by kind; none where an earlier version wrote the line.
         mean_confidence: of a mask.
+        top_k: labels of each pixel in the file of the kind top-k; 0 where there is none, or it is not known.
     """
 
     stamp: Stamp
@@ -34,6 +35,7 @@ class Entry(NamedTuple):
     files: dict[str, str]
     sizes: dict[str, int]
     mean_confidence: float
+    top_k: int
 
 
 def parse_line(line: bytes, folder: Path) -> tuple[Data, Entry] | None:
@@ -85,8 +87,8 @@ def _entry(data: Data, folder: Path) -> Entry:
     for side in ("height_px", "width_px"):
         _count(data[side])
     sizes = {str(kind): _count(each) for kind, each in data.get("sizes", {}).items()}
-    confidence = float(data.get("mean_confidence", 0.0))
-    return Entry(Stamp(resolved(folder, path), size, mtime), main, files, sizes, confidence)
+    confidence, top_k = float(data.get("mean_confidence", 0.0)), _count(data.get("top_k", 0))
+    return Entry(Stamp(resolved(folder, path), size, mtime), main, files, sizes, confidence, top_k)
 
 
 def _check_name(kind: str, name: str) -> None:

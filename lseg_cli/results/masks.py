@@ -1,6 +1,5 @@
 """The mask of a picture, and what was asked for beside it."""
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from lseg_cli.data.images import pixels_of
 from lseg_cli.data.labels import IGNORE_8_BIT, LabelSet
 from lseg_cli.drawing.overlay import draw_overlay
 from lseg_cli.drawing.palette import colors, png_palette
+from lseg_cli.drawing.picture_file import write_picture
 from lseg_cli.drawing.png import write_png
 from lseg_cli.errors import DataError, LsegError
 from lseg_cli.inference.embedding import Embedding, write_tensor
@@ -95,6 +95,7 @@ class WrittenMask:
         share: of each label in the picture, by name.
         ignored: share of pixels without a label.
         mean_confidence: over the network's own scores.
+        top_k: labels of each pixel in the file of the kind top-k; 0: there is none.
     """
 
     item: Item
@@ -102,6 +103,7 @@ class WrittenMask:
     share: dict[str, float]
     ignored: float
     mean_confidence: float
+    top_k: int
 
     def as_done(self, size: tuple[int, int], stamp: Stamp, ms: dict[str, float]) -> Done:
         """The picture's line; of (H, W) pixels, its file as it was when it was read."""
@@ -117,6 +119,7 @@ class WrittenMask:
             file=stamp,
             files=self.written.beside("mask"),
             sizes=self.written.sizes,
+            top_k=self.top_k,
         )
 
 
@@ -219,7 +222,8 @@ class MaskWriter:
     def _write(self, item: Item, writers: Writers, ids: Ids, mean_confidence: float) -> WrittenMask:
         kinds = self.kinds if item.kinds is None else item.kinds
         written = self._output.write(item.name, {kind: write for kind, write in writers.items() if kind in kinds})
-        return WrittenMask(item, written, *self._shares(ids), mean_confidence)
+        top_k = self._style.top_k if "top-k" in written.files else 0
+        return WrittenMask(item, written, *self._shares(ids), mean_confidence, top_k)
 
     def ids(self, result: Segmentation) -> Ids:
         """(H, W) ids of the labels, with the ignore id where the network is not sure or there is no data."""
@@ -245,9 +249,7 @@ class MaskWriter:
 
     def _write_overlay(self, path: Path, picture: Image.Image, ids: Ids) -> None:
         overlay = draw_overlay(pixels_of(picture), ids, self._labels, self._colors)
-        file = io.BytesIO()  # Pillow takes what a full disk still took of a file for all of it
-        overlay.save(file, "JPEG", quality=90)
-        path.write_bytes(file.getvalue())
+        write_picture(path, overlay, "JPEG")
 
     def _shares(self, ids: Ids) -> tuple[dict[str, float], float]:
         """(H, W) ids -> the share of each label in the picture, by name, and that of ignored pixels."""

@@ -21,8 +21,9 @@ from lseg_cli import __version__
 from lseg_cli.data.finding import Source
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.errors import LsegError, TooManyFailuresError
+from lseg_cli.results.earlier import EarlierResults, Record
 from lseg_cli.results.folder import RUN, OutputFolder
-from lseg_cli.results.journal import Journal, Record
+from lseg_cli.results.journal import Journal
 from lseg_cli.results.lock import FolderLock
 from lseg_cli.results.names import output_names
 from lseg_cli.results.records import Done, Failed, Item, Result
@@ -62,6 +63,7 @@ class Job:
         write_tables: writes such files at the end; notices.
         labels: of the masks; None: there are none.
         notices: what there is to say before it begins; the crew adds to them.
+        top_k: labels of every pixel, where 'top-k' is one of the kinds.
     """
 
     verb: str
@@ -77,6 +79,7 @@ class Job:
     tables: tuple[str, ...] = ()
     write_tables: Callable[[Sequence[str]], list[str]] = lambda _: []
     labels: LabelSet | None = None
+    top_k: int = 1
 
 
 class FolderRun:
@@ -96,6 +99,7 @@ class FolderRun:
         self.summary = Summary(len(job.items), job.options.ignore_failures)
         self._most_failures = job.options.most_failures(len(job.items))
         self._lock = FolderLock(job.output.folder, job.output.shard)
+        self._earlier = EarlierResults(job.output)
         self._journal = Journal(job.output)
         self._left: Sequence[Item] = ()
         self._tables: list[str] = []
@@ -149,7 +153,7 @@ class FolderRun:
             self.summary.add(result)
             yield result
         if self.job.options.ray is not None:
-            self._journal.clean()  # after workers that were killed
+            self._earlier.clean()  # after workers that were killed
         if self._has_failed_too_often:
             raise TooManyFailuresError(
                 f"{self.summary.failed} of {self.summary.total} pictures failed, more than the {self._most_failures} "
@@ -162,29 +166,29 @@ class FolderRun:
 
     def _begin(self) -> None:
         """Sets the folder up, and finds what is left to do."""
-        job, journal = self.job, self._journal
-        journal.check_foreign(job.tables)
+        job, earlier, journal = self.job, self._earlier, self._journal
+        earlier.check_foreign(job.tables)
         if job.options.overwrite:
             self._lock.check_alone()
-            journal.delete()
-        is_other = journal.has_other(job.record)
+            earlier.delete()
+        is_other = earlier.has_other(job.record)
         if is_other or not job.options.resume:
-            self._set_aside(journal.changes(job.record) if is_other else "")
-        journal.clean()
+            self._set_aside(earlier.changes(job.record) if is_other else "")
+        earlier.clean()
         self.notices += journal.mend()
         journal.read()
-        self._left = journal.remaining(job.items, job.kinds)
+        self._left = journal.remaining(job.items, job.kinds, job.top_k)
         self.summary.before = len(job.items) - len(self._left)
-        self._tables = sorted({*job.tables, *journal.tables()})
+        self._tables = sorted({*job.tables, *earlier.tables()})
         job.output.begin({**job.about, "record": job.record, "tables": self._tables})
         if self.summary.before:
             self.notices.append(f"{self.summary.before} of {self.summary.total} pictures were done before.")
 
     def _set_aside(self, changes: str) -> None:
-        if self._journal.is_empty():
+        if self._earlier.is_empty():
             return
         self._lock.check_alone()
-        target = self._journal.set_aside()
+        target = self._earlier.set_aside()
         why = f"are of another run ({changes} differ)" if changes else "are not resumed"
         self.notices.append(f"The results in {self.job.output.folder} {why}: they are in {target} now.")
 
@@ -196,7 +200,8 @@ class FolderRun:
         kept = {kind: name for kind, name in before.files.items() if kind not in (before.main, *result.files)}
         sizes = {kind: before.sizes[kind] for kind in (before.main, *kept) if kind in before.sizes}
         if isinstance(result, Done):  # the mask is the one that was there
-            result = replace(result, mean_confidence=before.mean_confidence)
+            top_k = result.top_k or before.top_k
+            result = replace(result, mean_confidence=before.mean_confidence, top_k=top_k)
         return replace(result, files={**kept, **result.files}, sizes={**sizes, **result.sizes})
 
     def _report(self, code: int) -> dict[str, Any]:

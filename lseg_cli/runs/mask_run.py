@@ -110,6 +110,7 @@ class MaskPlan:
             tables=() if options.shard else tuple(TABLES[each] for each in options.formats if each in TABLES),
             write_tables=partial(_write_tables, self.output, labels),
             labels=labels,
+            top_k=options.top_k,
         )
 
 

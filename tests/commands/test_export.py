@@ -18,11 +18,11 @@ from lseg_cli.config import ModelConfig
 from lseg_cli.model.checkpoint import save_model
 from lseg_cli.model.lseg import build
 from lseg_engines.torch_engine import TorchEngine
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 from tests.command_line import lseg
 
-Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
-ANY_SIZE = ExportOptions()
+Exporter = Callable[[ModelConfig, GraphOptions], tuple[Path, Path]]
+ANY_SIZE = GraphOptions()
 HEAVY = ("torch", "timm", "open_clip", "torchvision")
 
 

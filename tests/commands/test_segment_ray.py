@@ -17,7 +17,7 @@ from PIL import Image
 
 from lseg_cli.config import ModelConfig
 from lseg_cli.runs.ray import cluster
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 from tests.command_line import lseg
 from tests.conftest import Bucket
 
@@ -63,12 +63,12 @@ def workers(mark: Path) -> list[int]:
 def test_two_workers_one_of_which_is_killed_make_what_a_local_run_makes(
     pyramid_config: ModelConfig,
     word_width: int,
-    exported: Callable[[ModelConfig, ExportOptions], tuple[Path, Path]],
+    exported: Callable[[ModelConfig, GraphOptions], tuple[Path, Path]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     text = pyramid_config.text.model_copy(update={"width": word_width})
-    model = exported(pyramid_config.model_copy(update={"text": text}), ExportOptions())[1]
+    model = exported(pyramid_config.model_copy(update={"text": text}), GraphOptions())[1]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LSEG_CACHE", str(tmp_path / "cache"))
     Path("in").mkdir()

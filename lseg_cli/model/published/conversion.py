@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
 from torch import Tensor
 
 from lseg_cli.config import PRESETS, ModelConfig, RegularizerConfig, TextConfig
@@ -150,13 +149,9 @@ def write_model(conversion: Conversion, path: Path) -> None:
     """Writes the model's file; it appears whole or not at all.
 
     Raises:
-        LsegError: it cannot be written.
+        LsegError: it cannot be written, or the disk is full.
     """
-    try:
-        write_tensors(conversion.tensors, conversion.metadata, path)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise LsegError(f"{path} cannot be written: {reason}.") from error
+    write_tensors(conversion.tensors, conversion.metadata, path)
 
 
 def _recognise(checkpoint: Checkpoint) -> Variant:

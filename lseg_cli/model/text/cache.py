@@ -9,13 +9,15 @@ import hashlib
 import json
 import os
 import struct
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lseg_cli.errors import LsegError
+from lseg_cli.files import atomic
 
 _CHECKSUM_BYTES = 32
 _COUNTS = struct.Struct("<II")
@@ -112,17 +114,10 @@ def _read(path: Path) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> bool:
-    """Whole or not at all: a reader sees the old file or the new one. False if it cannot be written."""
+    """Whether a file could be written; a reader sees the old one or the new one, never a part."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError:
+        with atomic(path) as draft:
+            draft.write_bytes(data)
+    except LsegError:
         return False
     return True

@@ -8,7 +8,6 @@ ICLR 2017).
 
 import hashlib
 import re
-import struct
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -20,7 +19,7 @@ import safetensors.numpy
 
 from lseg_cli.errors import LsegError, MismatchError, MissingError
 from lseg_cli.files import read_regular
-from lseg_cli.reading import parse_json, reading
+from lseg_cli.reading import read_safetensors_header, reading
 from lseg_cli.weights import WEIGHTS_DIR
 
 BUNDLED = WEIGHTS_DIR / "words.safetensors"
@@ -122,7 +121,7 @@ class WordTable:
         except OSError as error:
             raise MissingError(f"Cannot read the word table {path} ({error.strerror}); reinstall lseg-cli.") from error
         with reading(path, f"is damaged or no word table of format {FORMAT}", advice="; reinstall lseg-cli"):
-            tensors = _read_tensors(data)
+            tensors = _read_tensors(path, data)
         if tensors is None:
             raise MismatchError(f"{path} is damaged or no word table of format {FORMAT}; reinstall lseg-cli.")
         return cls(tensors, hashlib.sha256(data).hexdigest())
@@ -217,11 +216,10 @@ def _unit(vector: Floats) -> Floats:
     return vector / length if length > 0 else vector
 
 
-def _read_tensors(data: bytes) -> dict[str, npt.NDArray[np.generic]] | None:
-    """Read the tensors of a table's file; None if they are others. Raises what safetensors and JSON raise."""
+def _read_tensors(path: Path, data: bytes) -> dict[str, npt.NDArray[np.generic]] | None:
+    """Read the tensors of a table's file; None if they are others. Raises what safetensors raises."""
     tensors: dict[str, npt.NDArray[np.generic]] = safetensors.numpy.load(data)
-    (length,) = struct.unpack("<Q", data[:8])
-    kind = parse_json(data[8 : 8 + length])["__metadata__"]["format"]
+    kind = read_safetensors_header(path).metadata["format"]
     if kind != FORMAT or any(name not in tensors or tensors[name].dtype != dtype for name, dtype in _DTYPES.items()):
         return None
     return tensors if _fit_together(tensors) else None
