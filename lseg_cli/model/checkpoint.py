@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from lseg_cli.config import TextConfig
 from lseg_cli.contract import CONFIG_KEY, TOWER_KEY
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.files import atomic
@@ -22,7 +23,9 @@ TOWER = "text."  # of the names of the text encoder's tensors, where a model fil
 KEPT = "original."  # of tensors that nothing uses, kept for the way back to another layout
 
 
-def save_model(model: LSeg, path: Path, half: bool = False, tower_of: Path | None = None) -> None:
+def save_model(
+    model: LSeg, path: Path, half: bool = False, tower_of: Path | None = None, text: TextConfig | None = None
+) -> None:
     """Writes the model and its configuration; the file appears whole or not at all.
 
     Args:
@@ -30,13 +33,14 @@ def save_model(model: LSeg, path: Path, half: bool = False, tower_of: Path | Non
         path: of the `.safetensors` file.
         half: store float16 instead of float32, for half the size.
         tower_of: a model's file whose text encoder goes into this one too; None, or without one there: none.
+        text: the encoder of its labels; None: that of its configuration.
     """
     state = {
         name: (tensor.half() if half and tensor.is_floating_point() else tensor).detach().cpu().contiguous()
         for name, tensor in model.state_dict().items()
         if not name.endswith("num_batches_tracked")  # BatchNorm has a momentum: the count is never read
     }
-    config, metadata = model.config, {}
+    config, metadata = model.config.model_copy(update={"text": text or model.config.text}), {}
     if tower_of is not None:
         tensors, found = read_tensors(tower_of)
         if TOWER_KEY in found:
