@@ -94,9 +94,9 @@ class MixSchedule(Sampler[list[Pick]]):
         size = self.sizes[dataset]
         picks: list[Pick] = []
         for slot in range(self.batch_size):
-            epoch, place = divmod(turn * self.batch_size + slot, size)
+            epoch, position = divmod(turn * self.batch_size + slot, size)
             order = torch.randperm(size, generator=seeded(self.seed, dataset, epoch))
-            picks.append(Pick(step, dataset, int(order[place]), slot))
+            picks.append(Pick(step, dataset, int(order[position]), slot))
         return picks
 
     def __iter__(self) -> Iterator[list[Pick]]:

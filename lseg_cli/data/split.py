@@ -26,7 +26,7 @@ class Dataset:
     images: tuple[Path, ...]
     masks: tuple[Path, ...]
     decode: Decode = AS_STORED
-    said: tuple[str, ...] = ()  # what is read for each class, where that is not its name
+    own_prompts: tuple[str, ...] = ()  # what is read for each class, where that is not its name
     notes: list[str] = field(default_factory=list, compare=False)  # what the user should know; reading adds to them
 
     def __post_init__(self) -> None:
@@ -42,7 +42,7 @@ class Dataset:
     @property
     def prompts(self) -> tuple[str, ...]:
         """What a text encoder reads for each class: its name, but where published weights were taught another word."""
-        return self.said or self.classes
+        return self.own_prompts or self.classes
 
     def read(self, index: int) -> tuple[NDArray[np.uint8], Ids]:
         """Picture (H, W, 3) uint8 RGB and mask (H, W) of ids; where the picture holds no data, the mask is ignored.

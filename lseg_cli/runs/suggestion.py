@@ -68,7 +68,7 @@ class Suggesting:
         order = np.argsort(-self._shares, kind="stable")[:count]
         names = self._labels.names
         return [
-            Suggestion(names[place], round(float(self._shares[place] / self._done), 4), int(self._pictures[place]))
-            for place in order
-            if self._shares[place] > 0
+            Suggestion(names[index], round(float(self._shares[index] / self._done), 4), int(self._pictures[index]))
+            for index in order
+            if self._shares[index] > 0
         ]

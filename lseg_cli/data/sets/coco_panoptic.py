@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass as slotted
 
 from lseg_cli.data.masks import IGNORE, read_colours, unlabelled
 from lseg_cli.data.sets.json_files import read_json
-from lseg_cli.data.sets.known import TRAIN_VAL, KnownSet, Place
+from lseg_cli.data.sets.known import TRAIN_VAL, KnownSet, SetFolder
 from lseg_cli.data.split import Dataset
 from lseg_cli.errors import DataError
 
@@ -77,10 +77,10 @@ def class_name(name: str) -> str:
     return name.replace("-", " ")
 
 
-def _list(place: Place) -> Dataset:
-    path = place.find(f"annotations/panoptic_{place.split}.json")
-    masks = _masks(place, f"panoptic_{place.split}")
-    images = place.find(f"images/{place.split}", place.split)
+def _list(home: SetFolder) -> Dataset:
+    path = home.find(f"annotations/panoptic_{home.split}.json")
+    masks = _masks(home, f"panoptic_{home.split}")
+    images = home.find(f"images/{home.split}", home.split)
     panoptic = _read(path)
     names = {image.id: image.file_name for image in panoptic.images}
     number = {category.id: k for k, category in enumerate(panoptic.categories)}
@@ -91,17 +91,15 @@ def _list(place: Place) -> Dataset:
     except KeyError as error:
         raise DataError(f"{path} names the picture or category {error}, which it does not list.") from error
     classes = tuple(class_name(category.name) for category in panoptic.categories)
-    return Dataset(
-        place.known.name, classes, IGNORE, found, tuple(masks / one.file_name for one in annotations), decode
-    )
+    return Dataset(home.known.name, classes, IGNORE, found, tuple(masks / one.file_name for one in annotations), decode)
 
 
-def _masks(place: Place, name: str) -> Path:
+def _masks(home: SetFolder, name: str) -> Path:
     """Inside `annotations` as COCO's archive has them, or beside it."""
-    archive = place.base / "annotations" / f"{name}.zip"
-    if archive.is_file() and not any((place.base / folder / name).is_dir() for folder in ("annotations", "")):
+    archive = home.base / "annotations" / f"{name}.zip"
+    if archive.is_file() and not any((home.base / folder / name).is_dir() for folder in ("annotations", "")):
         raise DataError(f"The masks are still packed in {archive}; unzip it there.")
-    return place.find(f"annotations/{name}", name)
+    return home.find(f"annotations/{name}", name)
 
 
 def _read(path: Path) -> _Panoptic:

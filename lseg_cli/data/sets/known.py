@@ -14,7 +14,7 @@ TRAIN_VAL = {"train": "train", "val": "val"}
 
 
 @dataclass(frozen=True)
-class Place:
+class SetFolder:
     """Where one split of a known set should lie."""
 
     known: "KnownSet"
@@ -53,7 +53,7 @@ class KnownSet:
 
     name: str
     layout: str  # what the root holds, for people
-    list: Callable[[Place], Dataset]
+    list: Callable[[SetFolder], Dataset]
     splits: Mapping[str, str]  # as people call them -> as the set does
     containers: tuple[str, ...] = ()  # what the folder in the root that holds everything may be called
     folds: int = 0
@@ -63,7 +63,7 @@ class KnownSet:
         if split not in self.splits:
             raise DataError(f"{self.name} has no split '{split}'; it has {', '.join(self.splits)}.")
 
-    def place(self, root: Path, split: str, fold: int | None, lists: Path | None) -> Place:
+    def home(self, root: Path, split: str, fold: int | None, lists: Path | None) -> SetFolder:
         """Where one split should lie.
 
         Raises:
@@ -75,7 +75,7 @@ class KnownSet:
             raise LsegError(f"{self.name} comes in folds: say which, 0 to {self.folds - 1} (given: {fold}).")
         if not self.folds and fold is not None:
             raise LsegError(f"{self.name} has no folds; leave the fold {fold} out.")
-        return Place(self, root, self.splits[split], fold or 0, lists)
+        return SetFolder(self, root, self.splits[split], fold or 0, lists)
 
 
 def pictures(folder: Path) -> list[Path]:

@@ -56,15 +56,15 @@ def _place(name: str, config: TextConfig) -> str:
     """A path in full, if it lies, through all links, in the model's folder or in one that is allowed."""
     try:
         home = Path(config.home).resolve()
-        place = (home / name).resolve()
+        path = (home / name).resolve()
         folders = [home, *(Path(each).expanduser().resolve() for each in _allowed())]
-        is_inside = any(place == folder or folder in place.parents for folder in folders)
+        is_inside = any(path == folder or folder in path.parents for folder in folders)
     except (OSError, ValueError, RuntimeError) as error:  # a NUL byte, a loop of links
         raise MismatchError(f"The model names the text encoder {name!r}, which is not a path.") from error
     if not is_inside:
         raise MismatchError(
-            f"The model names a text encoder at {place}, outside its own folder {home}: if you trust it, say so with "
-            f"{VARIABLE}={place if config.name.startswith(LOCAL_DIR) else place.parent}, or name it yourself with "
+            f"The model names a text encoder at {path}, outside its own folder {home}: if you trust it, say so with "
+            f"{VARIABLE}={path if config.name.startswith(LOCAL_DIR) else path.parent}, or name it yourself with "
             "lseg labels compile --text-encoder."
         )
-    return str(place)
+    return str(path)
