@@ -34,6 +34,7 @@ def embed(  # noqa: PLR0913  an option is a parameter
     network: NetworkFlags,
     run: RunFlags,
     pictures: PictureFlags,
+    metrics: options.Metrics = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -64,4 +65,4 @@ def embed(  # noqa: PLR0913  an option is a parameter
         require_kind(settings.engine)
         return open_embedding(settings, open_or_rebuild, read_spec)
 
-    carry_out(prepare, Console(quiet, verbose, json))
+    carry_out(prepare, settings, Console(quiet, verbose, json), "embed", metrics)

@@ -4,6 +4,7 @@ What belongs to a machine rather than to a run has a variable for all commands b
 """
 
 import os
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -151,6 +152,14 @@ Workers = Annotated[
 ]
 Overwrite = Annotated[bool, option("--overwrite", rich_help_panel=RUN, help="Replace the results of an earlier run.")]
 
+Metrics = Annotated[
+    Path | None,
+    option(
+        metavar="FILE",
+        rich_help_panel=MESSAGES,
+        help="Keep the run's figures in a Prometheus text file, such as run.prom.",
+    ),
+]
 Json = Annotated[bool, option("--json", rich_help_panel=MESSAGES, help="Report as JSON lines on stdout.")]
 Quiet = Annotated[bool, option("-q", "--quiet", rich_help_panel=MESSAGES, help="Print errors only.")]
 Verbose = Annotated[

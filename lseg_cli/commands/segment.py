@@ -32,6 +32,7 @@ def segment(  # noqa: PLR0913  an option is a parameter
     run: RunFlags,
     pictures: PictureFlags,
     offline: options.Offline = False,  # acted on where it is defined
+    metrics: options.Metrics = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -64,4 +65,4 @@ def segment(  # noqa: PLR0913  an option is a parameter
         require_kind(settings.engine)
         return open_segmentation(settings, open_or_rebuild, read_spec)
 
-    carry_out(prepare, Console(quiet, verbose, json))
+    carry_out(prepare, settings, Console(quiet, verbose, json), "segment", metrics)
