@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 from lseg_cli.contract import TOWER_SUFFIX, GraphSpec
+from lseg_cli.data.finding import find_images
 from lseg_cli.errors import MissingError
 from lseg_cli.evaluation.pictures import read_pictures
 from lseg_cli.exporting.build import build_onnx
@@ -55,6 +56,7 @@ def export_graph(
     """
     check_name(target, ".onnx")
     check_options(options)
+    _check_pictures(calibrate, verification.pictures)
     corners = None
     with staged(target) as draft:
         spec = export_onnx(source, draft, options)
@@ -96,6 +98,7 @@ def export_engine(
     """
     check_name(target, ".engine")
     check_options(options)
+    _check_pictures(verification.pictures)
     open_session(build)  # what is missing is told before the export, which takes minutes
     with staged(target) as draft:
         onnx = draft.with_suffix(".onnx")
@@ -112,6 +115,13 @@ def export_engine(
             for file in draft.parent.glob(f"{onnx.name}*"):
                 file.unlink()
     return sidecar
+
+
+def _check_pictures(*inputs: str | None) -> None:
+    """Check before the export, which takes minutes, that there are pictures; raises as `find_images`."""
+    for each in inputs:
+        if each:
+            find_images([each])
 
 
 def _quantize_file(draft: Path, spec: GraphSpec, calibrate: str) -> None:

@@ -52,7 +52,7 @@ def test_an_export_that_answers_otherwise_leaves_no_file(
     source, path = exported(config, ANY_SIZE)
     scores = TorchEngine._scores
     monkeypatch.setattr(TorchEngine, "_scores", lambda *arguments: scores(*arguments) + 0.01)
-    monkeypatch.setattr("lseg_export.onnx_file.export_onnx", lambda _source, draft, _job: shutil.copy(path, draft))
+    monkeypatch.setattr("lseg_cli.exporting.export.export_onnx", lambda _source, draft, _job: shutil.copy(path, draft))
     monkeypatch.setattr("lseg_cli.exporting.parity.SIZES", ((64, 96),))
     assert lseg("export", source, "-o", tmp_path / "model.onnx", "--dynamic-size", "-q") == 7
     assert list(tmp_path.iterdir()) == []
