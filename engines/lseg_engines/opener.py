@@ -166,4 +166,4 @@ def _open_tensorrt(path: Path, device: str, rebuild: bool) -> Engine:
     from lseg_engines.tensorrt.builder import rebuild_engine  # noqa: PLC0415
 
     rebuild_engine(path)
-    return TensorrtEngine.open(path, device)
+    return TensorrtEngine.open(path, device, is_ours=True)

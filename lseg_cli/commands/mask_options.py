@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from lseg_cli.commands import options
 from lseg_cli.commands.options import MASKS, option
-from lseg_cli.commands.parsing import joined, parse_kinds
+from lseg_cli.commands.parsing import joined, parse_kinds, split
 from lseg_cli.results.kinds import EXTRAS, FORMATS  # noqa: TID253  imports nothing
 from lseg_cli.runs.options import MaskOptions  # noqa: TID253  imports nothing
 
@@ -16,8 +16,8 @@ Save = Annotated[
         parser=parse_kinds("--save", EXTRAS),
         autocompletion=lambda: list(EXTRAS),
         rich_help_panel=MASKS,
-        help="Files beside the masks: overlay (to look at), conf (confidence), probs (of all labels, at half the "
-        "network's size), embeddings (for relabel, at a quarter of it). Separate by commas, or repeat.",
+        help="Files beside the masks: overlay (to look at), cutout (see --cutout), conf (confidence), probs (of all "
+        "labels, at half the network's size), embeddings (for relabel, at a quarter of it). By commas, or repeat.",
     ),
 ]
 Format = Annotated[
@@ -27,7 +27,8 @@ Format = Annotated[
         parser=parse_kinds("--format", FORMATS),
         autocompletion=lambda: list(FORMATS),
         rich_help_panel=MASKS,
-        help="Formats beside the PNG masks, by commas: npy, coco-rle, coco-panoptic, geojson, labelme, yolo, csv.",
+        help="Formats beside the PNG masks, by commas: npy, binary (a black and white PNG per label), coco-rle, "
+        "coco-polygons, coco-panoptic, geojson, labelme, cvat, yolo, csv.",
     ),
 ]
 Palette = Annotated[
@@ -36,6 +37,14 @@ Palette = Annotated[
         metavar="FILE|none",
         rich_help_panel=MASKS,
         help="Colours of the labels: a .yaml or .json file with lines such as sky: '#4682b4'; none: plain grey masks.",
+    ),
+]
+Cutout = Annotated[
+    list[str] | None,
+    option(
+        metavar="WORDS",
+        rich_help_panel=MASKS,
+        help="Labels to cut out of the pictures, such as person,car: RGBA with a soft edge, in cutouts/.",
     ),
 ]
 MinConfidence = Annotated[
@@ -74,6 +83,7 @@ class MaskFlags:
     """What is written of every picture, as the command line gives it."""
 
     save: Save = None
+    cutout: Cutout = None
     format: Format = None
     palette: Palette = MaskOptions.palette
     template: options.Template = None
@@ -85,6 +95,7 @@ class MaskFlags:
         """Return the same as fields of `MaskOptions`."""
         return {
             "save": joined(self.save),
+            "cutout": split(self.cutout),
             "formats": joined(self.format) or MaskOptions.formats,
             "palette": self.palette,
             "templates": tuple(self.template or ()),

@@ -18,7 +18,7 @@ from lseg_cli.runs.options import RelabelOptions  # noqa: TID253  imports nothin
 if TYPE_CHECKING:
     from lseg_cli.runs.folder_run import FolderRun
 
-SAVED = ("overlay", "conf", "probs")
+SAVED = ("overlay", "cutout", "conf", "probs")
 
 Inputs = Annotated[
     list[str],
@@ -40,7 +40,8 @@ Save = Annotated[
         metavar="KINDS",
         autocompletion=lambda: list(SAVED),
         rich_help_panel=options.MASKS,
-        help="Files beside the masks: overlay (to look at), conf (confidence), probs (of all labels).",
+        help="Files beside the masks: overlay (to look at), cutout (see --cutout), conf (confidence), probs (of all "
+        "labels).",
     ),
 ]
 

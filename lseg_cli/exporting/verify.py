@@ -101,7 +101,7 @@ def verify_engine(
         VerificationError: it answers otherwise, or computes in another precision than its graph.
     """
     try:
-        engine = TensorrtEngine.open(draft)
+        engine = TensorrtEngine.open(draft, is_ours=True)
     except (MissingError, IncompatibleEngineError) as error:
         reporter.note(
             f"The engine was not run: {error}" if find_gpus() else "The engine was not run: no NVIDIA GPU was found."

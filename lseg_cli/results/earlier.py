@@ -16,7 +16,8 @@ from typing import Any
 
 from lseg_cli.data.finding import JOURNAL, RESULT_FOLDERS
 from lseg_cli.errors import LsegError
-from lseg_cli.results.folder import EMBEDDINGS, LABELS, RUN, OutputFolder
+from lseg_cli.files import atomic
+from lseg_cli.results.folder import EMBEDDINGS, LABELS, RUN, OutputFolder, as_line
 from lseg_cli.results.journal_line import Entry
 from lseg_cli.results.journal_lines import find_journals, sound_entries
 from lseg_cli.results.kinds import TABLES
@@ -89,6 +90,32 @@ class EarlierResults:
         """What differs from `record`, for a sentence."""
         known, new = self.record() or {}, _plain(record)
         return ", ".join(name for name in new if known.get(name) != new[name])
+
+    def changed_settings(self, settings: Mapping[str, Any]) -> frozenset[str]:
+        """The kinds of files that were made with another setting than they are to be made with now."""
+        known = self.settings()
+        return frozenset(kind for kind, value in settings.items() if known.get(kind, value) != value)
+
+    def settings(self) -> dict[str, Any]:
+        """What the files of kinds that have settings were made with."""
+        known = (self._about() or {}).get("settings")
+        return dict(known) if isinstance(known, dict) else {}
+
+    def drop(self, kinds: Collection[str]) -> None:
+        """Deletes the files of some kinds, as far as the lines account for them; the lines forget them first."""
+        for path in find_journals(self._folder):
+            dropped: list[Entry] = []
+            with atomic(path, self._shard) as target, target.open("wb") as file:
+                for line, _, entry in sound_entries(path, self._folder):
+                    data = json.loads(line)
+                    for kind in kinds:
+                        data["files"].pop(kind, None)
+                        data.get("sizes", {}).pop(kind, None)
+                    file.write(as_line(data))
+                    files = {kind: name for kind, name in entry.files.items() if kind in kinds}
+                    dropped.append(entry._replace(files=files))
+            for entry in dropped:
+                remove_files(self._output, entry)
 
     def set_aside(self) -> Path:
         """Moves all results to the first free `previous-N`; killed halfway, the next time goes on with it."""

@@ -63,13 +63,12 @@ class Journal:
             self.done.update((key, entry) for _, key, entry in sound_entries(path, self._folder))
         self._has_lost_lines |= len(self.done) < self._count_done()
 
-    def remaining(self, items: Sequence[Item], kinds: frozenset[str], top_k: int) -> list[Item]:
+    def remaining(self, items: Sequence[Item], kinds: frozenset[str]) -> list[Item]:
         """What is not done yet; the journal forgets what must be done again, and claims the files that are to come.
 
         Args:
             items: all of the run.
             kinds: of the files that each is to have.
-            top_k: so many labels of every pixel, where 'top-k' is one of them.
 
         Raises:
             LsegError: a file would take the place of another picture's, or of one that no run has written.
@@ -85,7 +84,7 @@ class Journal:
                     f"{main} is the {self._main(kinds).partition('-')[0]} of {owners[main]}, and {_key(item)} would "
                     "replace it; take another -o, or --no-resume."
                 )
-            missing = self._missing(item.source.path, main, kinds, top_k)
+            missing = self._missing(item.source.path, main, kinds)
             if missing:
                 left.append(replace(item, kinds=missing if missing != kinds else None))
         known: dict[str, int | None] = {}
@@ -142,7 +141,7 @@ class Journal:
     def _main(self, kinds: frozenset[str]) -> str:
         return next(kind for kind in ("mask", "embedding", "embedding-npy") if kind in kinds)
 
-    def _missing(self, path: Place, main: str, kinds: frozenset[str], top_k: int) -> frozenset[str]:
+    def _missing(self, path: Place, main: str, kinds: frozenset[str]) -> frozenset[str]:
         """The files that a picture lacks, as it is now and under this name; all where it must be done anew."""
         entry = self.done.get(absolute(path))
         if entry is None or entry.files[entry.main] != main or entry.stamp != Stamp.of(path):
@@ -150,8 +149,6 @@ class Journal:
         gone = {kind for kind, file in entry.files.items() if not (self._folder / file).exists()}
         if entry.main in gone:
             return kinds
-        if entry.top_k != top_k:
-            gone.add("top-k")
         return frozenset(kind for kind in kinds if kind not in entry.files or kind in gone)
 
     def _adopt(self, items: Sequence[Item]) -> None:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from lseg_cli.results.kinds import FILES
+from lseg_cli.results.kinds import FILES, place_of
 from lseg_cli.results.records import Stamp
 
 MOST_BYTES = 16 << 20  # of a line: a picture of 65,534 labels needs a tenth of it
@@ -27,7 +27,6 @@ class Entry(NamedTuple):
         files: all of its results below the output folder, by kind.
         sizes: their bytes, by kind; none where an earlier version wrote the line.
         mean_confidence: of a mask.
-        top_k: labels of each pixel in the file of the kind top-k; 0 where there is none, or it is not known.
     """
 
     stamp: Stamp
@@ -35,7 +34,6 @@ class Entry(NamedTuple):
     files: dict[str, str]
     sizes: dict[str, int]
     mean_confidence: float
-    top_k: int
 
 
 def parse_line(line: bytes, folder: Path) -> tuple[Data, Entry] | None:
@@ -87,18 +85,18 @@ def _entry(data: Data, folder: Path) -> Entry:
     for side in ("height_px", "width_px"):
         _count(data[side])
     sizes = {str(kind): _count(each) for kind, each in data.get("sizes", {}).items()}
-    confidence, top_k = float(data.get("mean_confidence", 0.0)), _count(data.get("top_k", 0))
-    return Entry(Stamp(resolved(folder, path), size, mtime), main, files, sizes, confidence, top_k)
+    confidence = float(data.get("mean_confidence", 0.0))
+    return Entry(Stamp(resolved(folder, path), size, mtime), main, files, sizes, confidence)
 
 
 def _check_name(kind: str, name: str) -> None:
     """Whether a file's name is one that a run gives: inside the folder of its kind, with its extension."""
-    folder, extension = FILES[kind]
+    folder, extension = place_of(kind)
     path = PurePosixPath(name)
     parts = [os.fsencode(part) for part in path.parts]
     is_plain = str(path) == name and ".." not in path.parts and len(parts) > 1
     fits = max(map(len, parts)) <= _MOST_NAME_BYTES and len(os.fsencode(name)) < _MOST_PATH_BYTES
-    if not (is_plain and fits and path.parts[0] == folder and path.name.endswith(f".{extension}")):
+    if not (is_plain and fits and name.startswith(f"{folder}/") and path.name.endswith(f".{extension}")):
         raise ValueError(f"{name!r} is not the name of a file of the kind {kind}")
 
 

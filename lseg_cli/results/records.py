@@ -55,7 +55,6 @@ class Done:
     files: dict[str, str] = field(default_factory=dict)  # beside the mask, by kind
     sizes: dict[str, int] = field(default_factory=dict)  # in bytes, of the mask and of these, by kind
     values: str = ""  # how the picture's numbers became 8 bits; '' where they were
-    top_k: int = 0  # labels of each pixel in the file of the kind top-k; 0: there is none
 
 
 @dataclass(frozen=True)

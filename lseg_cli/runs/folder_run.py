@@ -64,7 +64,6 @@ class Job:
         write_tables: writes such files at the end; notices.
         labels: of the masks; None: there are none.
         notices: what there is to say before it begins; the crew adds to them.
-        top_k: labels of every pixel, where 'top-k' is one of the kinds.
     """
 
     verb: str
@@ -80,7 +79,6 @@ class Job:
     tables: tuple[str, ...] = ()
     write_tables: Callable[[Sequence[str]], list[str]] = lambda _: []
     labels: LabelSet | None = None
-    top_k: int = 1
 
 
 class FolderRun:
@@ -182,13 +180,29 @@ class FolderRun:
             self._set_aside(earlier.changes(job.record) if is_other else "")
         earlier.clean()
         self.notices += journal.mend()
+        settings = {**earlier.settings(), **job.about.get("settings", {})}
+        self._drop(earlier.changed_settings(settings))
         journal.read()
-        self._left = journal.remaining(job.items, job.kinds, job.top_k)
+        self._left = journal.remaining(job.items, job.kinds)
         self.summary.before = len(job.items) - len(self._left)
         self._tables = sorted({*job.tables, *earlier.tables()})
-        job.output.begin({**job.about, "record": job.record, "tables": self._tables})
+        job.output.begin({**job.about, "settings": settings, "record": job.record, "tables": self._tables})
         if self.summary.before:
             self.notices.append(f"{self.summary.before} of {self.summary.total} pictures were done before.")
+
+    def _drop(self, kinds: frozenset[str]) -> None:
+        """Files that were made with other settings are made again."""
+        if not kinds:
+            return
+        named = ", ".join(sorted(kinds))
+        if self.job.output.shard:
+            raise LsegError(
+                f"The files {named} in {self.job.output.folder} were made with other settings; run once without "
+                "--shard, or choose another -o."
+            )
+        self._lock.check_alone()
+        self._earlier.drop(kinds)
+        self.notices.append(f"Files of other settings are written again: {named}.")
 
     def _set_aside(self, changes: str) -> None:
         if self._earlier.is_empty():
@@ -206,8 +220,7 @@ class FolderRun:
         kept = {kind: name for kind, name in before.files.items() if kind not in (before.main, *result.files)}
         sizes = {kind: before.sizes[kind] for kind in (before.main, *kept) if kind in before.sizes}
         if isinstance(result, Done):  # the mask is the one that was there
-            top_k = result.top_k or before.top_k
-            result = replace(result, mean_confidence=before.mean_confidence, top_k=top_k)
+            result = replace(result, mean_confidence=before.mean_confidence)
         return replace(result, files={**kept, **result.files}, sizes={**sizes, **result.sizes})
 
     def _report(self, code: int) -> dict[str, Any]:

@@ -6,15 +6,17 @@ from functools import partial
 from typing import Any
 
 from lseg_cli.config import TextConfig
-from lseg_cli.data.labels import LabelSet
+from lseg_cli.data.labels import LabelSet, fold
 from lseg_cli.data.vocabulary import open_labels
 from lseg_cli.drawing.palette import recolored
+from lseg_cli.errors import LsegError
 from lseg_cli.files import atomic
 from lseg_cli.inference.segmenter import PixelOutputs
+from lseg_cli.results.cvat import write_cvat
 from lseg_cli.results.folder import OutputFolder
 from lseg_cli.results.formats import write_coco, write_table
 from lseg_cli.results.journal_lines import JournalLines
-from lseg_cli.results.kinds import TABLES
+from lseg_cli.results.kinds import TABLES, binary_kinds
 from lseg_cli.results.masks import MaskStyle, describe_labels
 from lseg_cli.results.records import Item
 from lseg_cli.runs.crew import Crew
@@ -24,6 +26,7 @@ from lseg_cli.runs.options import MaskOptions
 # Options that change what a mask says. Not the device, nor what runs at once: they change the last bits.
 _DECISIVE = ("palette", "min_confidence", "min_margin")
 _VERBS = {"segment": "segmented", "relabel": "relabelled"}
+_NAMED = 20  # labels, in a sentence
 _MOST_WITH_BEST = 1000  # labels, of which top-k writes probabilities unasked
 
 
@@ -40,12 +43,25 @@ def read_labels(options: MaskOptions) -> tuple[LabelSet, list[str]]:
     return labels, [*notices, *more]
 
 
-def style_of(options: MaskOptions) -> MaskStyle:
-    """What is written of every picture."""
+def style_of(options: MaskOptions, labels: LabelSet) -> MaskStyle:
+    """What is written of every picture.
+
+    Raises:
+        LsegError: a label that is to be cut out is none of these.
+    """
+    by_name = {fold(name): name for name in labels.names}
+    unknown = [name for name in options.cutout if fold(name) not in by_name]
+    if unknown:
+        raise LsegError(
+            f"--cutout {unknown[0]} is not one of the labels; choose from {', '.join(labels.names[:_NAMED])}"
+            f"{' …' if len(labels.names) > _NAMED else ''}."
+        )
     return MaskStyle(
         save=options.save,
         formats=options.formats,
         top_k=options.top_k,
+        cutout=tuple(by_name[fold(name)] for name in options.cutout),
+        binary=tuple(binary_kinds(labels.names)) if "binary" in options.formats else (),
         has_colors=options.palette != "none",
         min_confidence=options.min_confidence,
         min_margin=options.min_margin,
@@ -61,8 +77,8 @@ def outputs_of(options: MaskOptions, labels: int) -> PixelOutputs:
     is_filtered = options.min_confidence > 0 or options.min_margin > 0
     with_best = options.top_k > 1 and labels <= _MOST_WITH_BEST
     return PixelOutputs(
-        best=max(options.top_k, 2 if options.min_margin else 1),
-        probability=is_filtered or with_best or "conf" in options.save,
+        best=max(options.top_k, 2 if options.min_margin or options.cutout else 1),
+        probability=is_filtered or with_best or bool(options.cutout) or "conf" in options.save,
     )
 
 
@@ -91,6 +107,7 @@ class MaskPlan:
     def job(self, items: Sequence[Item], crew: Crew, notices: list[str]) -> Job:
         """Return what `FolderRun` is to do with these items."""
         options, labels, text = self.options, self.labels, self.text
+        style = style_of(options, labels)
         record = {
             "command": self.command,
             "model": self.model["sha256"],
@@ -103,17 +120,21 @@ class MaskPlan:
             options=options,
             output=self.output,
             items=items,
-            kinds=style_of(options).kinds,
+            kinds=style.kinds,
             crew=crew,
             model=self.model,
             record=record,
-            about={**describe_labels(labels), "encoder": text.model_dump(mode="json"), "templates": text.templates},
+            about={
+                **describe_labels(labels),
+                "settings": {kind: value for kind, value in style.settings.items() if kind in style.kinds},
+                "encoder": text.model_dump(mode="json"),
+                "templates": text.templates,
+            },
             notices=notices,
             # A share writes none.
             tables=() if options.shard else tuple(TABLES[each] for each in options.formats if each in TABLES),
             write_tables=partial(_write_tables, self.output, labels),
             labels=labels,
-            top_k=options.top_k,
         )
 
 
@@ -126,7 +147,10 @@ def _write_tables(output: OutputFolder, labels: LabelSet, names: Sequence[str]) 
             if kind == "csv":
                 write_table(path, lines, labels)
                 continue
-            left_out = write_coco(path, kind, output.folder, lines, labels)
+            if kind == "cvat":
+                left_out = write_cvat(path, output.folder, lines, labels)
+            else:
+                left_out = write_coco(path, kind, output.folder, lines, labels)
         if left_out:
             notices.append(f"{output.folder / name} lacks {left_out} pictures, done without --format {kind}.")
     return notices
