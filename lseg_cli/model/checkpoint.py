@@ -14,7 +14,7 @@ from torch import Tensor
 from lseg_cli.config import TextConfig
 from lseg_cli.contract import CONFIG_KEY, TOWER_KEY
 from lseg_cli.errors import DataError, LsegError, MismatchError
-from lseg_cli.files import atomic
+from lseg_cli.files import staged
 from lseg_cli.model.header import check_readable, read_config
 from lseg_cli.model.lseg import LSeg, build
 from lseg_cli.reading import reading
@@ -51,8 +51,8 @@ def save_model(
 
 
 def write_tensors(tensors: dict[str, Tensor], metadata: dict[str, str], path: Path) -> None:
-    """Write a safetensors file whole: a crash leaves the old file, never half of the new one. Raises as `atomic`."""
-    with atomic(path) as draft:
+    """Write a safetensors file whole: a crash leaves the old file, never half of the new one. Raises as `staged`."""
+    with staged(path) as draft:
         draft.touch()
         mode = draft.stat().st_mode  # as the umask says; safetensors would leave a file for its owner alone
         try:

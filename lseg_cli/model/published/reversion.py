@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lseg_cli.errors import MismatchError
-from lseg_cli.files import atomic
+from lseg_cli.files import staged
 from lseg_cli.model.checkpoint import KEPT, TOWER, read_tensors
 from lseg_cli.model.header import read_config
 from lseg_cli.model.published.conversion import ORIGIN_KEY, VISUAL
@@ -38,7 +38,7 @@ def write_original(model_path: Path, path: Path) -> list[str]:
             raise MismatchError(f"{model_path} cannot be written for the original project: it has no name for {name}.")
         state[key] = tensor
     envelope = json.loads(metadata.get(ORIGIN_KEY, "{}")).get("envelope", {})
-    with atomic(path) as draft, draft.open("wb") as file:
+    with staged(path) as draft, draft.open("wb") as file:
         torch.save(envelope | {"state_dict": state}, file)
     if any(key.startswith(VISUAL) for key in state):
         return []
