@@ -32,7 +32,7 @@ def reading(
 
     Args:
         path: of the file.
-        complaint: what is wrong if it cannot be parsed, such as 'is no valid JSON'.
+        complaint: what is wrong if it cannot be parsed, such as 'is not valid JSON'.
         error: to raise.
         advice: what to do, such as '; export it again'.
 

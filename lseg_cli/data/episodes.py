@@ -36,7 +36,7 @@ class Episode:
 
 @dataclass(frozen=True)
 class Query:
-    """Where an episode's files lie."""
+    """The files of an episode."""
 
     name: str
     class_id: int

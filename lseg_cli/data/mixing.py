@@ -78,7 +78,7 @@ class MixSchedule(Sampler[list[Pick]]):
 
     @cached_property
     def turns(self) -> list[tuple[int, int]]:
-        """For each step its data set, and how often that had its turn before."""
+        """The data set of each step, and how often it had its turn before."""
         shares = [weight / sum(self.weights) for weight in self.weights]
         turns, taken = [], [0] * len(shares)
         for step in range(self.steps):
@@ -131,7 +131,7 @@ class _Pictures(TorchDataset[_Sample]):
 
 
 def _collate(samples: list[_Sample]) -> _Arrays:
-    """As arrays, which go to the training process through a pipe.
+    """Return arrays, which go to the training process through a pipe.
 
     Tensors would go through /dev/shm, 64 MB in Docker: where it is full a worker dies or all wait for ever.
     """

@@ -43,7 +43,7 @@ class Dataset:
 
     @property
     def prompts(self) -> tuple[str, ...]:
-        """What a text encoder reads for each class: its name, but where published weights were taught another word."""
+        """The text that is encoded for each class: its name, unless published weights were taught another word."""
         return self.own_prompts or self.classes
 
     def read(self, index: int) -> tuple[NDArray[np.uint8], Ids]:
@@ -98,7 +98,7 @@ class Dataset:
 
 
 def check_size(path: Path, size: tuple[int, int], ids: Ids) -> None:
-    """Whether a picture's (H, W) as displayed is that of its mask; raises DataError with both."""
+    """Check that a picture's (H, W) as displayed is that of its mask; the DataError names both."""
     if size != ids.shape:
         turned = " (EXIF turns the picture; turn the mask as well)" if size == ids.shape[::-1] else ""
         raise DataError(

@@ -38,7 +38,7 @@ class Vocabulary(LabelSet):
     embeddings: NDArray[np.float32]  # (N, C), unit length
 
     def digest(self) -> str:
-        """As of any label set, and over the embeddings, which decide what a mask says as well."""
+        """Return the digest of the labels and of the embeddings, which decide what a mask says as well."""
         return hashlib.sha256(super().digest().encode() + self.embeddings.tobytes()).hexdigest()
 
     def to_bytes(self) -> bytes:
@@ -48,7 +48,7 @@ class Vocabulary(LabelSet):
 
 
 def open_labels(text: str) -> tuple[LabelSet, list[str]]:
-    """What stands behind `--labels`: a compiled vocabulary, with or without an @, `words:N`, or as `parse_labels`.
+    """Read the text of `--labels`: a compiled vocabulary, with or without an @, `words:N`, or as `parse_labels`.
 
     Returns:
         The labels, a `Vocabulary` where they were compiled, and notices.

@@ -44,7 +44,7 @@ def export_graph(
         calibrate: pictures to measure int8's ranges on.
         verification: how it is compared.
         companions: what is written with it.
-        reporter: is told how far it is.
+        reporter: receives the progress.
 
     Returns:
         What the graph takes, and the comparisons; None: it was not compared.
@@ -89,8 +89,8 @@ def export_engine(
         build: what kind of engine.
         verification: how both are compared.
         companions: what is written with it.
-        reporter: is told how far it is.
-        watch: is told while TensorRT works.
+        reporter: receives the progress.
+        watch: receives TensorRT's progress.
 
     Raises:
         LsegError: a name that does not end with .engine; or as `export_onnx` and `build_engine`.

@@ -67,7 +67,7 @@ def read_tensors(path: Path, skip: tuple[str, ...] = ()) -> tuple[dict[str, Tens
     """The tensors of a safetensors file, on the CPU, but for names that begin with `skip`; and its metadata.
 
     Raises:
-        DataError: no such file, or it is no safetensors file.
+        DataError: no such file, or it is not a safetensors file.
     """
     check_readable(path)
     with reading(path, "is not a whole safetensors file", DataError), safe_open(path, framework="pt") as file:
@@ -109,7 +109,7 @@ def load_weights(model: torch.nn.Module, state: dict[str, Tensor], origin: str) 
 
 
 def check_fits(needed: Mapping[str, Tensor], state: Mapping[str, Tensor], origin: str) -> dict[str, torch.Size]:
-    """Whether tensors are those that a model needs, by name and shape; the model's own may have no memory.
+    """Return whether tensors are those that a model needs, by name and shape; the model's own may have no memory.
 
     Returns:
         The shapes that are needed, by name.

@@ -41,7 +41,7 @@ class EarlierResults:
         self._shard = output.shard
 
     def check_foreign(self, tables: Collection[str]) -> None:
-        """Whether the folder holds nothing of somebody else's that results could replace.
+        """Check that results would replace nothing in the folder that is somebody else's.
 
         Args:
             tables: the files that are to be written of all pictures.
@@ -72,22 +72,22 @@ class EarlierResults:
         return [name for name in TABLES.values() if name in tables] if isinstance(tables, list) else []
 
     def is_empty(self) -> bool:
-        """Whether there is nothing of an earlier run."""
+        """Return whether there is nothing of an earlier run."""
         return self._about() is None and not find_journals(self._folder)
 
     def record(self) -> Record | None:
-        """What the results that are there were made with; None where that is not known."""
+        """Return what the results that are there were made with; None if that is not known."""
         record = (self._about() or {}).get("record")
         return record if isinstance(record, dict) else None
 
     def has_other(self, record: Record) -> bool:
-        """Whether what is there was made with another record."""
+        """Return whether what is there was made with another record."""
         known = self.record()
         is_used = known is not None or any(path.stat().st_size for path in find_journals(self._folder))
         return is_used and known != _plain(record)
 
     def changes(self, record: Record) -> str:
-        """What differs from `record`, for a sentence."""
+        """Return the names of what differs from `record`, for a sentence."""
         known, new = self.record() or {}, _plain(record)
         return ", ".join(name for name in new if known.get(name) != new[name])
 
@@ -97,7 +97,7 @@ class EarlierResults:
         return frozenset(kind for kind, value in settings.items() if known.get(kind, value) != value)
 
     def settings(self) -> dict[str, Any]:
-        """What the files of kinds that have settings were made with."""
+        """Return the settings that the files of each kind were made with."""
         known = (self._about() or {}).get("settings")
         return dict(known) if isinstance(known, dict) else {}
 
@@ -160,7 +160,7 @@ class EarlierResults:
                         Path(folder, file).unlink(missing_ok=True)
 
     def _about(self) -> Mapping[str, Any] | None:
-        """What labels.json says, or embeddings.json; None where no run wrote one."""
+        """Return the content of labels.json or embeddings.json; None if no run wrote one."""
         for name in _ABOUT:
             path = self._folder / name
             with suppress(OSError, ValueError, RecursionError):
@@ -195,7 +195,7 @@ def remove_files(output: OutputFolder, entry: Entry, keep: Collection[str] = ())
 
 
 def _plain(record: Record) -> Record:
-    """As JSON gives it back."""
+    """Return a record as JSON gives it back."""
     plain: Record = json.loads(json.dumps(record))
     return plain
 

@@ -1,4 +1,4 @@
-"""What was done before, so that it is not done again: results.jsonl is the journal of an output folder.
+"""The journal of an output folder, results.jsonl: a picture that it names is not done again.
 
 A picture counts as done if the journal has a line for its path, the file has the size and time of that line, and its
 main file has the name it would get today. Each share of `--shard i/n` has a journal of its own; the next run without
@@ -33,7 +33,7 @@ class Journal:
     """
 
     def __init__(self, output: OutputFolder) -> None:
-        """Of a folder that is locked by this process, before `begin`."""
+        """Binds a folder that is locked by this process, before `OutputFolder.begin`."""
         self._output = output
         self._folder = output.folder
         self._shard = output.shard
@@ -64,7 +64,7 @@ class Journal:
         self._has_lost_lines |= len(self.done) < self._count_done()
 
     def remaining(self, items: Sequence[Item], kinds: frozenset[str]) -> list[Item]:
-        """What is not done yet; the journal forgets what must be done again, and claims the files that are to come.
+        """Return the items not done yet; the journal forgets what must be done again, and claims the files to come.
 
         Args:
             items: all of the run.
@@ -96,11 +96,11 @@ class Journal:
         return left
 
     def kept(self, path: str) -> Entry | None:
-        """What was there before of a picture that only gets more files; None of one that is done anew."""
+        """Return the entry of a picture that only gets more files; None for one that is done anew."""
         return self.done.get(path)
 
     def end(self, is_whole: bool) -> None:
-        """Nothing is in flight any more; a picture that only got more files has one line again.
+        """End a run: nothing is in flight any more, and a picture that only got more files has one line again.
 
         Args:
             is_whole: no picture is left, so that the lines account for all files.

@@ -24,12 +24,12 @@ class JournalLines:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Of an output folder."""
+        """Binds an output folder."""
         self._folder = folder
         self.damaged = 0
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """From the first; of two lines for a picture the later one."""
+        """Yield the lines from the first; of two lines for a picture the later one."""
         self.damaged = 0
         journals = find_journals(self._folder)
         is_sure = len(journals) == 1 and not any(self._folder.glob(".claims*.json"))

@@ -54,7 +54,7 @@ _MOST_BINARY = 255  # labels that get a file each
 
 @dataclass(frozen=True)
 class MaskStyle:
-    """What is written of every picture.
+    """The files that are written for every picture, and their settings.
 
     Attributes:
         save: which of `EXTRAS`.
@@ -108,7 +108,7 @@ class MaskStyle:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What decides what files of a kind say, by kind; of another setting they are written again."""
+        """The settings that decide the content of files, by kind; files of other settings are written again."""
         return {"top-k": self.top_k, "cutout": sorted(self.cutout)}
 
 
@@ -151,7 +151,7 @@ class MaskWriter:
     """Turns segmentations into the files of an output folder."""
 
     def __init__(self, output: OutputFolder, labels: LabelSet, style: MaskStyle) -> None:
-        """Nothing is written yet.
+        """Binds an output folder; nothing is written yet.
 
         Args:
             output: to write to.
@@ -211,11 +211,11 @@ class MaskWriter:
         return self.kinds if item.kinds is None else item.kinds
 
     def needs_picture(self, item: Item) -> bool:
-        """Whether some of a picture's files show the picture itself."""
+        """Return whether some of a picture's files show the picture itself."""
         return bool(self.kinds_of(item) & _OF_PICTURE)
 
     def can_redraw(self, item: Item) -> bool:
-        """Whether all that a picture lacks can be made of the mask that is there."""
+        """Return whether all that a picture lacks can be made of the mask that is there."""
         return item.kinds is not None and all(kind in _OF_MASK or is_binary(kind) for kind in item.kinds)
 
     def redraw(self, item: Item, picture: Image.Image | None) -> WrittenMask:
@@ -240,7 +240,7 @@ class MaskWriter:
         return self._write(item, self._of_mask(item, ids, picture), ids, 0.0)
 
     def _of_mask(self, item: Item, ids: Ids, picture: Image.Image | None) -> Writers:
-        """What writes the files that say what a mask says."""
+        """Return the writers of files that are made of the mask alone."""
         writers: Writers = {
             "npy": lambda path: write_npy(path, ids),
             "coco-rle": lambda path: write_rle(path, ids, self._labels),
@@ -312,7 +312,7 @@ def _write_binary(path: Path, ids: Ids, label_id: int) -> None:
 
 
 def describe_labels(labels: LabelSet) -> dict[str, Any]:
-    """What labels.json says of the labels: their ids in masks, and in files for COCO's tools."""
+    """Return labels.json's description of the labels: their ids in masks, and in files for COCO's tools."""
     first = first_category(labels)
     entries = [
         {"id": label.id, "coco_id": label.id + first, "name": label.name, "prompts": label.prompts, "color": color}

@@ -26,7 +26,7 @@ class Thumbnail(NamedTuple):
 
 
 def make_thumbnail(folder: Path, picture: Picture, labels: LabelSet, colors: list[Color]) -> Thumbnail | None:
-    """At most 320 pixels; of the mask alone where the picture is gone or has changed since; None without a mask.
+    """Return a thumbnail of at most 320 pixels, of the mask alone if the picture is gone or changed; None without one.
 
     Args:
         folder: of the output.

@@ -35,7 +35,7 @@ class LoadedForMask(Protocol):
 
     @property
     def item(self) -> Item:
-        """Where it comes from, and its name in the output."""
+        """The source, and its name in the output."""
         ...
 
     @property
@@ -60,7 +60,7 @@ class LoadedForMask(Protocol):
 
     @property
     def values(self) -> str:
-        """How the picture's numbers became 8 bits."""
+        """The way in which the picture's numbers became 8 bits."""
         ...
 
 

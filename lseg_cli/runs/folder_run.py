@@ -48,7 +48,7 @@ _PACKAGES = (
 
 @dataclass(frozen=True)
 class Job:
-    """What a command gives a run to do.
+    """The job that a command gives a run.
 
     Attributes:
         verb: what is done with a picture, such as 'segmented'.
@@ -91,7 +91,7 @@ class FolderRun:
     """
 
     def __init__(self, job: Job) -> None:
-        """Nothing is written yet."""
+        """Binds a job; nothing is written yet."""
         self._start = time.perf_counter()
         self.job = job
         self.notices = job.notices
@@ -130,14 +130,14 @@ class FolderRun:
                 self._journal.end(is_whole=error is None and not self.summary.left)
             if error is None and not self.job.output.shard:
                 self.notices += self.job.write_tables(self._tables)
-            with suppress(LsegError) if error else nullcontext():  # of two errors the first is told
+            with suppress(LsegError) if error else nullcontext():  # of two errors the first is reported
                 report = self._report(exit_code(error, self.summary.exit_code))
                 self.job.output.write_json(self.job.output.named(RUN), report)
         finally:
             self._lock.release()
 
     def run(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Result]:
-        """Does what is left to do; a broken picture costs itself alone. Results in the order of the pictures.
+        """Process the pictures that are left, and yield results in their order; only a broken picture is skipped.
 
         Args:
             should_stop: asked between pictures; those in flight are finished.
@@ -224,7 +224,7 @@ class FolderRun:
         return replace(result, files={**kept, **result.files}, sizes={**sizes, **result.sizes})
 
     def _report(self, code: int) -> dict[str, Any]:
-        """What run.json says."""
+        """Return the content of run.json."""
         job, summary = self.job, self.summary
         counts = {
             "found": summary.total,

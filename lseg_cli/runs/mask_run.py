@@ -44,7 +44,7 @@ def read_labels(options: MaskOptions) -> tuple[LabelSet, list[str]]:
 
 
 def style_of(options: MaskOptions, labels: LabelSet) -> MaskStyle:
-    """What is written of every picture.
+    """Return which files are written for every picture.
 
     Raises:
         LsegError: a label that is to be cut out is none of these.
@@ -69,7 +69,7 @@ def style_of(options: MaskOptions, labels: LabelSet) -> MaskStyle:
 
 
 def outputs_of(options: MaskOptions, labels: int) -> PixelOutputs:
-    """What must be known of every pixel, where there are so many labels.
+    """Return what must be known of every pixel, for a number of labels.
 
     The probabilities of the K best are there for the asking as long as all labels are scored; of more than a thousand
     words, each of which gets next to nothing, they would cost many times all the rest.

@@ -1,4 +1,4 @@
-"""What `lseg relabel` does with one embedding, and what it writes: a mask for new labels, as `lseg segment` would."""
+"""The steps of `lseg relabel`: from an embedding a mask for new labels, as `lseg segment` would write it."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -71,13 +71,13 @@ class LoadedEmbedding:
 
     @property
     def held_px(self) -> int | None:
-        """As much as was asked for."""
+        """None: as much memory as was asked for."""
         return None
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What the labels have to do with an embedding.
+    """The scores of the labels for an embedding.
 
     Attributes:
         scores: (N, h, w); None where the labels are so many that only those that matter are made.
@@ -188,7 +188,9 @@ def open_relabelling(options: RelabelOptions, model_path: Path | None) -> Folder
         MismatchError: `model_path` is another model than the one that made the embeddings.
     """
     if "embeddings" in options.save:
-        raise LsegError("--save embeddings is of lseg segment; relabel reads them, and they stay where they are.")
+        raise LsegError(
+            "--save embeddings belongs to lseg segment; relabel reads embeddings, and leaves them where they are."
+        )
     labels, notices = read_labels(options)
     output = OutputFolder(locate_output(options.out), options.share_name)
     style_of(options, labels).check()
@@ -234,7 +236,7 @@ def _find(options: RelabelOptions, output: OutputFolder) -> list[Item]:
 
 
 def _first_info(items: Sequence[Item]) -> EmbeddingInfo:
-    """What the first sound file says; a broken one fails later, by itself.
+    """Read the facts of the first sound file; a broken one fails later, by itself.
 
     Raises:
         DataError: all are broken.

@@ -1,4 +1,4 @@
-"""What `lseg segment` does with one picture, and what it writes: a mask, and what was asked for beside it."""
+"""The steps of `lseg segment`: it writes a mask for each picture, and the other files that were asked for."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -45,7 +45,7 @@ _DECISIVE = ("imgsz", "tile", "overlap")  # as in `lseg_cli.runs.mask_run`
 
 @dataclass(frozen=True)
 class Inferred:
-    """What the network says of a picture.
+    """The network's answer for a picture.
 
     Attributes:
         scores: (N, h, w); None where the labels are so many that only those that matter are made.
@@ -178,7 +178,7 @@ class SegmentWork:
 
     @property
     def choice(self) -> EngineChoice:
-        """What a worker opens."""
+        """The engine that a worker opens."""
         return self.options.engine
 
     def open(self, threads: int) -> SegmentSteps:
@@ -186,7 +186,7 @@ class SegmentWork:
         return self.steps(self.open_engine(replace(self.choice, threads=threads)), are_many=True)
 
     def steps(self, engine: Engine, are_many: bool) -> SegmentSteps:
-        """What is done with a picture.
+        """Return the steps for a picture.
 
         Args:
             engine: any.
@@ -241,14 +241,16 @@ def open_segmentation(options: SegmentOptions, open_engine: OpenEngine, read_spe
 
 
 def needed_outputs(options: SegmentOptions) -> tuple[Output, ...]:
-    """What a run asks its engine for: of ONNX files the rest is cut off. Raises as `read_labels`."""
+    """Return the outputs that a run needs; ONNX files are cut down to them. Raises as `read_labels`."""
     count = len(read_labels(options)[0].labels)
     is_bounded = are_many(count, outputs_of(options, count).probability)
     return (*SCORES, *FEATURES) if is_bounded or "embeddings" in options.save else SCORES
 
 
 def _check_tiling(options: SegmentOptions) -> None:
-    """Raises LsegError where tiles cannot be cut, or what is to be saved is of a whole picture."""
+    """Check that tiles can be cut, and that nothing to be saved needs a whole picture; raises LsegError."""
     whole = [kind for kind in ("probs", "embeddings") if kind in options.save]
     if Tiling.of(options.tile, options.overlap) is not None and whole:
-        raise LsegError(f"--save {whole[0]} is of a whole picture as the network sees it; it goes without --tile.")
+        raise LsegError(
+            f"--save {whole[0]} needs the whole picture in the network at once; it cannot be combined with --tile."
+        )

@@ -111,7 +111,7 @@ def test_a_regulariser_is_asked_for(official: Official, capsys: pytest.CaptureFi
     ("arguments", "code", "said"),
     [
         (["missing.ckpt"], 4, "missing.ckpt cannot be read: No such file"),
-        (["in/a.png"], 5, "in/a.png is no checkpoint"),
+        (["in/a.png"], 5, "in/a.png is not a checkpoint"),
         (["demo.ckpt", "-o", "demo.onnx"], 2, "its name must end with .safetensors"),
         (["demo.ckpt", "-o", "in/a.png"], 2, "in/a.png is there already; use --overwrite"),
         (["demo.ckpt", "-o", "in/a.png/m.safetensors"], 2, "cannot be written"),

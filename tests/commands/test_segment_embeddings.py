@@ -185,7 +185,7 @@ class TestRefusals:
 
     def test_tiles_have_none(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert segment("--save", "embeddings", "--tile", "64") == 2
-        assert "--save embeddings is of a whole picture" in capsys.readouterr().err
+        assert "--save embeddings needs the whole picture" in capsys.readouterr().err
         assert not Path("out").exists()
 
     def test_relabel_saves_none(self, capsys: pytest.CaptureFixture[str]) -> None:

@@ -99,7 +99,7 @@ def _list(home: SetFolder) -> Dataset:
 
 
 def _masks(home: SetFolder, name: str) -> tuple[Path, PackedMasks | None]:
-    """Inside `annotations` as COCO's archive has them, or beside it; a folder, or still a zip file."""
+    """Find the masks inside `annotations` as in COCO's archive, or beside it: a folder, or still a zip file."""
     path = home.find(f"annotations/{name}", name, f"annotations/{name}.zip", f"{name}.zip")
     return path, None if path.is_dir() else PackedMasks(path)
 

@@ -59,7 +59,7 @@ TOWERS_BY_WIDTH = {512: "ViT-B-32-quickgelu", 640: "RN50x4-quickgelu", 768: "RN5
 
 @dataclass(frozen=True)
 class ConvertOptions:
-    """What a checkpoint does not say, and what is wanted.
+    """The choices that a checkpoint leaves open.
 
     Attributes:
         block: kind of the regulariser: bottleneck, depthwise or none; None: none is expected.
@@ -91,7 +91,7 @@ class Conversion:
         metadata: of the file.
         used: keys of the checkpoint whose tensors are in the model.
         dead: keys of tensors that nothing uses.
-        left_out: parts of the envelope that are no model, such as `optimizer_states`.
+        left_out: parts of the envelope that are not a model, such as `optimizer_states`.
     """
 
     variant: str

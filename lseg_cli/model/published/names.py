@@ -22,7 +22,7 @@ _UNIT_PARTS = {"conv1": 1, "bn1": 2, "conv2": 4, "bn2": 5}  # places in Residual
 
 
 def _prefixes() -> Iterator[tuple[str, str]]:
-    """What the original calls a group of tensors, without `net.`, and what we do."""
+    """Yield the original's name of each group of tensors, without `net.`, and ours."""
     yield "pretrained.model.", "encoder.vit."
     yield "pretrained.layer1.0.", "encoder.backbone.conv1."
     yield "pretrained.layer1.1.", "encoder.backbone.bn1."

@@ -26,7 +26,7 @@ def write_original(model_path: Path, path: Path) -> list[str]:
 
     Raises:
         DataError: the model cannot be read.
-        MismatchError: it is no model of this tool, or one that the original has no names for.
+        MismatchError: it is not a model of this tool, or one that the original has no names for.
         LsegError: `path` cannot be written, or the disk is full.
     """
     tensors, metadata = read_tensors(model_path)

@@ -2,7 +2,8 @@
 
 An entry's key is the hash of the encoder's weights and the text as embedded, template applied. Each entry is a file of
 its own, written beside its place and moved there, so any number of processes may share the folder; it carries a
-checksum, and one that is damaged counts as missing. A folder that cannot be written costs time, never a run.
+checksum, and one that is damaged counts as missing. If a folder cannot be written, a run takes longer but does not
+fail.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ _COUNTS = struct.Struct("<II")
 
 
 class Embedding(NamedTuple):
-    """What is known of a text."""
+    """The embedding of a text, and its length in tokens."""
 
     vector: NDArray[np.float32]  # (C,), unit length
     tokens: int  # with the marks of begin and end
@@ -47,7 +48,7 @@ class EmbeddingCache:
     """
 
     def __init__(self, directory: Path | None = None) -> None:
-        """In `directory`, or in `text` below `cache_root()`."""
+        """Binds `directory`, or `text` below `cache_root()`."""
         self.directory = directory or cache_root() / "text"
 
     def get(self, encoder_sha256: str, texts: Iterable[str]) -> dict[str, Embedding]:
@@ -114,7 +115,7 @@ def _read(path: Path) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> bool:
-    """Whether a file could be written; a reader sees the old one or the new one, never a part."""
+    """Return whether a file could be written; a reader sees the old one or the new one, never a part."""
     try:
         with atomic(path) as draft:
             draft.write_bytes(data)

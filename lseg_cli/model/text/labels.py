@@ -45,7 +45,7 @@ class TextEncoder(Protocol):
     context_length: int | None  # tokens of a text that are read; None: all
 
     def token_count(self, text: str) -> int:
-        """How many tokens a text has, read or not."""
+        """Return how many tokens a text has, read or not."""
         ...
 
     def embed(self, texts: Sequence[str]) -> Floats:

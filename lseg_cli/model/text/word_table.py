@@ -160,11 +160,11 @@ class WordTable:
         return [(self.words[row], float(cosines[row])) for row in best]
 
     def unknown(self, text: str) -> list[str]:
-        """List the words of a text that are no entry: spelled from pieces, or passed over if in another script."""
+        """List the words of a text that are not an entry: spelled from pieces, or passed over if in another script."""
         return [word for word, row in self._look_up(text) if row is None]
 
     def _look_up(self, text: str) -> Iterator[tuple[str, int | None]]:
-        """Cut a text into entries, the longest first, each with its row, or None for a word that is no entry."""
+        """Cut a text into entries, the longest first, each with its row, or None for a word that is not an entry."""
         words = self._split(text)
         start = 0
         while start < len(words):
