@@ -107,7 +107,7 @@ class Address:
         ]
 
     def stat(self) -> State:
-        """Return size and time, asking for them if no listing has given them; raises OSError if it cannot be reached."""
+        """Return size and time, asking for them if no listing has given them; raises OSError if they cannot be had."""
         if self.state is not None:
             return self.state
         with _file_systems() as fs:
