@@ -17,7 +17,8 @@ from lseg_cli.results.folder import OutputFolder
 from lseg_cli.results.formats import write_coco, write_table
 from lseg_cli.results.journal_lines import JournalLines
 from lseg_cli.results.kinds import TABLES, binary_kinds
-from lseg_cli.results.masks import MaskStyle, describe_labels
+from lseg_cli.results.mask_style import MaskStyle
+from lseg_cli.results.masks import describe_labels
 from lseg_cli.results.records import Item
 from lseg_cli.runs.crew import Crew
 from lseg_cli.runs.folder_run import Job
