@@ -77,9 +77,9 @@ def exports() -> dict[object, Any]:
 def _exported_once(exports: dict[object, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages export the same model again and again: the first does it, for the others its file is copied."""
     from lseg_cli.exporting import export  # noqa: PLC0415  loads PyTorch
+    from lseg_cli.exporting.verify import verify_export as verify  # noqa: PLC0415
     from lseg_cli.files import file_sha256  # noqa: PLC0415
-
-    write, verify = export.export_onnx, export.verify_export
+    from lseg_export.onnx_file import export_onnx as write  # noqa: PLC0415
 
     def write_once(source: Path, path: Path, options: Any) -> Any:
         key = file_sha256(source), options
