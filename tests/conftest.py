@@ -46,6 +46,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that tests start
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or fills the caches of who runs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LSEG_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def vit_config() -> ModelConfig:
     """A plain ViT of 6 blocks, patches of 16 pixels; 16 channels wide where the paper has 512."""
