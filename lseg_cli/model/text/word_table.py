@@ -10,6 +10,7 @@ import hashlib
 import mmap
 import os
 import re
+import struct
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
