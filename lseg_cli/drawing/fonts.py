@@ -60,8 +60,8 @@ def notice(names: Sequence[str]) -> str:
         return ""
     more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
     return (
-        f"No font here has the letters of {', '.join(map(repr, lacking[:_NAMED]))}{more}: legends show ids instead, and "
-        f"labels.json has the names; install a font of that script, or name its file in {VARIABLE}."
+        f"No font here has the letters of {', '.join(map(repr, lacking[:_NAMED]))}{more}: legends show ids instead, "
+        f"and labels.json has the names; install a font of that script, or name its file in {VARIABLE}."
     )
 
 

@@ -77,9 +77,9 @@ def draw_confusion(classes: list[str], predicted: list[str], pixels: list[list[i
 
 def _write_rows(path: Path, rows: list[list[Any]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(
-            [shown_as_text(each) if isinstance(each, str) else each for each in row] for row in rows
-        )
+        writer = csv.writer(file)
+        for row in rows:
+            writer.writerow([shown_as_text(each) if isinstance(each, str) else each for each in row])
 
 
 def _cell(value: float | None) -> str:
