@@ -160,7 +160,8 @@ class SegmentSteps:
         if features is None:
             return None
         encoder, features = as_encoder(self._segmenter.engine), self._segmenter.crop(features, loaded.size, 4)
-        return as_embedding(encoder, features, loaded.size, source=str(loaded.item.source.path))
+        source = str(loaded.item.source.path)
+        return as_embedding(encoder, features, loaded.size, source=source, valid=loaded.valid)
 
     def _kinds(self, item: Item) -> frozenset[str]:
         return self._writer.kinds if item.kinds is None else item.kinds
