@@ -145,7 +145,7 @@ def _headed(path: Place, stream: io.BufferedReader, head: bytes) -> Decoded:
     if tiff is not None and tiff.is_deep:
         return Decoded(tiff.size, tiff.orientation, tiff)
     image = _recognised(path, stream, head, tiff)
-    return Decoded(image.size, _orientation(image, may_load=False), tiff, image)
+    return Decoded(image.size, orientation_of(image, may_load=False), tiff, image)
 
 
 def _loaded(path: Place, stream: io.BufferedReader, head: bytes, found: Decoded) -> Decoded:
@@ -155,7 +155,7 @@ def _loaded(path: Place, stream: io.BufferedReader, head: bytes, found: Decoded)
         return replace(found, deep=_deep(path, stream, found.tiff))
     _load(path, image, found.tiff)
     deep = _deep(path, stream, None) if _is_deep_png(head) else None
-    return replace(found, orientation=_orientation(image, may_load=True), deep=deep)
+    return replace(found, orientation=orientation_of(image, may_load=True), deep=deep)
 
 
 def _recognised(path: Place, stream: io.BufferedReader, head: bytes, tiff: Tiff | None) -> Image.Image:
@@ -220,7 +220,7 @@ def _deep(path: Place, stream: io.BufferedReader, tiff: Tiff | None) -> NDArray[
     return deep
 
 
-def _orientation(image: Image.Image, may_load: bool) -> int:
+def orientation_of(image: Image.Image, may_load: bool = True) -> int:
     """EXIF's; unlike `ImageOps.exif_transpose` it never rewrites the metadata, which fails where they are damaged."""
     with suppress(Exception):  # damaged metadata: shown as stored, as every viewer does
         exif = image.getexif() if may_load else Image.Image.getexif(image)  # that of a PNG would load its pixels

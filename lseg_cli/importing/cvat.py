@@ -37,8 +37,8 @@ def read(options: ImportOptions) -> Source:
 
 def _labelled(path: Path, root: ElementTree.Element, pictures: Pictures, source: Source) -> Iterator[Labelled]:
     for image in root.iterfind("image"):
-        shapes = sorted(image, key=lambda shape: int(shape.get("z_order", "0")))
         with in_file(path):
+            shapes = sorted(image, key=lambda shape: int(shape.get("z_order", "0")))
             size = int(image.attrib["height"]), int(image.attrib["width"])
         areas = source.areas(path, shapes, _area, lambda shape: f"Shapes <{shape.tag}>, which have no area")
         split = split_name(image.get("subset", ""))

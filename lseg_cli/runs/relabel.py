@@ -138,7 +138,8 @@ class RelabelSteps:
             result = relabel(loaded.embedding, self._work.vectors, self._outputs, self._threads)
         else:
             result = segment_scores(answer.scores, loaded.size, self._outputs, self._threads)
-        return Finding(replace(result, ms={"score": answer.ms, **result.ms}), answer.scores)
+        ms = {"score": answer.ms, **result.ms}
+        return Finding(replace(result, ms=ms, valid=loaded.embedding.info.valid), answer.scores)
 
     def _picture(self, item: Item, info: EmbeddingInfo) -> Image.Image | None:
         """The picture itself, for files that show it."""
