@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lseg_cli.commands import options
+from lseg_cli.commands import mask_options, network_options, options
 from lseg_cli.commands.interrupt import interruptible
 from lseg_cli.commands.label_words import joined_labels
 from lseg_cli.commands.parsing import joined, parse_bands, parse_kinds, parse_range
@@ -68,18 +68,19 @@ Format = Annotated[
 Overwrite = Annotated[bool, options.option("--overwrite", help="Replace results of a run with other options.")]
 
 
-def map_rasters(  # noqa: PLR0913, PLR0917  an option is a parameter
+def map_rasters(  # noqa: PLR0913  an option is a parameter
     inputs: Inputs,
     labels: options.Labels,
+    *,
     model: options.Model = EngineChoice.model,
     out: options.Out = MapOptions.out,
     bands: Bands = (),
     value_range: Range = None,
     tile: Tile = MapOptions.tile,
-    overlap: options.Overlap = MapOptions.overlap,
+    overlap: network_options.Overlap = MapOptions.overlap,
     save: Save = None,
     format: Format = None,
-    palette: options.Palette = MapOptions.palette,
+    palette: mask_options.Palette = MapOptions.palette,
     template: options.Template = None,
     imgsz: options.ImageSize = MapOptions.imgsz,
     engine: options.Engine = EngineChoice.kind,

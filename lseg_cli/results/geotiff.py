@@ -59,11 +59,17 @@ class Layer:
         return f"{name}.tif" if self.kind == "mask" else f"{name}.{self.kind}.tif"
 
 
-def layers_of(labels: LabelSet, save: Sequence[str]) -> list[Layer]:
-    """The files of a raster, the mask last; `save`: conf, probs."""
+def layers_of(labels: LabelSet, save: Sequence[str], has_colors: bool = True) -> list[Layer]:
+    """Return the files of a raster, the mask last.
+
+    Args:
+        labels: of the mask.
+        save: conf, probs.
+        has_colors: the mask gets a colour table.
+    """
     ignore = labels.ignore_id
     dtype = "uint8" if ignore == 255 else "uint16"
-    colormap = dict(zip(labels.ids, colors(labels), strict=True))
+    colormap = dict(zip(labels.ids, colors(labels), strict=True)) if has_colors else None
     found = [Layer("conf", 1, "uint8", NO_SHARE, ("confidence",))] if "conf" in save else []
     if "probs" in save:
         found.append(Layer("probs", len(labels.labels), "uint8", NO_SHARE, labels.names))
@@ -257,7 +263,7 @@ def _create(
                 dataset.descriptions = layer.descriptions
                 if layer.colormap:
                     dataset.write_colormap(1, layer.colormap)
-                else:
+                if layer.kind != "mask":
                     dataset.scales = (1 / FULL,) * layer.bands
             yield dataset
     except RasterioError as error:

@@ -27,7 +27,7 @@ class MapOptions:
         imgsz: as in `SegmentOptions`.
         save: rasters beside the mask.
         formats: of outlines beside the mask.
-        palette: None: a colour per label; else a file of colours.
+        palette: None: a colour per label; 'none': no colour table; else a file of colours.
         templates: none: the model's own.
         overwrite: replace results of a run with other options.
     """

@@ -54,7 +54,7 @@ class MapWork:
     @property
     def layers(self) -> list[Layer]:
         """The files of a raster, the mask last."""
-        return layers_of(self.labels, self.options.save)
+        return layers_of(self.labels, self.options.save, self.options.palette != "none")
 
 
 class MapJob:
@@ -270,8 +270,8 @@ def open_maps(options: MapOptions, open_engine: OpenEngine) -> MapRun:
     """
     require("geo", "lseg map")
     labels, notices = open_labels(options.labels)
-    if options.palette:
-        labels, more = recolored(labels, options.palette)
+    if options.palette not in (None, "none"):
+        labels, more = recolored(labels, str(options.palette))
         notices = [*notices, *more]
     tiling = Tiling.of(options.tile, options.overlap)
     if tiling is None:
@@ -290,7 +290,7 @@ def open_maps(options: MapOptions, open_engine: OpenEngine) -> MapRun:
     key = {
         "model": spec.model_sha256,
         "labels": labels.digest(),
-        "colors": colors(labels),
+        "colors": None if options.palette == "none" else colors(labels),
         "text encoder": [text.encoder.sha256, text.encoder.templates],
         "options": [options.tile, tiling.overlap_px, options.imgsz, options.engine.precision, options.save],
     }
