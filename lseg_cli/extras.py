@@ -17,6 +17,7 @@ EXTRAS = {
     "slim": ("onnxslim",),
     "pull": ("gdown",),
     "ray": ("ray", "pyarrow"),
+    "app": ("gradio",),
 }
 
 

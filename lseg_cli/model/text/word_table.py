@@ -11,7 +11,7 @@ import re
 import struct
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -118,14 +118,10 @@ class WordTable:
         """
         path = path or BUNDLED
         try:
-            data = read_regular(path, _MAX_BYTES)
+            state = path.stat()
+            return _opened(path, state.st_size, state.st_mtime_ns)
         except OSError as error:
             raise MissingError(f"Cannot read the word table {path} ({error.strerror}); reinstall lseg-cli.") from error
-        with reading(path, f"is damaged or no word table of format {FORMAT}", advice="; reinstall lseg-cli"):
-            tensors = _read_tensors(data)
-        if tensors is None:
-            raise MismatchError(f"{path} is damaged or no word table of format {FORMAT}; reinstall lseg-cli.")
-        return cls(tensors, hashlib.sha256(data).hexdigest())
 
     @cached_property
     def vectors(self) -> Floats:
@@ -209,6 +205,17 @@ class WordTable:
         spelled = spell(word, self._pieces)
         rows = self._piece_rows[spelled].astype(np.float32) * self._piece_scales[spelled, None]
         return _unit(rows.sum(axis=0, dtype=np.float32))
+
+
+@lru_cache(maxsize=2)  # a tenth of a second each time, and who types labels asks for it at every letter
+def _opened(path: Path, _size: int, _mtime_ns: int) -> WordTable:
+    """The table of a file in this state; raises OSError, and MismatchError as `WordTable.open`."""
+    data = read_regular(path, _MAX_BYTES)
+    with reading(path, f"is damaged or no word table of format {FORMAT}", advice="; reinstall lseg-cli"):
+        tensors = _read_tensors(data)
+    if tensors is None:
+        raise MismatchError(f"{path} is damaged or no word table of format {FORMAT}; reinstall lseg-cli.")
+    return WordTable(tensors, hashlib.sha256(data).hexdigest())
 
 
 def _unit(vector: Floats) -> Floats:
