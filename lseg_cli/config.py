@@ -219,7 +219,7 @@ class TrainConfig(Frozen):
     accumulate: int = Field(1, ge=1)
     checkpointing: bool = False  # a ViT's blocks run twice: less memory for more time
     precision: Literal["fp32", "fp16", "bf16"] = "fp32"
-    device: Literal["auto", "cpu"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     workers: int = Field(2, ge=0)
     seed: int = 0
     loss_stride: Literal[1, 2] = 1  # 2: the loss is taken at half resolution, before the last upsampling

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from lseg_cli.errors import DataError, LsegError, MissingError
 
-_HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # whatever comes next would fare no better
+HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # whatever comes next would fare no better
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
@@ -98,7 +98,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _HOPELESS:
+        if error.errno in HOPELESS:
             raise MissingError(
                 f"{path} cannot be written ({error.strerror}); free some space and run it again, or take another -o."
             ) from error

@@ -25,12 +25,14 @@ from lseg_cli.commands.labels import labels_app
 from lseg_cli.commands.models import app as models
 from lseg_cli.commands.relabel import relabel
 from lseg_cli.commands.report import report
+from lseg_cli.commands.schema import schema
 from lseg_cli.commands.segment import segment
 from lseg_cli.commands.sweep import sweep
 from lseg_cli.commands.train import train
-from lseg_cli.console.terminal import BROKEN_PIPE, drop_stdout, fail
+from lseg_cli.console.terminal import BROKEN_PIPE, drop_stdout, fail, open_missing_streams, unwritable
 from lseg_cli.errors import LsegError
 from lseg_cli.extras import as_missing
+from lseg_cli.files import HOPELESS
 
 INTERRUPTED = 130
 
@@ -60,6 +62,7 @@ app.command("convert", rich_help_panel=_SHIP)(convert)
 app.command("bench", rich_help_panel=_SHIP)(bench)
 app.add_typer(models, name="models", rich_help_panel=_LOOK)
 app.command("info", rich_help_panel=_LOOK)(info)
+app.command("schema", rich_help_panel=_LOOK)(schema)
 app.command("doctor", rich_help_panel=_LOOK)(doctor)
 app.command("predict", hidden=True, help="The same as segment.")(segment)
 app.command("val", hidden=True, help="The same as eval.")(evaluate)
@@ -97,6 +100,7 @@ def run(args: Sequence[str] | None = None) -> NoReturn:
         args: of the command line, without the program; None: the process's own.
     """
     arguments = sys.argv[1:] if args is None else list(args)
+    open_missing_streams()
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         code = _run(arguments)
@@ -115,15 +119,14 @@ def _run(arguments: list[str]) -> int:
     try:
         code = app(args=arguments, prog_name="lseg", standalone_mode=False)
         sys.stdout.flush()
-    except LsegError as error:
-        fail(str(error))
-        return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except BrokenPipeError:
         drop_stdout()
         return BROKEN_PIPE
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in HOPELESS and error.filename is None:  # of no file: of stdout
+            error = unwritable(error)
         return _explain(error, arguments)
     if code == INTERRUPTED:
         fail("Interrupted; what is finished is kept.")
@@ -132,6 +135,9 @@ def _run(arguments: list[str]) -> int:
 
 def _explain(error: Exception, arguments: list[str]) -> int:
     """A usage error, a package that is not installed, or an error that nobody foresaw."""
+    if isinstance(error, LsegError):
+        fail(str(error))
+        return error.exit_code
     if hasattr(error, "format_message"):  # of Typer, whose classes moved between versions
         return _usage(error.format_message(), getattr(error, "ctx", None))
     command = " ".join(["lseg", *(name for name in arguments[:1] if not name.startswith("-"))])

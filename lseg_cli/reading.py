@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lseg_cli.errors import LsegError, MismatchError
+from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.files import read_regular
 
+MOST_YAML_BYTES = 16_000_000  # of a recipe, a description of a data set, a list of words
 _MOST_REASON = 200  # characters of what a parser says
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
@@ -84,6 +85,26 @@ def read_text(path: str | os.PathLike[str], max_bytes: int) -> str:
         ValueError: it is neither UTF-8 nor UTF-16 with a byte order mark.
     """
     return decoded(read_regular(path, max_bytes))
+
+
+def read_yaml(path: str | os.PathLike[str], what: str = "", complaint: str = "is not valid YAML") -> Any:
+    """What a YAML file holds: a regular file of at most 16 MB, in UTF-8 or UTF-16; as `parse_yaml`.
+
+    Args:
+        path: of the file.
+        what: it is, at the start of a sentence, such as 'The recipe'.
+        complaint: what is wrong if it cannot be parsed.
+
+    Raises:
+        DataError: it cannot be read, or is something else.
+    """
+    named = f"{what} {path}".strip()
+    with reading(named, complaint, DataError):
+        try:
+            text = read_text(path, MOST_YAML_BYTES)
+        except OSError as error:
+            raise DataError(f"{named} cannot be read: {error.strerror}.") from error
+        return parse_yaml(text)
 
 
 def parse_json(text: str | bytes) -> Any:

@@ -130,3 +130,23 @@ main.run(["count"])
     assert re.fullmatch(r'\{"event": "0", "time": "[^"]+"\}\n', ended.stdout)
     assert ended.stderr == ""
     assert ended.returncode == 141
+
+
+@pytest.mark.parametrize("name", ["stdin", "stdout", "stderr"])
+def test_a_stream_that_the_caller_closed_is_no_bug(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, name, None)
+    assert lseg("models") == 0
+    getattr(sys, name).close()
+
+
+def test_a_full_disk_behind_stdout_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of JSON lines, and of what any command prints."""
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    for arguments in (("models",), ("models", "--json")):
+        with Path("/dev/full").open("w") as full:
+            monkeypatch.setattr(sys, "stdout", full)
+            assert lseg(*arguments) == 6
+        assert capsys.readouterr().err == "lseg: What is printed cannot be written (No space left on device).\n"

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
+from lseg_cli.config import PRESETS
 from lseg_cli.contract import Engine, Output
 from lseg_cli.engine_choice import EngineChoice, EngineKind
 from lseg_cli.errors import LsegError, MismatchError, MissingError
@@ -28,7 +29,7 @@ def find_model(model: str) -> Path:
 
     Raises:
         LsegError: neither a model's name nor a file.
-        MissingError: a bundled model whose file is not here, or a published one that was not pulled.
+        MissingError: a bundled model whose file is not here, a published one that was not pulled, or a preset.
     """
     path = SOURCE if model == BUNDLED else Path(model)
     if model in PUBLISHED and not path.is_file():
@@ -37,6 +38,10 @@ def find_model(model: str) -> Path:
             raise MissingError(f"The published model {model} is not on this machine; run lseg models pull {model}.")
     if model == BUNDLED and not path.exists():
         raise MissingError(f"The bundled model {path} is not here; reinstall lseg-cli, or give a file with --model.")
+    if model in PRESETS and not path.is_file():
+        pulled = [name for name, each in PUBLISHED.items() if each.preset == model]
+        ways = f"take published ones (lseg models pull {pulled[0]}, then -m {pulled[0]}), or " if pulled else ""
+        raise MissingError(f"{model} is a preset without weights; {ways}train it (lseg train -m {model}).")
     if not path.is_file():
         raise LsegError(
             f"There is no model {model!r}; give {BUNDLED}, a name of lseg models, or the path of a .safetensors, .onnx "

@@ -4,6 +4,7 @@ What belongs to a machine rather than to a run has a variable for all commands b
 """
 
 import os
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -314,6 +315,14 @@ IgnoreFailures = Annotated[
     option("--ignore-failures", rich_help_panel=RUN, help="Exit with 0 although some pictures failed."),
 ]
 
+Metrics = Annotated[
+    Path | None,
+    option(
+        metavar="FILE",
+        rich_help_panel=MESSAGES,
+        help="Keep the run's figures in a Prometheus text file, such as run.prom.",
+    ),
+]
 Json = Annotated[bool, option("--json", rich_help_panel=MESSAGES, help="Report as JSON lines on stdout.")]
 Quiet = Annotated[bool, option("-q", "--quiet", rich_help_panel=MESSAGES, help="Print errors only.")]
 Verbose = Annotated[

@@ -12,6 +12,7 @@ from lseg_cli.evaluation.options import FOLDS  # noqa: TID253  imports nothing
 from lseg_cli.model.text.encoder_name import EncoderName  # noqa: TID253  imports nothing
 from lseg_cli.runs.failure_limit import FailureLimit  # noqa: TID253  imports nothing
 from lseg_cli.runs.shard import Shard  # noqa: TID253  imports nothing
+from lseg_cli.training.options import TRAINING_DEVICES  # noqa: TID253  imports nothing
 
 AUTO = "auto"
 
@@ -122,6 +123,20 @@ def parse_device(text: str) -> str:
         raise LsegError(
             f"--device {text!r} is not a valid device; give one of {', '.join(DEVICE_KINDS)}, or one of several as "
             "cuda:1."
+        )
+    return text
+
+
+def parse_training_device(text: str) -> str:
+    """`cuda` -> itself: a kind of device alone, for the launcher chooses which of several.
+
+    Raises:
+        LsegError: the kind is unknown, or it has a number.
+    """
+    if text not in TRAINING_DEVICES:
+        raise LsegError(
+            f"--device {text!r} cannot be trained on; give one of {', '.join(TRAINING_DEVICES)}. Of several GPUs "
+            "CUDA_VISIBLE_DEVICES chooses, and torchrun takes all."
         )
     return text
 

@@ -65,6 +65,7 @@ def relabel(  # noqa: PLR0913  an option is a parameter
     fail_fast: options.FailFast = RelabelOptions.fail_fast,
     ignore_failures: options.IgnoreFailures = RelabelOptions.ignore_failures,
     offline: options.Offline = False,  # acted on where it is defined
+    metrics: options.Metrics = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -103,4 +104,4 @@ def relabel(  # noqa: PLR0913  an option is a parameter
     def prepare() -> "FolderRun":
         return open_relabelling(settings, find_model(model) if model else None)
 
-    carry_out(prepare, Console(quiet, verbose, json))
+    carry_out(prepare, settings, Console(quiet, verbose, json), "relabel", metrics)

@@ -49,6 +49,7 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     max_pixels: options.MaxPixels = SegmentOptions.max_megapixels,
     rebuild: engine_options.Rebuild = "never",
     offline: options.Offline = False,  # acted on where it is defined
+    metrics: options.Metrics = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -97,4 +98,4 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
         require_kind(settings.engine)
         return open_segmentation(settings, open_or_rebuild, read_spec)
 
-    carry_out(prepare, Console(quiet, verbose, json))
+    carry_out(prepare, settings, Console(quiet, verbose, json), "segment", metrics)

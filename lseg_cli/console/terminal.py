@@ -6,12 +6,16 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any, TypeVar
 
 import typer
 from rich import progress
 from rich.console import Console as RichConsole
+
+from lseg_cli.console.events import Notice
+from lseg_cli.errors import MissingError
 
 BROKEN_PIPE = 141  # 128 + SIGPIPE, as a shell reports it
 LOG_EVERY_S = 10.0
@@ -42,6 +46,11 @@ class Console:
         if not self.quiet:
             self.line(text)
 
+    def notice(self, text: str) -> None:
+        """What the user should know, though nothing has failed: a line, unless quiet, and an event."""
+        self.note(f"Note: {text}")
+        self.event("notice", asdict(Notice(text)))
+
     def event(self, kind: str, data: dict[str, Any]) -> None:
         """A JSON line with the time (UTC) on stdout, if asked for. Ends the program when nobody reads it any more."""
         if not self.json_lines:
@@ -53,6 +62,8 @@ class Console:
         except BrokenPipeError as error:
             drop_stdout()
             raise typer.Exit(BROKEN_PIPE) from error
+        except OSError as error:
+            raise unwritable(error) from error
 
     def track(self, items: Iterable[T], total: int) -> Iterator[T]:
         """Passes items on and shows how far they are: a bar on a terminal, else a line every ten seconds."""
@@ -89,6 +100,19 @@ def fail(sentence: str, with_traceback: bool = False) -> None:
     sys.stderr.write(f"lseg: {sentence}\n")
 
 
+def unwritable(error: OSError) -> MissingError:
+    """The error of a stdout that leads to a full disk; what is left of it goes nowhere."""
+    drop_stdout()
+    return MissingError(f"What is printed cannot be written ({error.strerror}).")
+
+
 def drop_stdout() -> None:
     """What is still to be written goes nowhere: else the interpreter complains at its end of a pipe that is closed."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def open_missing_streams() -> None:
+    """Where the caller closed stdin, stdout or stderr (`>&-`), nothing is read, and what is written goes nowhere."""
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123  open until the process ends
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123

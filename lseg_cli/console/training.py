@@ -15,7 +15,7 @@ from lseg_cli.console.terminal import LOG_EVERY_S, Console
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lseg_cli.training.loop import EpochReport, Report, StepReport
+    from lseg_cli.training.reports import EpochReport, Report, StepReport
     from lseg_cli.training.trial import Trial
 
 
@@ -27,7 +27,7 @@ def show_training(reports: "Iterable[Report]", console: Console, out: Path) -> b
         console: where to.
         out: folder of the run.
     """
-    from lseg_cli.training.loop import EpochReport
+    from lseg_cli.training.reports import EpochReport
 
     last: StepReport | None = None
     settled = False
@@ -45,7 +45,9 @@ def show_training(reports: "Iterable[Report]", console: Console, out: Path) -> b
     elif last is not None and last.step < last.steps:
         console.line(f"Stopped after step {last.step} of {last.steps}; lseg train --resume {out} goes on.")
         return False
-    console.note(f"The model is {out / 'weights' / 'last.safetensors'}, the best so far best.safetensors beside it.")
+    weights = out / "weights"
+    best = ", the best so far best.safetensors beside it" if (weights / "best.safetensors").is_file() else ""
+    console.note(f"The model is {weights / 'last.safetensors'}{best}.")
     return True
 
 
@@ -103,7 +105,7 @@ class _StepLog:
 def _epoch_line(report: "EpochReport") -> str:
     line = f"epoch {report.epoch}: loss {report.loss:.3f}"
     if report.scores is not None:
-        line += f", mIoU {report.scores.mean_iou:.3f} (best {report.best_miou:.3f})"
+        line += f", mIoU {report.scores.mean_iou:.3f} (best {report.best_miou or 0.0:.3f})"
     for name, value in (("seen", report.seen_miou), ("unseen", report.unseen_miou)):
         if value is not None:
             line += f", {name} {value:.3f}"

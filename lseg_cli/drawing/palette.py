@@ -19,6 +19,8 @@ RGB = tuple[int, int, int]
 
 _MAX_BYTES = 1_000_000  # of a palette's file
 _MAX_NAME = 1_000  # characters that are looked at
+_MOST_SHOWN = 3  # names that a sentence says, and characters of each
+_MOST_CHARACTERS = 30
 IGNORE_COLOR: RGB = (255, 255, 255)  # white: black is 'background', and an ignored pixel is not background
 
 _FACTS = Path(__file__).with_name("colors.yaml")
@@ -55,8 +57,8 @@ def colors(labels: LabelSet) -> list[RGB]:
     return [chosen[label.id] for label in labels.labels]
 
 
-def recolored(labels: LabelSet, path: str) -> LabelSet:
-    """Labels in the colours of a file.
+def recolored(labels: LabelSet, path: str) -> tuple[LabelSet, list[str]]:
+    """Labels in the colours of a file, and a notice on names in it that are no label's.
 
     Args:
         labels: some of which it names, or which it lists in order.
@@ -69,13 +71,19 @@ def recolored(labels: LabelSet, path: str) -> LabelSet:
         data = parse_yaml(read_text(Path(path), _MAX_BYTES))  # JSON is YAML too
         given = data if isinstance(data, dict) else dict(zip(labels.names, data, strict=False))
         table = {fold(str(name)[:_MAX_NAME]): _rgb(color) for name, color in given.items()}
-    strange = [str(name) for name in given if fold(str(name)) not in set(map(fold, labels.names))]
+    known = set(map(fold, labels.names))
+    strange = [str(name) for name in given if fold(str(name)) not in known]
     if len(strange) == len(given):
-        raise LsegError(
-            f"The palette {path} names none of the labels, but {', '.join(map(repr, strange[:3]))[:100] or 'nothing'}."
-        )
+        raise LsegError(f"The palette {path} names none of the labels, but {_shown(strange) or 'nothing'}.")
     recolor = (label.model_copy(update={"color": table.get(fold(label.name), label.color)}) for label in labels.labels)
-    return labels.model_copy(update={"labels": tuple(recolor)})
+    notices = [f"The palette {path} names what is no label: {_shown(strange)}."] if strange else []
+    return labels.model_copy(update={"labels": tuple(recolor)}), notices
+
+
+def _shown(names: list[str]) -> str:
+    """A few names, for a sentence."""
+    more = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
+    return ", ".join(repr(name[:_MOST_CHARACTERS]) for name in names[:_MOST_SHOWN]) + more
 
 
 def _rgb(color: object) -> RGB:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from lseg_cli.data.labels import fold
 from lseg_cli.data.masks import Ids
 from lseg_cli.errors import DataError, LsegError
+from lseg_cli.reading import read_yaml
 
 IGNORED, UNKNOWN = -1, -2  # what a mask id stands for, beside the number of a class
 
@@ -151,12 +151,7 @@ def read_label_map(path: Path, classes: Sequence[str]) -> dict[str, str]:
         DataError: the file cannot be read or is not such a map.
         LsegError: a name that is not a class, or a class under two new names.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"The label map {path} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"The label map {path} is not valid YAML: {' '.join(str(error).split())}.") from error
+    content = read_yaml(path, "The label map")
     is_map = isinstance(content, dict) and all(
         isinstance(new, str) and isinstance(old, list) and all(isinstance(name, str) for name in old)
         for new, old in content.items()

@@ -1,6 +1,5 @@
 """Masks that `lseg segment` wrote, in place of a model: any run of it can be measured, one in tiles too."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,10 +10,14 @@ from lseg_cli.data.decoding import open_stored
 from lseg_cli.data.finding import JOURNAL
 from lseg_cli.data.labels import fold
 from lseg_cli.errors import DataError
+from lseg_cli.files import read_regular
+from lseg_cli.reading import parse_json, reading
 from lseg_cli.results.folder import LABELS
 from lseg_cli.results.journal_line import resolved
 
 _UNKNOWN = -1
+_IDS = 1 << 16
+_MOST_BYTES = 4_000_000_000  # of a journal: ten million pictures
 
 
 class SavedMasks:
@@ -31,17 +34,19 @@ class SavedMasks:
             DataError: it is not such a folder.
         """
         self._folder = folder
-        try:
-            facts = json.loads((folder / LABELS).read_text(encoding="utf-8"))
+        with reading(folder, "is not an output folder of lseg segment", DataError):
+            if not (folder / LABELS).is_file():
+                raise ValueError(f"there is no {LABELS} in it")
+            facts = parse_json(read_regular(folder / LABELS, _MOST_BYTES))
             self._ids = [int(label["id"]) for label in facts["labels"]]
             self.names = tuple(str(label["name"]) for label in facts["labels"])
             self._ignore = int(facts["ignore_id"])
             stem, _, suffix = JOURNAL.partition(".")
             journals = sorted(folder.glob(f"{stem}*.{suffix}"))
-            lines = [json.loads(line) for path in journals for line in path.read_text(encoding="utf-8").splitlines()]
+            if not all(0 <= id_ < _IDS for id_ in (*self._ids, self._ignore)):
+                raise ValueError(f"an id is not between 0 and {_IDS - 1}")
+            lines = [parse_json(line) for path in journals for line in read_regular(path, _MOST_BYTES).splitlines()]
             self._masks = {resolved(folder, str(line["file"]["path"])): folder / line["mask"] for line in lines}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{folder} is not an output folder of lseg segment: {error!r}.") from error
         self._order = self.names
 
     def split(self, classes: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -70,7 +75,7 @@ class SavedMasks:
         ids = np.asarray(open_stored(file))
         if ids.shape != picture.shape[:2]:
             raise DataError(f"{file} has the shape {ids.shape}, its picture {picture.shape[:2]}; segment it again.")
-        table = np.full(1 << 16, _UNKNOWN, np.int64)
+        table = np.full(_IDS, _UNKNOWN, np.int64)
         table[self._ids] = [self._order.index(name) for name in self.names]
         table[self._ignore] = len(self.names)
         positions: NDArray[np.int64] = table[ids]

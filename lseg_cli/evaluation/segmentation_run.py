@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lseg_cli.config import DataRef
-from lseg_cli.contract import Engine
+from lseg_cli.contract import Engine, GraphSpec
 from lseg_cli.data.datasets import open_dataset
 from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.errors import LsegError
@@ -54,6 +54,7 @@ class EvalRun:
         self.notices = self._queried.notices
         engines = () if saved else options.engines
         self._engines = [open_engine(processes.own(engine)) for engine in engines]
+        self.notices += other_sizes(options, [engine.spec for engine in self._engines])
         predictors = [saved] if saved else [self._predictor(engine) for engine in self._engines]
         self._tally = Tally(predictors, self._queried.labelling)
 
@@ -153,6 +154,24 @@ def _open_masks(options: EvalOptions) -> SavedMasks | None:
     }
     refuse(given, "--masks, which are as they are")
     return SavedMasks(Path(options.masks))
+
+
+def other_sizes(options: EvalOptions, specs: Sequence[GraphSpec]) -> list[str]:
+    """A notice where two models that are compared see the pictures at different sizes."""
+    if options.protocol != "whole" or isinstance(options.imgsz, tuple):
+        return []
+    sizes = {(spec.height_px, spec.width_px, _long_side(spec, options)) for spec in specs}
+    if len(sizes) < 2:
+        return []
+    seen = [f"{spec.height_px}x{spec.width_px}" if spec.height_px else f"{_long_side(spec, options)}" for spec in specs]
+    fixed = {size for size, spec in zip(seen, specs, strict=True) if spec.height_px}
+    advice = f"; --imgsz {fixed.pop()} gives both one" if len(fixed) == 1 else ""
+    return [f"The two see pictures at different sizes, {' and '.join(seen)} px, which changes figures too{advice}."]
+
+
+def _long_side(spec: GraphSpec, options: EvalOptions) -> object:
+    """In px, where it can be chosen."""
+    return None if spec.height_px else options.imgsz or spec.model.image.long_side_px
 
 
 def plan_of(options: EvalOptions) -> WindowPlan:

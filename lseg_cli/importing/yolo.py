@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from lseg_cli.data.decoding import decode
@@ -13,6 +12,7 @@ from lseg_cli.importing.areas import Area
 from lseg_cli.importing.labelled import Labelled, Source
 from lseg_cli.importing.options import ImportOptions
 from lseg_cli.importing.reading import Pictures, in_file, read_text
+from lseg_cli.reading import read_yaml
 
 SPLITS = ("train", "val", "test")
 
@@ -38,9 +38,10 @@ def read(options: ImportOptions) -> Source:
         DataError: it is something else, or a line of a label file has an unknown class or too few numbers.
     """
     path = _find(options.source)
+    content = read_yaml(path)
     try:
-        description = _Description.model_validate(yaml.safe_load(read_text(path)))
-    except (yaml.YAMLError, ValidationError) as error:
+        description = _Description.model_validate(content)
+    except ValidationError as error:
         raise DataError(
             f"{path} is not a data.yaml of YOLO: it must have names, and folders as train and val."
         ) from error

@@ -11,11 +11,14 @@ from lseg_cli.data.finding import JOURNAL
 from lseg_cli.data.labels import Label, LabelSet
 from lseg_cli.drawing.palette import colors
 from lseg_cli.errors import DataError, LsegError
+from lseg_cli.files import open_regular, read_regular
+from lseg_cli.reading import parse_json
 from lseg_cli.results.folder import FAILURES, LABELS
 from lseg_cli.results.journal_lines import JournalLines, find_journals
 from lseg_cli.results.records import Failed, Stamp
 
 MOST_FAILURES = 500  # that are kept; all are counted
+_MOST_BYTES = 256_000_000  # of labels.json and run.json
 
 T = TypeVar("T")
 
@@ -222,10 +225,10 @@ def _read_labels(folder: Path) -> LabelSet:
             f"there is no {JOURNAL if (folder / LABELS).exists() else LABELS} in it."
         )
     try:
-        entries = json.loads((folder / LABELS).read_bytes())["labels"]
+        entries = parse_json(read_regular(folder / LABELS, _MOST_BYTES))["labels"]
         keys = ("id", "name", "prompts", "color")
         return LabelSet(labels=tuple(Label.model_validate({key: each[key] for key in keys}) for each in entries))
-    except (OSError, ValueError, KeyError, TypeError, LsegError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, LsegError) as error:
         raise DataError(f"{folder / LABELS} is damaged, so nobody knows what its masks mean.") from error
 
 
@@ -253,7 +256,7 @@ def _read_pictures(report: FolderReport) -> None:
 
 def _read_failures(report: FolderReport) -> None:
     for path in sorted(report.folder.glob(FAILURES.replace(".", "*."))):
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             for line in file:
                 try:
                     failure = Failed(**json.loads(line))
@@ -270,7 +273,7 @@ def _read_runs(report: FolderReport) -> None:
     for journal in find_journals(report.folder):
         path = journal.with_name(journal.name.replace("results", "run").replace(".jsonl", ".json"))
         try:
-            data = json.loads(path.read_bytes())
+            data = parse_json(read_regular(path, _MOST_BYTES))
             counts = data["counts"]
             report.left += max(0, int(counts["found"]) - int(counts["done"]) - int(counts["failed"]))
             report.facts = {
@@ -280,7 +283,7 @@ def _read_runs(report: FolderReport) -> None:
         except FileNotFoundError:
             is_unfinished |= journal.stat().st_size > 0  # a run of shares leaves the whole's empty
             continue
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             report.notices.append(f"{path} is damaged.")
             continue
         is_unfinished |= path.stat().st_mtime_ns < journal.stat().st_mtime_ns

@@ -21,6 +21,7 @@ from lseg_cli import __version__
 from lseg_cli.data.finding import Source
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.errors import LsegError, TooManyFailuresError
+from lseg_cli.metrics import Metric
 from lseg_cli.results.folder import RUN, OutputFolder
 from lseg_cli.results.journal import Journal, Record
 from lseg_cli.results.lock import FolderLock
@@ -155,6 +156,11 @@ class FolderRun:
                 f"{self.summary.failed} of {self.summary.total} pictures failed, more than the {self._most_failures} "
                 f"allowed: {self.summary.left} are left; run the same command again to go on."
             )
+
+    def metrics(self) -> list[Metric]:
+        """Return the figures so far, for `lseg_cli.metrics`; another thread may ask."""
+        facts = {"device": self.job.crew.device, "model": self.job.model.get("name", "")}
+        return [Metric("lseg_run_info", "What does the work.", 1, labels=facts), *self.summary.metrics()]
 
     @property
     def _has_failed_too_often(self) -> bool:

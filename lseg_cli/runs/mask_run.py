@@ -29,7 +29,10 @@ def read_labels(options: MaskOptions) -> tuple[LabelSet, list[str]]:
         LsegError: they, or the palette, cannot be read.
     """
     labels, notices = open_labels(options.labels)
-    return (labels if options.palette in (None, "none") else recolored(labels, str(options.palette))), notices
+    if options.palette in (None, "none"):
+        return labels, notices
+    labels, more = recolored(labels, str(options.palette))
+    return labels, [*notices, *more]
 
 
 def style_of(options: MaskOptions) -> MaskStyle:

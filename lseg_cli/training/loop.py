@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterator
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,12 @@ from lseg_cli.config import TrainConfig
 from lseg_cli.contract import Engine
 from lseg_cli.data.datasets import absent_classes, check_dataset, first_epoch_steps, open_dataset
 from lseg_cli.data.mixing import Batch, MixSchedule, batches
-from lseg_cli.errors import LsegError
+from lseg_cli.errors import DataError, LsegError
 from lseg_cli.evaluation.counting import evaluate
 from lseg_cli.evaluation.metrics import Scores
 from lseg_cli.inference.segmenter import Segmenter
 from lseg_cli.model.lseg import LSeg
+from lseg_cli.reading import reading
 from lseg_cli.training.average import average_of, averaged
 from lseg_cli.training.batchnorm import synchronise
 from lseg_cli.training.building import build_for_training
@@ -28,38 +29,11 @@ from lseg_cli.training.labels import LabelSampler
 from lseg_cli.training.objective import Objective, label_masses
 from lseg_cli.training.optim import build_optimizer, rate_factor, set_rates
 from lseg_cli.training.processes import open_accelerator
+from lseg_cli.training.reports import EpochReport, Report, StepReport
 from lseg_cli.training.state import RunFolder
 from lseg_cli.training.unseen import open_seen, split_mean_iou
 from lseg_cli.training.vocabulary import Embed, build_words
 
-
-@dataclass(frozen=True)
-class StepReport:
-    """After every step."""
-
-    step: int  # steps done
-    steps: int  # of the whole run
-    epoch: int  # 1-based
-    epochs: int
-    loss: float
-    learning_rate: float  # of the decoder and head
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """After every epoch."""
-
-    epoch: int
-    loss: float  # mean over the epoch's steps since the run was started or resumed
-    scores: Scores | None  # on the validation set, in epochs that validate
-    best_miou: float  # of the seen classes where some are unseen: to choose by those would be to train on them
-    seconds: float
-    seen_miou: float | None = None  # None without unseen classes
-    unseen_miou: float | None = None
-    has_settled: bool = False  # training ends here, for nothing is gained any more
-
-
-Report = StepReport | EpochReport
 MakeEngine = Callable[[LSeg], Engine]  # validation runs on an engine, as `lseg segment` does
 
 
@@ -167,7 +141,7 @@ class Trainer:
             yield StepReport(done, len(schedule.turns), epoch, config.epochs, losses[-1], rate)
             is_epoch = done % self.steps_per_epoch == 0
             if is_epoch:
-                report = EpochReport(epoch, float(np.mean(losses)), self._validate(epoch), self.best_miou, 0.0)
+                report = EpochReport(epoch, float(np.mean(losses)), self._validate(epoch), None, 0.0)
                 report = self._finish(report, done, time.monotonic() - started)
                 yield report
                 if report.has_settled:
@@ -181,7 +155,9 @@ class Trainer:
 
     def _has_settled(self) -> bool:
         """Whether the last `patience` validations brought no better mIoU, as the record of the run says."""
-        found = [float(row["miou"]) for row in self.folder.rows() if row["miou"]] if self.config.patience else []
+        rows = self.folder.rows() if self.config.patience else []
+        with reading(self.folder.results, "is not the record of a training run", DataError):
+            found = [float(row["miou"]) for row in rows if row["miou"]]
         best = found.index(max(found)) if found else 0
         settled = bool(found) and len(found) - 1 - best >= self.config.patience
         return int(self._over_all(torch.tensor(int(settled)))) > 0
@@ -266,7 +242,8 @@ class Trainer:
     def _finish(self, report: EpochReport, done: int, seconds: float) -> EpochReport:
         """Writes the epoch's line, then saves the state: what dies in between is done, and written, again."""
         seen, unseen = split_mean_iou(report.scores, self.unseen) if report.scores and self.unseen else (None, None)
-        report = replace(report, best_miou=self.best_miou, seconds=seconds, seen_miou=seen, unseen_miou=unseen)
+        best = self.best_miou if math.isfinite(self.best_miou) else None  # JSON knows no infinity
+        report = replace(report, best_miou=best, seconds=seconds, seen_miou=seen, unseen_miou=unseen)
         if self.accelerator.is_main_process:
             scores = report.scores
             row: dict[str, object] = {

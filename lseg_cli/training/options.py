@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lseg_cli.config import TrainConfig
 
 DEFAULT_OUT = Path("runs/train")
+TRAINING_DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,7 @@ class TrainOptions:
         imgsz: side of the training crop in px.
         seed: random seed.
         workers: processes that read pictures.
-        device: auto or cpu.
+        device: auto, cpu, cuda or mps.
         precision: fp32, fp16 or bf16.
         classifier: text, or learned.
         settings: any key of a recipe, as KEY=VALUE.

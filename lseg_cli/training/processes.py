@@ -18,14 +18,18 @@ def open_accelerator(config: TrainConfig) -> Accelerator:
     It is not told of `accumulate`: it would divide the loss once more than the loop does.
 
     Raises:
-        MissingError: fp16 on a CPU; a launcher that has started one process in the place of several.
+        MissingError: a device that is not here; fp16 on a CPU; a launcher that has started one process in the place of
+            several.
     """
     accelerator = Accelerator(
         mixed_precision={"fp32": "no"}.get(config.precision, config.precision),
         cpu=config.device == "cpu",
         kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)],
     )
-    if config.precision == "fp16" and accelerator.device.type == "cpu":  # accelerate would go on in fp32
+    found = accelerator.device.type
+    if config.device not in ("auto", found):
+        raise MissingError(f"The device '{config.device}' was not found; training would run on {found}: omit --device.")
+    if config.precision == "fp16" and found == "cpu":  # accelerate would go on in fp32
         raise MissingError("fp16 needs a GPU, and this run is on the CPU: take --precision fp32 or bf16.")
     # `accelerate launch --cpu --num_processes 2` leaves an address to meet at, and starts one process unless MPI does.
     is_alone = accelerator.num_processes == 1 and "WORLD_SIZE" not in os.environ

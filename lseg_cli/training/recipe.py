@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from lseg_cli.config import TrainConfig, preset
-from lseg_cli.errors import DataError, LsegError
+from lseg_cli.errors import LsegError
+from lseg_cli.reading import parse_yaml, read_yaml, reading
 
 Keys = Mapping[str, object]  # with dots for nesting: 'optimizer.learning_rate'
 
@@ -65,7 +66,7 @@ def compose(layers: Iterable[Keys]) -> TrainConfig:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise LsegError(
-            f"The recipe's '{where}' cannot be used: {first['msg']} (given: {first['input']!r})."
+            f"The recipe's '{where}' cannot be used: {first['msg']} (given: {short(first['input'])})."
         ) from error
 
 
@@ -89,10 +90,8 @@ def parse_settings(texts: Iterable[str]) -> dict[str, object]:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
             raise LsegError(f"'{text}' sets nothing: give a key of a recipe and its value, such as checkpointing=true.")
-        try:
-            settings[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise LsegError(f"The value of '{text}' is not valid YAML: {' '.join(str(error).split())}.") from error
+        with reading(f"The value of '{text}'", "is not valid YAML", LsegError):
+            settings[key.strip()] = parse_yaml(value)
     return settings
 
 
@@ -116,12 +115,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
         DataError: it cannot be read or is not valid YAML.
         LsegError: it holds no keys.
     """
-    try:
-        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"The recipe {path} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"The recipe {path} is not valid YAML: {' '.join(str(error).split())}.") from error
+    recipe = read_yaml(path, "The recipe")
     if not isinstance(recipe, dict):
         raise LsegError(f"The recipe {path} holds {type(recipe).__name__}; it must be a mapping of keys to values.")
     return recipe

@@ -10,8 +10,10 @@ OUT/config.json                the recipe as it ran
 
 import csv
 import json
+import math
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,13 +23,24 @@ from torch.optim.swa_utils import AveragedModel
 
 from lseg_cli.config import TrainConfig
 from lseg_cli.errors import DataError, LsegError, MismatchError
+from lseg_cli.files import read_regular
 from lseg_cli.model.checkpoint import load_weights, read_tensors, write_tensors
 from lseg_cli.model.lseg import LSeg
+from lseg_cli.reading import MOST_YAML_BYTES, parse_json, read_text, reading
 from lseg_cli.training.average import averaged
 from lseg_cli.training.classifier import ClassVectors, save_trained
 
 _MODEL, _CLASSES, _OPTIMIZER, _AVERAGE = "model/", "classes/", "optimizer/", "average/"
 _META = "lseg.training"
+
+
+@dataclass(frozen=True)
+class _Meta:
+    """What a state says of itself."""
+
+    step: int
+    best_miou: float
+    processes: int
 
 
 class RunFolder:
@@ -85,10 +98,10 @@ class RunFolder:
 
     def _differences(self, config: TrainConfig) -> list[str]:
         """Keys of the run's recipe that another one changes, but for what a resumed run may change."""
-        known, new = self.recipe(), config
-        changed = [name for name in TrainConfig.model_fields if getattr(known, name) != getattr(new, name)]
-        free = {"workers", "device"} | ({"epochs"} if new.epochs > known.epochs else set())
-        return [name for name in changed if name not in free]
+        recipe = self.recipe()
+        free = {"workers", "device"} | ({"epochs"} if config.epochs > recipe.epochs else set())
+        known, new = _flat(recipe.model_dump(mode="json")), _flat(config.model_dump(mode="json"))
+        return [name for name in {**known, **new} if name not in free and known.get(name) != new.get(name)]
 
     def leave(self) -> None:
         """Lets others in; so does the end of the process."""
@@ -101,10 +114,8 @@ class RunFolder:
         Raises:
             DataError: it cannot be read.
         """
-        try:
-            return TrainConfig.model_validate_json(self.recipe_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DataError(f"The recipe of the run, {self.recipe_file}, cannot be read: {error}.") from error
+        with reading(f"The recipe of the run, {self.recipe_file},", "cannot be read", DataError):
+            return TrainConfig.model_validate_json(read_regular(self.recipe_file, MOST_YAML_BYTES))
 
     def steps_done(self) -> int:
         """How many steps of a run are in its state; 0 without one.
@@ -114,14 +125,17 @@ class RunFolder:
         """
         if not self.state_file.is_file():
             return 0
-        return int(json.loads(read_tensors(self.state_file, skip=("",))[1][_META])["step"])
+        return self._meta(read_tensors(self.state_file, skip=("",))[1]).step
 
     def rows(self) -> list[dict[str, str]]:
         """The lines of results.csv so far."""
         if not self.results.is_file():
             return []
-        with self.results.open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
+        with reading(self.results, "is not the record of a training run", DataError):
+            rows = list(csv.DictReader(read_text(self.results, MOST_YAML_BYTES).splitlines()))
+            if any(int(row["epoch"]) < 1 for row in rows):
+                raise ValueError("its epochs begin at 1")
+            return rows
 
     def save(
         self,
@@ -146,7 +160,8 @@ class RunFolder:
                 if isinstance(value, Tensor):
                     tensors[f"{_OPTIMIZER}{key}/{names[parameter]}"] = value.detach().cpu()
         tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        meta = {"step": step, "best_miou": best_miou, "processes": self.processes}
+        best = best_miou if math.isfinite(best_miou) else None  # JSON knows no infinity
+        meta = {"step": step, "best_miou": best, "processes": self.processes}
         write_tensors(tensors, {_META: json.dumps(meta)}, self.state_file)
 
     def save_best(self, model: LSeg, classes: ClassVectors | None) -> None:
@@ -166,12 +181,11 @@ class RunFolder:
             MismatchError: another number of processes, whose steps show other pictures; tensors that do not fit.
         """
         tensors, metadata = read_tensors(self.state_file)
-        meta = json.loads(metadata[_META])
-        processes = meta.get("processes", self.processes)  # older states do not tell
-        if processes != self.processes:
+        meta = self._meta(metadata)
+        if meta.processes != self.processes:
             raise MismatchError(
-                f"The run in {self.path} has {processes} processes, and it is resumed by {self.processes}: its steps "
-                f"would show other pictures. Resume it with {processes}."
+                f"The run in {self.path} has {meta.processes} processes, and it is resumed by {self.processes}: its "
+                f"steps would show other pictures. Resume it with {meta.processes}."
             )
         for prefix, module in _modules(model, classes, average):
             load_weights(module, _under(prefix, tensors), str(self.state_file))
@@ -181,7 +195,14 @@ class RunFolder:
             # `step` of AdamW stays on the CPU; the moments live where, and laid out as, their parameter does.
             like = parameters[parameter]
             optimizer.state[like][key] = value if value.ndim == 0 else torch.empty_like(like).copy_(value)
-        return int(meta["step"]), float(meta["best_miou"])
+        return meta.step, meta.best_miou
+
+    def _meta(self, metadata: Mapping[str, str]) -> "_Meta":
+        with reading(self.state_file, "is not the state of a training run", DataError):
+            facts = parse_json(metadata[_META])
+            best = facts["best_miou"]  # null before the first validation; older states say -Infinity
+            processes = int(facts.get("processes", self.processes))  # older states do not tell
+            return _Meta(int(facts["step"]), -math.inf if best is None else float(best), processes)
 
     def record(self, row: Mapping[str, object]) -> None:
         """Appends one epoch to results.csv; a line of the same or a later epoch, from before a crash, is replaced."""
@@ -192,6 +213,14 @@ class RunFolder:
             writer.writeheader()
             writer.writerows([*rows, row])
         temporary.replace(self.results)
+
+
+def _flat(keys: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    """Keys with dots, such as optimizer.momentum."""
+    flat: dict[str, object] = {}
+    for name, value in keys.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return flat
 
 
 def _modules(model: LSeg, classes: ClassVectors | None, average: AveragedModel | None) -> list[tuple[str, nn.Module]]:

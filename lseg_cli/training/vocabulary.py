@@ -1,11 +1,9 @@
 """The words of a mix of data sets: its labels, other words for them, and words for things it does not have."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
@@ -15,6 +13,7 @@ from lseg_cli.data.datasets import Dataset
 from lseg_cli.data.labels import fold
 from lseg_cli.errors import DataError
 from lseg_cli.model.text.word_table import WordTable
+from lseg_cli.reading import read_yaml
 from lseg_cli.training.labels import Words
 from lseg_cli.training.unseen import unseen_ids
 
@@ -46,7 +45,7 @@ def build_words(
         unseen: folded names of classes that training must not see, nor words for them.
     """
     table = WordTable.open() if config.paraphrase or config.negatives else None
-    held_out = frozenset(_strings(_read_yaml(config.held_out))) if config.held_out else frozenset()
+    held_out = frozenset(_strings(_words_in(config.held_out))) if config.held_out else frozenset()
     synonyms = read_synonyms(config.synonyms) if config.synonyms else {}
     held_out |= unseen.union(*(map(str.casefold, said) for name, said in synonyms.items() if fold(name) in unseen))
     words: list[Words] = []
@@ -126,7 +125,7 @@ def read_synonyms(path: str) -> dict[str, list[str]]:
     Raises:
         DataError: the file cannot be read, or holds something else.
     """
-    content = _read_yaml(path)
+    content = _words_in(path)
     try:
         return TypeAdapter(dict[str, list[str]]).validate_python(content, strict=True)
     except ValidationError as error:
@@ -135,12 +134,8 @@ def read_synonyms(path: str) -> dict[str, list[str]]:
         raise DataError(f"The synonyms {path} must be lists of words by label; {where}: {first['msg']}.") from error
 
 
-def _read_yaml(path: str) -> object:
-    try:
-        content: object = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"The words in {path} cannot be read: {error}.") from error
-    return content
+def _words_in(path: str) -> object:
+    return read_yaml(path, "The words in", "cannot be read")
 
 
 def _strings(content: object) -> Iterator[str]:

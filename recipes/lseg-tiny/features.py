@@ -32,8 +32,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 ORDER = ("camvid", "coco128", "msrc", "voc", "clothing", "pantry")  # seeds the crops
-LONG_SIDES_PX = {"camvid": (480, 960)}  # of the whole picture, where the crop has SIDE_PX
+LONG_SIDES_PX = {"camvid": (480, 960), "coco128": (416, 1200)}  # of the whole picture, where the crop has SIDE_PX
 LONG_SIDES_ELSEWHERE_PX = (416, 800)
+GREY = 0.12  # share of the crops without colour
 LEAST, SHARE_OF_BEST = 0.15, 0.35  # probability of a class, from which a place counts as it
 
 
@@ -74,7 +75,7 @@ def crop(
             picture = kind(picture).enhance(float(np.exp(rng.uniform(-0.3, 0.3))))
         if rng.random() < 0.2:
             picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.5)))
-        if rng.random() < 0.05:
+        if rng.random() < GREY:
             picture = picture.convert("L").convert("RGB")
     return picture, mask
 

@@ -13,18 +13,17 @@ import math
 import queue
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from data_sets import CACHE, CHANNELS, IGNORE, LAST_BLOCKS, PICTURES, SIDE_PX, STRIDES, encoder
-from features import corners
+from crops import PART_CELLS, Batch, Crops, produce
+from data_sets import CHANNELS, LAST_BLOCKS, PICTURES, STRIDES, encoder
 from judge import Judge
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
-from vocabulary import NONE, Chances, Words
+from vocabulary import NONE, Chances
 
 from lseg_cli.config import TEMPERATURE
 from lseg_cli.model.decoder import ReadoutDecoder, upsample2
@@ -33,9 +32,6 @@ from lseg_cli.model.encoder import SameConv2d
 WIDTHS = (48, 96, 160, 256)
 C = 192
 CELLS = 1024  # of each picture, in the loss
-PART_CELLS = 8  # of stride 32, of 13: the side of the part of a crop that a step learns on, for a third of the time
-RAREST = 1e-5  # share of pixels that counts as one in the weights
-PICTURE_BALANCE, MOST = 0.5, 6.0
 
 
 class Line(nn.Module):
@@ -101,105 +97,12 @@ class Tuned(nn.Module):
         return embeddings
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """Some crops of one set: indices of the pictures, maps and masks, and where the parts lie in the crops."""
-
-    indices: NDArray[np.int64]
-    maps: list[list[NDArray[np.int16]]]
-    masks: list[NDArray[np.uint8]]
-    corners: list[NDArray[np.int64]]
-
-
-class Crops:
-    """The cached crops of one data set, of all variants that are there."""
-
-    def __init__(self, name: str, options: argparse.Namespace, rng: np.random.Generator) -> None:
-        """Counts the classes of the first variant: for the loss's weights, and to show rare ones more often."""
-        self.name, self.parts, self.tuned = name, not options.whole, options.tune > 0
-        self.tiers = options.tiers
-        self.words = Words(name, options.unseen, rng)
-        self.variants = [v for v in options.variants if (CACHE / f"{name}.{v}.done").exists()]
-        if not self.variants:
-            raise SystemExit(f"There are no features of {name} in {CACHE}: features.py makes them.")
-        strides = STRIDES[len(STRIDES) - self.tiers :]
-        files = {v: [CACHE / f"{name}.{v}.s{stride}.npy" for stride in strides] for v in self.variants}
-        self.maps = {v: [np.load(file, mmap_mode="r") for file in files[v]] for v in self.variants}
-        self.masks = {v: np.load(CACHE / f"{name}.{v}.mask.npy", mmap_mode="r") for v in self.variants}
-        first = self.masks[self.variants[0]][:, ::4, ::4].reshape(len(self.masks[self.variants[0]]), -1)
-        classes = 1 if name == PICTURES else len(self.words.names)
-        shown = np.stack([np.bincount(row, minlength=IGNORE + 1)[:classes] for row in first])
-        pixels = shown.sum(0)
-        raw = np.maximum(pixels, RAREST * pixels.sum()) ** -options.balance
-        self.weights = torch.from_numpy((raw / (raw * pixels).sum() * pixels.sum()).clip(0, 30)).float()
-        inside = shown > 4
-        rarity = np.where(inside, (len(shown) / np.maximum(inside.sum(0), 1)) ** PICTURE_BALANCE, 1)
-        self.chances = rarity.max(1).clip(1, MOST)
-        if self.words.hidden:
-            self.chances[inside[:, self.words.hidden].any(1)] = 0
-        if name == "coco128" and options.fold is not None:
-            self.chances[options.fold :: 5] = 0
-        self.chances = self.chances / self.chances.sum()
-
-    def draw(self, rng: np.random.Generator, count: int) -> Drawn:
-        """`count` crops, half of them mirrored."""
-        drawn = Drawn(rng.choice(len(self.chances), count, p=self.chances), [], [], [])
-        for index in drawn.indices:
-            variant = self.variants[rng.integers(len(self.variants))]
-            levels, mask = [level[index] for level in self.maps[variant]], self.masks[variant][index]
-            if rng.random() < 0.5:
-                levels, mask = [level[:, ::-1] for level in levels], mask[:, ::-1]
-            corner, whole = rng.integers(0, SIDE_PX // STRIDES[-1] - PART_CELLS + 1, 2), levels
-            if self.parts:
-                levels, mask = part_of(levels, mask, corner)
-            at = [corners(side, size) for side, size in zip(levels[0].shape, mask.shape, strict=False)]
-            drawn.maps.append([*levels[:3], whole[2]] if self.tuned else levels)
-            drawn.masks.append(mask[np.ix_(*at)])
-            drawn.corners.append(corner)
-        return drawn
-
-
-def part_of(
-    levels: list[NDArray[np.int16]], mask: NDArray[np.uint8], corner: NDArray[np.int64]
-) -> tuple[list[NDArray[np.int16]], NDArray[np.uint8]]:
-    """A square of PART_CELLS x PART_CELLS cells of the coarsest map, of each map and of the mask."""
-    strides = STRIDES[-len(levels) :]
-    parts = []
-    for values, per_cell in zip(levels, (STRIDES[-1] // stride for stride in strides), strict=True):
-        (top, left), side = corner * per_cell, PART_CELLS * per_cell
-        parts.append(values[top : top + side, left : left + side])
-    (top, left), side = corner * STRIDES[-1] // 2, PART_CELLS * STRIDES[-1] // 2
-    return parts, mask[top : top + side, left : left + side]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Crops of all sets, one set after the other."""
-
-    maps: list[Tensor]  # (B, C, h, w) each
-    masks: Tensor  # (B, h, w)
-    corners: Tensor  # (B, 2)
-    indices: dict[str, NDArray[np.int64]]
-
-
-def produce(sets: dict[str, Crops], mix: dict[str, int], seed: int, batches: "queue.Queue[Batch]") -> None:
-    """Puts batches of all sets into a queue, for ever."""
-    rng = np.random.default_rng(seed)
-    while True:
-        drawn = {name: sets[name].draw(rng, count) for name, count in mix.items()}
-        stacks = zip(*(levels for part in drawn.values() for levels in part.maps), strict=True)
-        maps = [torch.from_numpy(np.stack(level)).view(torch.bfloat16).permute(0, 3, 1, 2) for level in stacks]
-        masks = torch.from_numpy(np.stack([mask for part in drawn.values() for mask in part.masks])).long()
-        places = torch.from_numpy(np.stack([corner for part in drawn.values() for corner in part.corners]))
-        batches.put(Batch(maps, masks, places, {name: part.indices for name, part in drawn.items()}))
-
-
 def loss_of(
     crops: Crops, embeddings: Tensor, masks: Tensor, indices: NDArray[np.int64], chances: Chances
 ) -> Tensor | None:
     """The cross-entropy of one set's part of a batch, (B, C, h, w) and (B, h, w); None if nothing is labelled."""
     if crops.name == PICTURES:
-        text = crops.words.of_pictures(indices)
+        text = crops.words.of_pictures(indices, chances)
         number = torch.arange(len(indices))[:, None, None]
         labels = torch.where(masks == 0, number, torch.full_like(masks, NONE))
         weights = torch.ones(len(text))
@@ -227,16 +130,36 @@ def begin(options: argparse.Namespace) -> nn.Module:
         nn.init.zeros_(tier.direct.weight)  # type: ignore[union-attr, arg-type]
     if options.from_line:
         take_over(network, torch.load(options.from_line, weights_only=True))
+    blocks: dict[str, Tensor] = {}
     if options.start:
-        state = torch.load(options.start, weights_only=True)
+        state, blocks = parted(torch.load(options.start, weights_only=True))
         missing = options.tiers - 1 - max(int(name.split(".")[1]) for name in state)
         state = {f"tiers.{int(name.split('.')[1]) + missing}.{name.split('.', 2)[2]}": v for name, v in state.items()}
         network.load_state_dict(state, strict=not missing)
         if missing:  # the new tier starts by adding nothing
             nn.init.zeros_(network.tiers[0].readout.weight)  # type: ignore[union-attr, arg-type]
             nn.init.zeros_(network.tiers[0].direct.weight)  # type: ignore[union-attr, arg-type]
-    whole = Tuned(network) if options.tune else network
+    if not options.tune:
+        return network.to(memory_format=torch.channels_last)
+    whole = Tuned(network)
+    if blocks:
+        whole.blocks.load_state_dict(blocks)
     return whole.to(memory_format=torch.channels_last)
+
+
+def trained_network(file: str) -> nn.Module:
+    """A run of four tiers that tuned the encoder's blocks, as it was kept."""
+    network = Tuned(ReadoutDecoder(CHANNELS, WIDTHS, C))
+    network.load_state_dict(torch.load(file, weights_only=True))
+    return network.to(memory_format=torch.channels_last)
+
+
+def parted(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The decoder's weights of a run, and those of the encoder's blocks, which are none if they did not learn along."""
+    blocks = {name.removeprefix("blocks."): value for name, value in state.items() if name.startswith("blocks.")}
+    if not blocks:
+        return state, {}
+    return {name.removeprefix("decoder."): v for name, v in state.items() if name.startswith("decoder.")}, blocks
 
 
 def take_over(network: ReadoutDecoder, line: dict[str, Tensor]) -> None:
@@ -293,8 +216,39 @@ def losses_of(
     return losses
 
 
+def keep(
+    options: argparse.Namespace,
+    network: nn.Module,
+    mean: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    done: tuple[int, float],
+) -> None:
+    """Writes what `resumed` reads, whole or not at all; and the mean of the weights alone, as `OUT.pt`."""
+    torch.save(mean.state_dict(), f"{options.out}.pt")
+    states = {"network": network.state_dict(), "mean": mean.state_dict(), "optimizer": optimizer.state_dict()}
+    scratch = Path(f"{options.out}.resume.new")
+    torch.save(states | {"done": done}, scratch)
+    scratch.replace(f"{options.out}.resume")
+
+
+def resumed(
+    options: argparse.Namespace, network: nn.Module, mean: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[int, float]:
+    """Goes on where a run of the same name was stopped: steps done, and minutes; 0 and 0 if there is none."""
+    file = Path(f"{options.out}.resume")
+    if not file.exists():
+        return 0, 0.0
+    states = torch.load(file, weights_only=True)
+    network.load_state_dict(states["network"])
+    mean.load_state_dict(states["mean"])
+    optimizer.load_state_dict(states["optimizer"])
+    step, minutes = states["done"]
+    print(f"goes on after step {step}", flush=True)
+    return step, minutes
+
+
 def train(options: argparse.Namespace) -> nn.Module:
-    """Trains, and keeps the mean of the weights in `OUT.pt`."""
+    """Trains, and keeps the mean of the weights in `OUT.pt`; goes on with a run of that name that was stopped."""
     rng = np.random.default_rng(options.seed)
     sets = {name: Crops(name, options, rng) for name in options.mix}
     network = begin(options)
@@ -302,10 +256,11 @@ def train(options: argparse.Namespace) -> nn.Module:
     chances = {name: Chances(share, options.other, options.subset) for name, share in said.items()}
     mean = copy.deepcopy(network).eval()
     optimizer = optimizer_of(network, options.tune)
+    first, spent = resumed(options, network, mean, optimizer)
     batches: queue.Queue[Batch] = queue.Queue(3)
-    threading.Thread(target=produce, args=(sets, options.mix, options.seed, batches), daemon=True).start()
-    begun, losses = time.monotonic(), dict.fromkeys(options.mix, 0.0)
-    for step in range(options.steps):
+    threading.Thread(target=produce, args=(sets, options.mix, options.seed + first, batches), daemon=True).start()
+    begun, losses = time.monotonic() - 60 * spent, dict.fromkeys(options.mix, 0.0)
+    for step in range(first, options.steps):
         minutes = (time.monotonic() - begun) / 60
         done = max(step / options.steps, minutes / options.minutes)
         if done >= 1:
@@ -324,9 +279,9 @@ def train(options: argparse.Namespace) -> nn.Module:
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimizer.step()
         follow(mean, network, step, options.decay)
-        if step % 50 == 49:
+        if step % options.keep_every == options.keep_every - 1:
             print(step + 1, f"{minutes:.1f} min", {name: round(value, 3) for name, value in losses.items()}, flush=True)
-            torch.save(mean.state_dict(), f"{options.out}.pt")
+            keep(options, network, mean, optimizer, (step + 1, minutes))
         if options.judge_every and step % options.judge_every == options.judge_every - 1:
             print(Judge(options)(mean, 4), flush=True)
     torch.save(mean.state_dict(), f"{options.out}.pt")
@@ -363,6 +318,7 @@ def main() -> None:
     parser.add_argument("--subset", type=float, default=0.1)
     parser.add_argument("--unseen", default="", help="classes that training must not see, nor their pictures")
     parser.add_argument("--fold", type=int, choices=range(5), help="of coco128: a fifth to be judged with")
+    parser.add_argument("--keep-every", type=int, default=50, help="steps from one checkpoint to the next")
     parser.add_argument("--judge-every", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

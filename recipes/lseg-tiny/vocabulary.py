@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
-from data_sets import IGNORE, class_names
+from data_sets import IGNORE, PICTURES, class_names
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -16,6 +16,8 @@ from lseg_cli.training.vocabulary import read_synonyms
 HERE = Path(__file__).parent
 NONE = -100  # cross-entropy leaves such pixels out
 TABLE = WordTable.open()
+SAY_THE_REST = ("voc", "clothing")  # sets whose own labels include everything else
+WIDER = 0.5  # how often a picture of ImageNet is said by its kind: a tabby is a cat
 STRANGERS = 60  # names of ImageNet beside those of the pictures shown
 
 
@@ -53,6 +55,12 @@ class Words:
         synonyms = read_synonyms(str(HERE / "synonyms.yaml"))
         known = [[word for word in synonyms.get(name, ()) if not meets(word, held_out)] for name in self.names]
         self.near = [embed(words) if words else None for words in known]
+        self.kinds = np.full(len(self.names), -1)  # of each class of `imagenet1000`, as a row of `wider`
+        groups = yaml.safe_load((HERE / "groups.yaml").read_text(encoding="utf-8")) if name == PICTURES else {}
+        for row, ranges in enumerate(groups.values()):
+            for first, last in (str(part).split("-") if "-" in str(part) else (part, part) for part in ranges):
+                self.kinds[int(first) : int(last) + 1] = row
+        self.wider = embed([*groups]) if groups else self.other
 
     def step(self, weights: Tensor, chances: Chances) -> tuple[Tensor, Tensor, Tensor]:
         """Label embeddings (N, C), their weights (N,), and the label of every mask id, (256,)."""
@@ -61,11 +69,11 @@ class Words:
             if near is not None and self.rng.random() < chances.paraphrase:
                 text[index] = near[self.rng.integers(len(near))]
         kept = np.array([index for index in range(len(self.names)) if index not in self.hidden])
-        parted = self.name not in ("voc", "clothing") and self.rng.random() < chances.subset
+        parted = self.name not in SAY_THE_REST and self.rng.random() < chances.subset
         if parted:
             kept = kept[self.rng.random(len(kept)) < 0.6]
         lookup = torch.full((IGNORE + 1,), NONE)
-        if self.name != "voc" and (parted or not len(kept) or self.rng.random() < chances.other):
+        if self.name not in SAY_THE_REST and (parted or not len(kept) or self.rng.random() < chances.other):
             text, weights = torch.cat((text, self.other)), torch.cat((weights, torch.ones(1)))
             if parted:
                 lookup[: len(self.names)] = len(kept)
@@ -76,10 +84,18 @@ class Words:
         lookup[torch.from_numpy(kept)] = torch.arange(len(kept))
         return text[rows], weights[rows], lookup
 
-    def of_pictures(self, indices: NDArray[np.int64]) -> Tensor:
-        """For `imagenet1000`: the names of the pictures shown, then of others."""
-        others = np.setdiff1d(self.rng.integers(len(self.names), size=STRANGERS), indices)
-        return self.own[np.append(indices, others)]
+    def of_pictures(self, indices: NDArray[np.int64], chances: Chances) -> Tensor:
+        """For `imagenet1000`: the names of the pictures shown, or of their kinds; of others; and mostly 'other'."""
+        strangers = np.setdiff1d(self.rng.integers(len(self.names), size=STRANGERS), indices)
+        rows = []
+        for index in indices:
+            kind = self.kinds[index]
+            wider = kind >= 0 and self.rng.random() < WIDER
+            rows.append(self.wider[kind] if wider else self.own[index])
+            if wider:
+                strangers = strangers[self.kinds[strangers] != kind]
+        rest = self.other if self.rng.random() < chances.other else self.other[:0]
+        return torch.cat((torch.stack(rows), self.own[strangers], rest))
 
 
 def meets(word: str, held_out: list[str]) -> bool:

@@ -4,6 +4,7 @@ import io
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.app.conftest import Served
+from tests.app.conftest import COUNT, Served
+from tests.command_line import lseg
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page

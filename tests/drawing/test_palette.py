@@ -1,11 +1,12 @@
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lseg_cli.data.labels import Label, LabelSet, fold
-from lseg_cli.drawing.palette import colors, png_palette
+from lseg_cli.drawing.palette import colors, png_palette, recolored
 from lseg_cli.errors import LsegError
 
 KNOWN = ["road", "street", "sky", "building", "person", "pedestrian", "people", "other", "others", "background", "void"]
@@ -87,3 +88,10 @@ def test_png_palette_is_indexed_by_id() -> None:
 def test_a_16_bit_mask_has_no_palette() -> None:
     with pytest.raises(LsegError, match="16-bit"):
         png_palette(LabelSet.of(str(number) for number in range(256)))
+
+
+def test_a_palette_that_names_what_is_no_label_is_said(tmp_path: Path) -> None:
+    (tmp_path / "palette.yaml").write_text("sky: [1, 2, 3]\nraod: [4, 5, 6]\n")
+    labels, notices = recolored(LabelSet.of(["sky", "road"]), str(tmp_path / "palette.yaml"))
+    assert [label.color for label in labels.labels] == [(1, 2, 3), None]
+    assert notices == [f"The palette {tmp_path / 'palette.yaml'} names what is no label: 'raod'."]

@@ -19,6 +19,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from lseg_cli.config import AugmentConfig, DataRef, LabelConfig, ModelConfig, OptimizerConfig, TrainConfig
+from lseg_cli.console.terminal import Console
+from lseg_cli.console.training import show_training
 from lseg_cli.data.datasets import open_dataset
 from lseg_cli.errors import DataError, LsegError, MismatchError, MissingError
 from lseg_cli.model import load
@@ -26,7 +28,8 @@ from lseg_cli.model.checkpoint import read_tensors
 from lseg_cli.model.lseg import LSeg
 from lseg_cli.training.building import build_for_training
 from lseg_cli.training.classifier import learned_classes
-from lseg_cli.training.loop import EpochReport, StepReport, Trainer
+from lseg_cli.training.loop import Trainer
+from lseg_cli.training.reports import EpochReport, StepReport
 from lseg_engines.torch_engine import TorchEngine
 
 STEPS, EPOCHS = 3, 3  # steps of an epoch
@@ -414,3 +417,26 @@ def test_masks_in_black_and_white_are_not_trained_on(config: TrainConfig, mini: 
         Image.fromarray(np.where(ids == 1, 255, 0).astype(np.uint8)).save(path)
     with pytest.raises(DataError, match="hold 'sky' and 255 alone, and 255 is ignored"):
         trainer(config, mini.parent / "out")
+
+
+def test_json_lines_of_a_run_without_validation_are_json(
+    config: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And nothing is named that is not there. It said -Infinity, and best.safetensors."""
+    run = trainer(config.model_copy(update={"validation": None, "epochs": 1, "steps_per_epoch": 1}), tmp_path / "run")
+    assert show_training(run.run(), Console(json_lines=True), tmp_path / "run")
+    said = capsys.readouterr()
+    epochs = [json.loads(line, parse_constant=pytest.fail) for line in said.out.splitlines()]
+    assert [(each["event"], each["best_miou"]) for each in epochs] == [("epoch", None)]
+    assert "last.safetensors." in said.err
+    assert "best" not in said.err
+    assert not (tmp_path / "run" / "weights" / "best.safetensors").exists()
+    _, metadata = read_tensors(tmp_path / "run" / "state.safetensors")
+    assert json.loads(metadata["lseg.training"], parse_constant=pytest.fail)["best_miou"] is None
+
+
+def test_a_device_that_is_not_here_is_an_error(config: TrainConfig, tmp_path: Path) -> None:
+    if torch.backends.mps.is_available():
+        pytest.skip("needs a machine without mps")
+    with pytest.raises(MissingError, match="The device 'mps' was not found; training would run on"):
+        trainer(config.model_copy(update={"device": "mps"}), tmp_path / "run")

@@ -1,4 +1,5 @@
 import csv
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from lseg_cli.config import DataRef, ModelConfig, OptimizerConfig, TrainConfig
 from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.model import load
+from lseg_cli.model.checkpoint import write_tensors
 from lseg_cli.model.lseg import LSeg, build
 from lseg_cli.training.optim import build_optimizer
 from lseg_cli.training.state import RunFolder
@@ -76,8 +78,12 @@ def test_the_recipe_is_written_down(folder: RunFolder) -> None:
 def test_a_run_is_resumed_with_its_recipe_alone(folder: RunFolder) -> None:
     folder.state_file.touch()
     folder.start(CONFIG, resume=True)
-    for change in ({"batch_size": 4}, {"seed": 1}, {"optimizer": OptimizerConfig(learning_rate=0.1)}):
-        with pytest.raises(MismatchError, match=r"config\.json differs from the recipe given now"):
+    other = OptimizerConfig(learning_rate=0.1)
+    for change, keys in (
+        ({"batch_size": 4}, "batch_size"),
+        ({"seed": 1, "optimizer": other}, "seed, optimizer.learning_rate"),
+    ):
+        with pytest.raises(MismatchError, match=rf"config\.json differs from the recipe given now in {keys}:"):
             folder.start(CONFIG.model_copy(update=change), resume=True)
     folder.start(CONFIG, resume=True)  # a refusal has changed nothing
 
@@ -148,3 +154,23 @@ def test_epochs_that_are_run_again_replace_their_lines(folder: RunFolder) -> Non
         folder.record({"epoch": epoch, "miou": "old"})
     folder.record({"epoch": 2, "miou": "new"})
     assert lines(folder) == [("1", "old"), ("2", "new")]
+
+
+@pytest.mark.parametrize("name", ["state.safetensors", "results.csv", "config.json"])
+def test_what_is_no_file_of_a_run_ends_in_a_sentence(folder: RunFolder, pyramid_config: ModelConfig, name: str) -> None:
+    """Whatever is in it; a named pipe is not waited for."""
+    model, optimizer = trained(pyramid_config, "sgd")
+    folder.save(model, optimizer, 2, 0.5)
+    path = folder.path / name
+    write_tensors({}, {"lseg.training": "[" * 100_000}, folder.state_file)
+    if name != "state.safetensors":
+        path.unlink(missing_ok=True)
+        path.write_bytes(b"epoch,miou\nx,\xff" if name == "results.csv" else b"[" * 100_000)
+    read = {"state.safetensors": folder.steps_done, "results.csv": folder.rows, "config.json": folder.recipe}[name]
+    with pytest.raises(DataError, match=name.replace(".", r"\.")):
+        read()
+    if name == "config.json":
+        path.unlink()
+        os.mkfifo(path)
+        with pytest.raises(DataError, match="it is a named pipe, not a file"):
+            read()

@@ -9,15 +9,14 @@ classes: [sky, building, ...]          # the label of mask id 0, 1, ...
 
 from pathlib import Path
 
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from lseg_cli.config import Frozen
 from lseg_cli.data.formats import MASK_ENDINGS
 from lseg_cli.data.sets.known import find_pictures, mirrored
 from lseg_cli.data.split import Dataset
-from lseg_cli.errors import DataError, LsegError
-from lseg_cli.files import decode_text, read_regular
+from lseg_cli.errors import DataError
+from lseg_cli.reading import read_yaml
 
 _LONGEST = 16_000_000  # bytes of a description
 
@@ -59,17 +58,13 @@ def read_description(path: Path) -> tuple[Path, DatasetFile]:
         DataError: it cannot be read, or is none.
     """
     path = path / "dataset.yaml" if path.is_dir() else path
+    content = read_yaml(path, "The data set", "is not a data set description")
     try:
-        text = decode_text(read_regular(path, _LONGEST), str(path))
-        return path, DatasetFile.model_validate(yaml.safe_load(text))
-    except OSError as error:
-        raise DataError(f"The data set {path} cannot be read: {error.strerror}.") from error
+        return path, DatasetFile.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "content"
         raise DataError(f"{path} is not a data set description: its {where} cannot be used: {first['msg']}.") from error
-    except (yaml.YAMLError, LsegError, RecursionError) as error:
-        raise DataError(f"{path} is not a data set description: {' '.join(str(error).split())}.") from error
 
 
 def list_folder(path: Path, split: str) -> Dataset:
