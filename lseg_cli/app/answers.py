@@ -39,7 +39,8 @@ class Answers:
         found = self._told(2, lambda: self.gallery(request, text, 1), is_first=False)
         if not self._bench.library.sources:
             return [*found, gr.skip(), *self._show(session, "out", asked)]
-        return [*found, *self._take(session, self._bench.library.choose(0), "out", asked)]
+        first = self._bench.library.choose(0)
+        return [*found, *self._told(7, lambda: self._take(session, first, "out", asked), place=1)]
 
     def end(self, request: gr.Request) -> None:
         """A page was closed."""
@@ -71,7 +72,16 @@ class Answers:
         if path is None:
             return [gr.skip()] * 8
         session = self._session(request)
-        return [None, *self._told(7, lambda: self._take(session, session.receive(Path(path)), out, asked), place=1)]
+
+        def take() -> list[Any]:
+            chosen = session.receive(Path(path))
+            try:
+                return self._take(session, chosen, out, asked)
+            except Exception:
+                session.discard(chosen)
+                raise
+
+        return [None, *self._told(7, take, place=1)]
 
     def show(self, request: gr.Request, out: str, *asked: Any) -> list[Any]:
         """The result for what is typed and set."""
@@ -176,7 +186,7 @@ class Answers:
 
     def _take(self, session: Session, chosen: Chosen, out: str, asked: tuple[Any, ...]) -> list[Any]:
         picture = self._bench.picture(chosen, asked[1])
-        session.chosen = chosen
+        session.choose(chosen)
         height, width = picture.size
         label = f"Original: {chosen.title}, {width} x {height}"
         return [gr.update(value=picture.pixels, label=label), *self._show(session, out, asked)]

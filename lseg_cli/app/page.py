@@ -143,15 +143,15 @@ def _pictures(bench: Workbench, answers: Answers, main: _Main) -> _Gallery:
         text = gr.Textbox(label="Pictures whose names hold", placeholder=f"{count:,} pictures", max_lines=1)
         pictures = gr.Gallery(
             label="Pictures of the folder",
-            columns=3,
-            height=420,
+            columns=2,
+            height=430,
             allow_preview=False,
             interactive=False,
             object_fit="cover",
             buttons=[],
             elem_id="lseg-gallery",
         )
-        with gr.Row():
+        with gr.Row(equal_height=True, visible=page_count(count) > 1):
             before = gr.Button("Previous", size="sm", min_width=60)
             number = gr.Number(1, label=f"Page, of {page_count(count)}", precision=0, minimum=1, min_width=60)
             after = gr.Button("Next", size="sm", min_width=60)
@@ -313,8 +313,7 @@ def _wire_pictures(answers: Answers, main: _Main, gallery: _Gallery) -> None:
     asked = [main.out, *main.asked]
     outputs = [main.original, *main.shown]
     gallery.pictures.select(answers.choose, asked, outputs, **_WORK)
-    for arrival in (gallery.inbox.upload, gallery.inbox.input):
-        arrival(answers.receive, [gallery.inbox, *asked], [gallery.inbox, *outputs], **_WORK)
+    gallery.inbox.input(answers.receive, [gallery.inbox, *asked], [gallery.inbox, *outputs], **_WORK)
     for change in (gallery.filter.change, gallery.number.input):
         change(answers.gallery, [gallery.filter, gallery.number], gallery.outputs, **_LOOK)
     for button, step in ((gallery.before, -1), (gallery.after, 1)):

@@ -1,5 +1,6 @@
 """Who has the page open: little of each, and nothing once it is closed."""
 
+import secrets
 import shutil
 import threading
 from collections import OrderedDict
@@ -38,20 +39,29 @@ class Session:
         return self.chosen
 
     def receive(self, path: Path) -> Chosen:
-        """A picture that came through the page: it is moved into the session's folder, and the one before goes.
+        """A picture that came through the page, moved into the session's folder; it is not chosen yet.
 
         Raises:
             LsegError: it cannot be kept.
         """
-        target = self.folder / "picture" / path.name
+        target = self.folder / "pictures" / secrets.token_hex(4) / path.name
         try:
-            shutil.rmtree(target.parent, ignore_errors=True)
             target.parent.mkdir(parents=True)
             shutil.move(path, target)
         except OSError as error:
             raise LsegError(f"The picture cannot be kept ({error.strerror or error}).") from error
-        self.chosen = Chosen(target, path.name, is_upload=True)
-        return self.chosen
+        return Chosen(target, path.name, is_upload=True)
+
+    def choose(self, chosen: Chosen) -> None:
+        """Takes another picture; what came through the page before is deleted."""
+        before, self.chosen = self.chosen, chosen
+        if before is not None and before.path != chosen.path:
+            self.discard(before)
+
+    def discard(self, chosen: Chosen) -> None:
+        """Deletes a picture that came through the page."""
+        if chosen.is_upload:
+            shutil.rmtree(Path(str(chosen.path)).parent, ignore_errors=True)
 
     def free(self) -> None:
         """Deletes its files."""

@@ -1,5 +1,6 @@
 """A folder of small photographs, a workbench on it, and the page in a real browser."""
 
+import gc
 import shutil
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 LABELS = "sky, building, tree"
 COUNT = 10  # pictures of the folder
+# Gradio leaves event loops open, which is told whenever they are collected.
+GRADIOS_WARNINGS = [
+    pytest.mark.filterwarnings(f"ignore::{kind}")
+    for kind in ("DeprecationWarning", "ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
+]
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +77,8 @@ def served(start: Path) -> Iterator[Served]:
             server.should_exit = True
             thread.join()
             made.close()
+            del server
+            gc.collect()  # while its warnings are expected
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ import pytest
 from lseg_cli.app.options import AppOptions
 from lseg_cli.app.server import address_of, listen
 from lseg_cli.errors import LsegError
-from tests.app.conftest import Served
+from tests.app.conftest import GRADIOS_WARNINGS, Served
 from tests.command_line import lseg
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = GRADIOS_WARNINGS
 
 
 def ask(address: str, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:

@@ -19,9 +19,11 @@ def uploaded(folder: Path, name: str) -> Path:
 
 def test_a_new_picture_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
     session = Sessions(tmp_path / "sessions").get("a")
-    first = session.receive(uploaded(tmp_path, "first.jpg")).path
-    second = session.receive(uploaded(tmp_path, "second.jpg"))
-    assert not Path(str(first)).exists()
+    first, second = (session.receive(uploaded(tmp_path, name)) for name in ("first.jpg", "second.jpg"))
+    session.choose(first)
+    assert session.picture == first
+    session.choose(second)
+    assert not Path(str(first.path)).exists()
     assert Path(str(second.path)).read_bytes() == b"x"
     assert second.is_upload
     assert list((tmp_path / "uploads").iterdir()) == []
@@ -39,7 +41,8 @@ def test_nothing_is_left_of_a_page_that_was_closed(tmp_path: Path) -> None:
 def test_of_too_many_the_idle_one_goes(tmp_path: Path) -> None:
     sessions = Sessions(tmp_path / "sessions", most=2)
     idle = sessions.get("a")
-    kept = idle.receive(uploaded(tmp_path, "first.jpg")).path
+    idle.choose(idle.receive(uploaded(tmp_path, "first.jpg")))
+    kept = idle.picture.path
     for name in "bc":
         sessions.get(name)
     assert len(sessions) == 2
