@@ -15,10 +15,20 @@ from lseg_cli.app.workbench import Workbench
 
 _MOST_WAITING = 64  # requests; more are told to come again
 _CLEAN_S, _OLD_S = 60, 600  # how often, and from which age on, pictures that were shown are deleted
-_LOOK = {"queue": True, "show_progress": "hidden", "trigger_mode": "always_last", "concurrency_limit": 2}
+_LOOK: dict[str, Any] = {
+    "queue": True,
+    "show_progress": "hidden",
+    "trigger_mode": "always_last",
+    "concurrency_limit": 2,
+}
 _LOOK |= {"concurrency_id": "look", "api_visibility": "private"}
-_WORK = {"concurrency_limit": 1, "concurrency_id": "work", "trigger_mode": "once", "api_visibility": "private"}
-_AT_ONCE = {"concurrency_limit": None, "api_visibility": "private", "show_progress": "hidden"}
+_WORK: dict[str, Any] = {
+    "concurrency_limit": 1,
+    "concurrency_id": "work",
+    "trigger_mode": "once",
+    "api_visibility": "private",
+}
+_AT_ONCE: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "private", "show_progress": "hidden"}
 
 
 def page_style() -> dict[str, Any]:

@@ -64,8 +64,10 @@ class Words:
         """
         vectors = self.vectors(labels)
         cosines = np.triu(vectors @ vectors.T, k=1)
-        alone = [[] for _ in labels.labels] if isinstance(labels, Vocabulary) else self._read(labels)
-        found = [list(word.notices) if isinstance(word, Word) else list[str]() for word in alone]
+        if isinstance(labels, Vocabulary):
+            found = [list[str]() for _ in labels.labels]
+        else:
+            found = [list(word.notices) for word in self._read(labels)]
         for one, other in zip(*np.nonzero(cosines > ALIKE[self._config.kind]), strict=True):
             for here, there in ((one, other), (other, one)):
                 found[here].append(f"Nearly the same as '{labels.names[there]}' (cosine {cosines[one, other]:.2f}).")

@@ -124,7 +124,7 @@ class Scorer:
             raise MismatchError(f"The labels' embeddings have shape {text.shape}; this one is {width} wide.")
         words = np.asarray(text, np.float32)
         words = words / np.linalg.norm(words, axis=1, keepdims=True)
-        cosines = (words @ self._features.reshape(width, -1)).reshape(-1, *size)
+        cosines: Floats = (words @ self._features.reshape(width, -1)).reshape(-1, *size)
         cosines = cosines if self._is_whole else upsample2(cosines)
         cosines /= self._length
         return cosines

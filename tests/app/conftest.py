@@ -85,7 +85,7 @@ def served(start: Path) -> Iterator[Served]:
 def browser() -> "Iterator[Browser]":
     """Debian's chromium."""
     api = pytest.importorskip("playwright.sync_api", reason="needs the playwright package")
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if program is None:
         pytest.skip("needs the program chromium (apt-get install chromium)")
     with api.sync_playwright() as driver:
