@@ -5,16 +5,13 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from lseg_cli.app.folder import OpenForRun
 from lseg_cli.app.pictures import Chosen
-from lseg_cli.data.images import open_picture
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.drawing.palette import colors
 from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.errors import DataError
+from lseg_cli.inference.many_labels import are_many
 from lseg_cli.results.records import Done, Failed
 from lseg_cli.runs.options import SegmentOptions
 from lseg_cli.runs.segment import needed_outputs, open_segmentation
@@ -62,21 +59,26 @@ def write_files(
         LsegError: as `lseg_cli.runs.segment.open_segmentation`.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    inputs = (str(chosen.path),)
-    alone = replace(options, inputs=inputs, exclude=(), out=str(folder / "run"), save=("overlay",), workers=1)
-    done = _segmented(alone, open_engine)
-    stem = Path(chosen.title).stem or "picture"
-    mask = folder / f"{stem}-mask.png"
-    (folder / "run" / done.mask).replace(mask)
-    overlay = folder / f"{stem}-overlay.jpg"
-    (folder / "run" / done.files["overlay"]).replace(overlay)
-    shutil.rmtree(folder / "run")
     label = labels.labels[min(max(cut_out, 0), len(labels.labels) - 1)]
-    cut = folder / f"{stem}-{_file_name(label.name)}.png"
-    _write_cut_out(chosen, mask, label.id, cut)
+    inputs = (str(chosen.path),)
+    plain = replace(options, inputs=inputs, exclude=(), out=str(folder / "run"), save=("overlay",), workers=1)
+    with_cut_out = replace(plain, cutout=(label.name,))
+    # Of many labels masks are made another way where probabilities are asked for, as a cut-out does.
+    is_many = are_many(len(labels.labels), with_probability=False)
+    done = _segmented(plain if is_many else with_cut_out, open_engine)
+    cut = _segmented(replace(with_cut_out, out=str(folder / "cut")), open_engine) if is_many else done
+    stem = Path(chosen.title).stem or "picture"
+    files = [
+        (folder / "run" / done.mask, f"{stem}-mask.png"),
+        (folder / "run" / done.files["overlay"], f"{stem}-overlay.jpg"),
+        (folder / ("cut" if is_many else "run") / cut.files["cutout"], f"{stem}-{_file_name(label.name)}.png"),
+    ]
+    written = [source.replace(folder / name) for source, name in files]
+    for each in ("run", "cut"):
+        shutil.rmtree(folder / each, ignore_errors=True)
     listed = folder / "labels.yaml"
     listed.write_text(labels_yaml(labels), encoding="utf-8")
-    return [mask, overlay, cut, listed]
+    return [*written, listed]
 
 
 def labels_yaml(labels: LabelSet) -> str:
@@ -100,14 +102,6 @@ def _segmented(options: SegmentOptions, open_engine: OpenForRun) -> Done:
     if not isinstance(result, Done):
         raise ValueError(f"a run of masks gave {type(result).__name__}")
     return result
-
-
-def _write_cut_out(chosen: Chosen, mask: Path, label: int, target: Path) -> None:
-    picture = open_picture(chosen.path, chosen.most_megapixels).image
-    with Image.open(mask) as image:
-        ids = np.asarray(image)
-    picture.putalpha(Image.fromarray((ids == label).astype(np.uint8) * np.uint8(255)))
-    picture.save(target, "PNG", compress_level=4)
 
 
 def _file_name(text: str) -> str:

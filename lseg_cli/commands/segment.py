@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from lseg_cli.commands import engine_options, options
 from lseg_cli.commands.carrying_out import carry_out
 from lseg_cli.commands.label_words import joined_labels
-from lseg_cli.commands.parsing import joined
+from lseg_cli.commands.parsing import joined, split
 from lseg_cli.console.terminal import Console
 from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.runs.options import SegmentOptions  # noqa: TID253  imports nothing
@@ -21,6 +21,7 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     model: options.Model = EngineChoice.model,
     out: options.Out = SegmentOptions.out,
     save: options.Save = None,
+    cutout: options.Cutout = None,
     format: options.Format = None,
     palette: options.Palette = SegmentOptions.palette,
     template: options.Template = None,
@@ -71,6 +72,7 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
         engine=EngineChoice(model, engine, device, precision, threads),
         imgsz=imgsz,
         save=joined(save),
+        cutout=split(cutout),
         formats=joined(format) or SegmentOptions.formats,
         palette=palette,
         templates=tuple(template or ()),

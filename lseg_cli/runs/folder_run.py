@@ -178,13 +178,29 @@ class FolderRun:
             self._set_aside(journal.changes(job.record) if is_other else "")
         journal.clean()
         self.notices += journal.mend()
+        settings = {**journal.settings(), **job.about.get("settings", {})}
+        self._drop(journal.changed_settings(settings))
         journal.read()
         self._left = journal.remaining(job.items, job.kinds)
         self.summary.before = len(job.items) - len(self._left)
         self._tables = sorted({*job.tables, *journal.tables()})
-        job.output.begin({**job.about, "record": job.record, "tables": self._tables})
+        job.output.begin({**job.about, "settings": settings, "record": job.record, "tables": self._tables})
         if self.summary.before:
             self.notices.append(f"{self.summary.before} of {self.summary.total} pictures were done before.")
+
+    def _drop(self, kinds: frozenset[str]) -> None:
+        """Files that were made with other settings are made again."""
+        if not kinds:
+            return
+        named = ", ".join(sorted(kinds))
+        if self.job.output.shard:
+            raise LsegError(
+                f"The files {named} in {self.job.output.folder} were made with other settings; run once without "
+                "--shard, or choose another -o."
+            )
+        self._lock.check_alone()
+        self._journal.drop(kinds)
+        self.notices.append(f"Files of other settings are written again: {named}.")
 
     def _set_aside(self, changes: str) -> None:
         if self._journal.is_empty():

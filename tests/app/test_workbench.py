@@ -87,7 +87,7 @@ def test_a_large_picture_is_shown_small_and_taken_away_whole(bench: Workbench, t
     assert pixels_of(mask).shape == (700, 1400)
     assert overlay.suffix == ".jpg"
     assert cut.name == "large-building.png"
-    assert (pixels_of(cut)[..., 3] > 0).mean() == pytest.approx((pixels_of(mask) == 1).mean())
+    assert ((pixels_of(cut)[..., 3] > 127) == (pixels_of(mask) == 1)).mean() > 0.99  # its border is soft
     assert lseg("labels", "check", listed) == 0
     bench.sessions.free("large")
     assert not mask.exists()
