@@ -53,7 +53,8 @@ class Answers:
         page = min(max(int(number or 1), 1), pages)
         shown = matching[(page - 1) * PAGE : page * PAGE]
         self._session(request).shown = tuple(shown)
-        return [self._bench.library.thumbnails(shown), gr.update(value=page, label=f"Page, of {pages}")]
+        pictures = gr.update(value=self._bench.library.thumbnails(shown), selected_index=None)
+        return [pictures, gr.update(value=page, label=f"Page, of {pages}")]
 
     def choose(self, request: gr.Request, event: gr.SelectData, out: str, *asked: Any) -> list[Any]:
         """A picture of the gallery."""
@@ -122,9 +123,9 @@ class Answers:
         session, sides, asked = self._session(request), (values[:2], values[2:4]), values[4:]
 
         def show() -> list[Any]:
-            answer: list[Any] = [fragments.status()]
+            answer: list[Any] = [fragments.status(f"Compared on {session.picture.title}.")]
             for name, (text, model) in zip("AB", sides, strict=True):
-                shown = self._bench.show(session.picture, self._asked((text, model, *asked[2:])))
+                shown = self._bench.show(session.picture, self._asked((text, model, *asked[2:]), of_one=False))
                 image = gr.update(value=shown.image, alt_text=fragments.summary(shown))
                 answer += [image, fragments.legend(shown, f"Labels of result {name}")]
             return answer
@@ -211,7 +212,7 @@ class Answers:
         count = f"{len(names)} label{'s' if len(names) > 1 else ''}, {shown.ms:.0f} ms."
         return [
             fragments.status(count, *shown.notices),
-            gr.update(value=shown.image, alt_text=fragments.summary(shown)),
+            gr.update(value=shown.image, label=_title(asked, names), alt_text=fragments.summary(shown)),
             fragments.pointer_map(shown.ids, shown.labels),
             fragments.chip_list(shown.chips),
             one,
@@ -233,9 +234,11 @@ class Answers:
             return 0
         return names.index(name) if name in names else 0
 
-    def _asked(self, values: tuple[Any, ...]) -> Asked:
+    def _asked(self, values: tuple[Any, ...], of_one: bool = True) -> Asked:
+        """What the page sent; `of_one`: also ways of looking that show one of its own labels."""
         text, model, kind, one, opacity, min_confidence, min_margin = values
-        look = Look(kind if kind in KINDS else KINDS[0], self._position(text, str(one or "")), _part(opacity))
+        kinds = KINDS if of_one else KINDS[:2]
+        look = Look(kind if kind in kinds else KINDS[0], self._position(text, str(one or "")), _part(opacity))
         return Asked(str(text or ""), str(model or ""), look, _part(min_confidence), _part(min_margin))
 
     def _told(self, count: int, answer: Callable[[], list[Any]], place: int = 0, is_first: bool = True) -> list[Any]:
@@ -258,6 +261,13 @@ class Answers:
 def _part(value: Any) -> float:
     """A number from 0 to 1, whatever a page sent."""
     return min(max(float(value or 0), 0.0), 1.0)
+
+
+def _title(asked: Asked, names: list[str]) -> str:
+    kind, number = asked.look.kind, min(asked.look.label, len(names) - 1)
+    return {KINDS[2]: f"Result: {names[number]} alone", KINDS[3]: f"Result: heat map of {names[number]}"}.get(
+        kind, "Result"
+    )
 
 
 def _largest(shown: Shown) -> str:

@@ -125,6 +125,8 @@ def css_color(color: Color) -> str:
 
 def percent(share: float) -> str:
     """A share for people: whole percent, of small ones a decimal."""
+    if 0 < share < 0.0005:
+        return "<0.1%"
     return f"{share:.0%}" if share >= 0.1 or not share else f"{share:.1%}"
 
 

@@ -176,6 +176,7 @@ def _label_box(bench: Workbench, main: _Main) -> None:
             info="Separate them by commas. Synonyms: road=street|asphalt.",
             placeholder="sky, road, other",
             scale=5,
+            min_width=300,
             max_lines=4,
             autofocus=True,
             elem_id="lseg-labels",
@@ -290,7 +291,7 @@ def _take_away_tab(bench: Workbench, answers: Answers, main: _Main) -> None:
     with gr.Row(equal_height=True, visible=bool(bench.library.sources)):
         main.out = gr.Textbox("out", label="Folder for the results", info=f"Under {bench.start}", scale=2)
         run = gr.Button("Run it here", variant="primary", scale=1, min_width=140)
-        stop = gr.Button("Stop", variant="stop", scale=1, min_width=100)
+        stop = gr.Button("Stop", scale=1, min_width=100)
     progress = gr.HTML("", js_on_load=None, elem_id="lseg-progress")
     run.click(answers.run, [main.out, *main.asked], [main.status, progress], **{**_AT_ONCE, "trigger_mode": "once"})
     stop.click(answers.stop, None, main.status, **_AT_ONCE)
