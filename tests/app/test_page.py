@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -26,8 +26,8 @@ PATIENCE_MS = 45_000  # a busy machine is not a fault
 class Seen:
     """A page that somebody has open, and what it asked for."""
 
-    def __init__(self, browser: "Browser", served: Served, width: int = 1400) -> None:
-        self.context = browser.new_context(viewport={"width": width, "height": 1000}, accept_downloads=True)
+    def __init__(self, browser: "Browser", served: Served, width: int = 1400, scheme: Any = "light") -> None:
+        self.context = browser.new_context(viewport={"width": width, "height": 1000}, color_scheme=scheme)
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(PATIENCE_MS)
         self.requests: list[str] = []
@@ -258,3 +258,48 @@ def test_every_control_has_a_name(seen: Seen) -> None:
         .map(each => each.outerHTML.slice(0, 200))"""
     )
     assert unnamed == []
+
+
+# Contrast of every text with what lies behind it, as WCAG 2.2 has it: those below 4.5 (section 1.4.3).
+FAINT = """() => {
+  const parts = (color) => [...color.match(/[\\d.]+/g).map(Number), 1].slice(0, 4);
+  const linear = (value) => (value /= 255) <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  const light = ([red, green, blue]) => 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue);
+  const over = (front, back) => [0, 1, 2].map((each) => front[each] * front[3] + back[each] * (1 - front[3]));
+  const faint = [];
+  for (const each of document.querySelectorAll('body *')) {
+    const box = each.getBoundingClientRect();
+    const hasText = [...each.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+    if (!hasText || !box.width || !box.height || getComputedStyle(each).visibility !== 'visible') continue;
+    const layers = [];
+    for (let node = each; node; node = node.parentElement) layers.push(parts(getComputedStyle(node).backgroundColor));
+    const solid = layers.findIndex((layer) => layer[3] === 1);
+    const upper = layers.slice(0, solid + 1 || undefined).reverse();
+    const back = upper.reduce((below, layer) => over(layer, below), [255, 255, 255]);
+    const [one, other] = [light(over(parts(getComputedStyle(each).color), back)), light(back)];
+    const contrast = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+    if (contrast < 4.5) faint.push([contrast.toFixed(2), each.className, each.textContent.trim().slice(0, 60)]);
+  }
+  return faint;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read(browser: "Browser", served: Served, scheme: str) -> None:
+    seen = Seen(browser, served, scheme=scheme)
+    seen.type("sky, road, street, blorfwanter")  # with notices
+    seen.says("4 labels")
+    for tab in ("Picture", "Compare", "Many pictures", "Take away"):
+        seen.page.get_by_role("tab", name=tab, exact=True).click()
+        assert seen.page.evaluate(FAINT) == []
+    seen.context.close()
+
+
+def test_a_phone_is_wide_enough(browser: "Browser", served: Served) -> None:
+    seen = Seen(browser, served, width=390)
+    assert seen.page.evaluate("document.documentElement.scrollWidth") == 390
+    original, result = (seen.page.locator(f"#lseg-{name}").bounding_box() for name in ("original", "result"))
+    assert original is not None
+    assert result is not None
+    assert result["y"] >= original["y"] + original["height"]  # below it
+    seen.context.close()
