@@ -16,7 +16,7 @@ from lseg_cli.config import ModelConfig, TextConfig
 from lseg_cli.data.images import open_picture
 from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.errors import DataError, LsegError
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 from tests.app.conftest import COUNT, LABELS, pixels_of
 from tests.command_line import lseg
 
@@ -130,7 +130,7 @@ def test_every_picture_is_shown_as_it_would_be_segmented(bench: Workbench, tmp_p
 @pytest.mark.slow
 def test_a_text_tower_that_is_missing_is_a_sentence(
     vit_config: ModelConfig,
-    exported: Callable[[ModelConfig, ExportOptions], tuple[Path, Path]],
+    exported: Callable[[ModelConfig, GraphOptions], tuple[Path, Path]],
     start: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -138,7 +138,7 @@ def test_a_text_tower_that_is_missing_is_a_sentence(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.chdir(start)
     text = TextConfig(kind="open_clip", name="ViT-B-32", pretrained="nowhere", width=16, sha256="0" * 64)
-    _, model = exported(vit_config.model_copy(update={"text": text}), ExportOptions())
+    _, model = exported(vit_config.model_copy(update={"text": text}), GraphOptions())
     made = Workbench(AppOptions(paths=("photos",), engine=EngineChoice(str(model), device="cpu")), tmp_path)
     with pytest.raises(LsegError) as told:
         made.show(made.library.choose(0), Asked("a label that no cache knows"))
