@@ -21,7 +21,7 @@ from lseg_cli.inference.segmenter import Segmenter
 from lseg_cli.model.lseg import LSeg
 from lseg_cli.reading import reading
 from lseg_cli.training.average import average_of, averaged
-from lseg_cli.training.batchnorm import synchronise
+from lseg_cli.training.batchnorm import keep_statistics, synchronise
 from lseg_cli.training.building import build_for_training
 from lseg_cli.training.classifier import learned_classes
 from lseg_cli.training.labels import LabelSampler
@@ -259,6 +259,8 @@ class Trainer:
         self.objective.train()
         if self.config.freeze == "encoder":
             self.model.encoder.eval()
+        if self.config.keep_statistics:
+            keep_statistics(self.model)
 
     def _finish(self, report: EpochReport, done: int, seconds: float) -> EpochReport:
         """Writes the epoch's line, then saves the state: what dies in between is done, and written, again."""
