@@ -24,6 +24,7 @@ from lseg_cli.commands.labels import labels_app
 from lseg_cli.commands.models import app as models
 from lseg_cli.commands.relabel import relabel
 from lseg_cli.commands.report import report
+from lseg_cli.commands.schema import schema
 from lseg_cli.commands.segment import segment
 from lseg_cli.commands.sweep import sweep
 from lseg_cli.commands.train import train
@@ -59,6 +60,7 @@ app.command("convert", rich_help_panel=_SHIP)(convert)
 app.command("bench", rich_help_panel=_SHIP)(bench)
 app.add_typer(models, name="models", rich_help_panel=_LOOK)
 app.command("info", rich_help_panel=_LOOK)(info)
+app.command("schema", rich_help_panel=_LOOK)(schema)
 app.command("doctor", rich_help_panel=_LOOK)(doctor)
 app.command("predict", hidden=True, help="The same as segment.")(segment)
 app.command("val", hidden=True, help="The same as eval.")(evaluate)

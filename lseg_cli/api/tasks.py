@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lseg_cli.config import TrainConfig
     from lseg_cli.evaluation.protocols import Run
     from lseg_cli.training.loop import MakeEngine, Trainer
-    from lseg_cli.training.loop import Report as Step
+    from lseg_cli.training.reports import Report as Step
     from lseg_cli.training.vocabulary import Embed
 
 T = TypeVar("T")

@@ -46,6 +46,7 @@ def embed(  # noqa: PLR0913  an option is a parameter
     recursive: options.Recursive = EmbedOptions.recursive,
     max_pixels: options.MaxPixels = EmbedOptions.max_megapixels,
     rebuild: engine_options.Rebuild = "never",
+    metrics: options.Metrics = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -86,4 +87,4 @@ def embed(  # noqa: PLR0913  an option is a parameter
         require_kind(settings.engine)
         return open_embedding(settings, open_or_rebuild, read_spec)
 
-    carry_out(prepare, Console(quiet, verbose, json))
+    carry_out(prepare, settings, Console(quiet, verbose, json), "embed", metrics)

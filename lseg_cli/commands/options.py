@@ -4,6 +4,7 @@ What belongs to a machine rather than to a run has a variable for all commands b
 """
 
 import os
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -84,8 +85,8 @@ Save = Annotated[
         parser=parse_kinds("--save", EXTRAS),
         autocompletion=lambda: list(EXTRAS),
         rich_help_panel=MASKS,
-        help="Files beside the masks: overlay (to look at), conf (confidence), probs (of all labels, at half the "
-        "network's size), embeddings (for relabel, at a quarter of it). Separate by commas, or repeat.",
+        help="Files beside the masks: overlay (to look at), cutout (see --cutout), conf (confidence), probs (of all "
+        "labels, at half the network's size), embeddings (for relabel, at a quarter of it). By commas, or repeat.",
     ),
 ]
 Format = Annotated[
@@ -95,7 +96,8 @@ Format = Annotated[
         parser=parse_kinds("--format", FORMATS),
         autocompletion=lambda: list(FORMATS),
         rich_help_panel=MASKS,
-        help="Formats beside the PNG masks, by commas: npy, coco-rle, coco-panoptic, geojson, labelme, yolo, csv.",
+        help="Formats beside the PNG masks, by commas: npy, binary (a black and white PNG per label), coco-rle, "
+        "coco-polygons, coco-panoptic, geojson, labelme, cvat, yolo, csv.",
     ),
 ]
 Palette = Annotated[
@@ -112,6 +114,14 @@ Template = Annotated[
         metavar="TEXT",
         rich_help_panel=MASKS,
         help="Prompt template such as 'a photo of a {}'; {} is replaced by the label. Repeat to average several.",
+    ),
+]
+Cutout = Annotated[
+    list[str] | None,
+    option(
+        metavar="WORDS",
+        rich_help_panel=MASKS,
+        help="Labels to cut out of the pictures, such as person,car: RGBA with a soft edge, in cutouts/.",
     ),
 ]
 MinConfidence = Annotated[
@@ -314,6 +324,14 @@ IgnoreFailures = Annotated[
     option("--ignore-failures", rich_help_panel=RUN, help="Exit with 0 although some pictures failed."),
 ]
 
+Metrics = Annotated[
+    Path | None,
+    option(
+        metavar="FILE",
+        rich_help_panel=MESSAGES,
+        help="Keep the run's figures in a Prometheus text file, such as run.prom.",
+    ),
+]
 Json = Annotated[bool, option("--json", rich_help_panel=MESSAGES, help="Report as JSON lines on stdout.")]
 Quiet = Annotated[bool, option("-q", "--quiet", rich_help_panel=MESSAGES, help="Print errors only.")]
 Verbose = Annotated[

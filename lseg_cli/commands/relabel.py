@@ -7,14 +7,14 @@ import typer
 from lseg_cli.commands import options
 from lseg_cli.commands.carrying_out import carry_out
 from lseg_cli.commands.label_words import joined_labels
-from lseg_cli.commands.parsing import joined, parse_kinds
+from lseg_cli.commands.parsing import joined, parse_kinds, split
 from lseg_cli.console.terminal import Console
 from lseg_cli.runs.options import RelabelOptions  # noqa: TID253  imports nothing
 
 if TYPE_CHECKING:
     from lseg_cli.runs.folder_run import FolderRun
 
-SAVED = ("overlay", "conf", "probs")
+SAVED = ("overlay", "cutout", "conf", "probs")
 
 Inputs = Annotated[
     list[str],
@@ -36,7 +36,8 @@ Save = Annotated[
         metavar="KINDS",
         autocompletion=lambda: list(SAVED),
         rich_help_panel=options.MASKS,
-        help="Files beside the masks: overlay (to look at), conf (confidence), probs (of all labels).",
+        help="Files beside the masks: overlay (to look at), cutout (see --cutout), conf (confidence), probs (of all "
+        "labels).",
     ),
 ]
 
@@ -48,6 +49,7 @@ def relabel(  # noqa: PLR0913  an option is a parameter
     model: Model = RelabelOptions.model,
     out: options.Out = RelabelOptions.out,
     save: Save = None,
+    cutout: options.Cutout = None,
     format: options.Format = None,
     palette: options.Palette = RelabelOptions.palette,
     template: options.Template = None,
@@ -65,6 +67,7 @@ def relabel(  # noqa: PLR0913  an option is a parameter
     fail_fast: options.FailFast = RelabelOptions.fail_fast,
     ignore_failures: options.IgnoreFailures = RelabelOptions.ignore_failures,
     offline: options.Offline = False,  # acted on where it is defined
+    metrics: options.Metrics = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -82,6 +85,7 @@ def relabel(  # noqa: PLR0913  an option is a parameter
         model=model,
         out=out,
         save=joined(save),
+        cutout=split(cutout),
         formats=joined(format) or RelabelOptions.formats,
         palette=palette,
         templates=tuple(template or ()),
@@ -103,4 +107,4 @@ def relabel(  # noqa: PLR0913  an option is a parameter
     def prepare() -> "FolderRun":
         return open_relabelling(settings, find_model(model) if model else None)
 
-    carry_out(prepare, Console(quiet, verbose, json))
+    carry_out(prepare, settings, Console(quiet, verbose, json), "relabel", metrics)

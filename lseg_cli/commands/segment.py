@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from lseg_cli.commands import engine_options, options
 from lseg_cli.commands.carrying_out import carry_out
 from lseg_cli.commands.label_words import joined_labels
-from lseg_cli.commands.parsing import joined
+from lseg_cli.commands.parsing import joined, split
 from lseg_cli.console.terminal import Console
 from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.runs.options import SegmentOptions  # noqa: TID253  imports nothing
@@ -21,6 +21,7 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     model: options.Model = EngineChoice.model,
     out: options.Out = SegmentOptions.out,
     save: options.Save = None,
+    cutout: options.Cutout = None,
     format: options.Format = None,
     palette: options.Palette = SegmentOptions.palette,
     template: options.Template = None,
@@ -49,6 +50,7 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     max_pixels: options.MaxPixels = SegmentOptions.max_megapixels,
     rebuild: engine_options.Rebuild = "never",
     offline: options.Offline = False,  # acted on where it is defined
+    metrics: options.Metrics = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -70,6 +72,7 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
         engine=EngineChoice(model, engine, device, precision, threads),
         imgsz=imgsz,
         save=joined(save),
+        cutout=split(cutout),
         formats=joined(format) or SegmentOptions.formats,
         palette=palette,
         templates=tuple(template or ()),
@@ -97,4 +100,4 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
         require_kind(settings.engine)
         return open_segmentation(settings, open_or_rebuild, read_spec)
 
-    carry_out(prepare, Console(quiet, verbose, json))
+    carry_out(prepare, settings, Console(quiet, verbose, json), "segment", metrics)

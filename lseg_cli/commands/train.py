@@ -1,5 +1,6 @@
 """`lseg train`: a recipe, or flags, or both -> a model."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -7,10 +8,13 @@ import typer
 
 from lseg_cli import engine_choice
 from lseg_cli.commands import options
+from lseg_cli.commands.carrying_out import accounted, run_labels
 from lseg_cli.commands.interrupt import interruptible
 from lseg_cli.commands.parsing import parse_training_device
+from lseg_cli.console.events import End
 from lseg_cli.console.terminal import Console
 from lseg_cli.console.training import show_training, show_trial
+from lseg_cli.metrics import MetricsFile
 from lseg_cli.training.options import TrainOptions  # noqa: TID253  imports nothing
 
 Config = Annotated[Path | None, options.option("--config", metavar="FILE", help="A recipe (YAML); flags win over it.")]
@@ -86,6 +90,9 @@ DryRun = Annotated[
         help="Build everything, make two steps, report memory and time of a run; write nothing.",
     ),
 ]
+Tensorboard = Annotated[
+    bool, options.option("--tensorboard", help="Write TensorBoard's event files beside the curves, to RUN/tensorboard.")
+]
 Resume = Annotated[
     Path | None,
     options.option(metavar="RUN", help="Resume the run in this folder exactly where it stopped; --epochs may be more."),
@@ -112,8 +119,10 @@ def train(  # noqa: PLR0913  an option is a parameter
     precision: Precision = None,
     classifier: Classifier = None,
     settings: Settings = None,
+    tensorboard: Tensorboard = False,
     resume: Resume = None,
     dry_run: DryRun = False,
+    metrics: options.Metrics = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -121,6 +130,7 @@ def train(  # noqa: PLR0913  an option is a parameter
     """Train a model on folders of pictures and masks, each data set with its own labels."""
     from lseg_cli.api.tasks import open_trainer, parts_of
     from lseg_cli.training.processes import is_main_process, leave_processes
+    from lseg_cli.training.reports import LatestFigures
     from lseg_engines.opener import find_trainable
 
     wanted = TrainOptions(
@@ -142,6 +152,7 @@ def train(  # noqa: PLR0913  an option is a parameter
         precision=precision,
         classifier=classifier,
         settings=tuple(settings or ()),
+        tensorboard=tensorboard,
         resume=resume,
     )
     is_main = is_main_process()
@@ -158,12 +169,15 @@ def train(  # noqa: PLR0913  an option is a parameter
         if is_main:
             show_trial(trial, json, console)
         return
-    with interruptible() as interrupt:
-        trainer = open_trainer(recipe, folder, resume is not None)
-        for notice in trainer.notices:
-            console.note(f"Note: {notice}")
-            console.event("notice", {"text": notice})
-        finished = show_training(trainer.run(interrupt), console, folder)
-    leave_processes()
-    if not finished:
-        raise typer.Exit(interrupt.exit_code)
+    figures = LatestFigures()
+    file = MetricsFile(metrics if is_main else None, run_labels("train", folder), console.notice)
+    with accounted(console, file, lambda code: console.event("end", asdict(End(code)))):
+        file.watch(figures.metrics)
+        with interruptible() as interrupt:
+            trainer = open_trainer(recipe, folder, resume is not None)
+            for notice in trainer.notices:
+                console.notice(notice)
+            finished = show_training(figures.follow(trainer.run(interrupt)), console, folder)
+        leave_processes()
+        if not finished:
+            raise typer.Exit(interrupt.exit_code)

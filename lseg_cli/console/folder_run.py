@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from lseg_cli.console.events import End, EndOfRun, Start
 from lseg_cli.console.terminal import Console
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ def show_run(run: "FolderRun", console: Console, should_stop: "Callable[[], bool
 
     noted = _note(run, console, 0)
     output, left = run.job.output, run.summary.left
-    start = {"total": run.summary.total, "left": left, "out": str(output.folder), "device": run.job.crew.device}
-    console.event("start", start)
+    console.event("start", asdict(Start(run.summary.total, left, str(output.folder), run.job.crew.device)))
     try:
         for result in console.track(run.run(should_stop), left):
             if isinstance(result, Failed):
@@ -46,18 +46,19 @@ def show_run(run: "FolderRun", console: Console, should_stop: "Callable[[], bool
     return not run.summary.left
 
 
-def show_end(run: "FolderRun", console: Console, code: int) -> None:
-    """The last event of a run: its counts, and the exit code of the process."""
-    summary = run.summary
-    counts = {"total": summary.total, "done_before": summary.before, "done": summary.done, "failed": summary.failed}
-    console.event("end", {**counts, "exit_code": code})
+def show_end(run: "FolderRun | None", console: Console, code: int) -> None:
+    """The last event of a run: its counts, if it came about, and the exit code of the process."""
+    if run is None:
+        console.event("end", asdict(End(code)))
+        return
+    counts = run.summary
+    console.event("end", asdict(EndOfRun(counts.total, counts.before, counts.done, counts.failed, code)))
 
 
 def _note(run: "FolderRun", console: Console, noted: int) -> int:
     """Says what there is to say since the first `noted` notices; how many there are."""
     for notice in run.notices[noted:]:
-        console.note(f"Note: {notice}")
-        console.event("notice", {"text": notice})
+        console.notice(notice)
     return len(run.notices)
 
 

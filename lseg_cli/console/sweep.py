@@ -10,7 +10,7 @@ from lseg_cli.console.training import show_training
 from lseg_cli.errors import LsegError
 
 if TYPE_CHECKING:
-    from lseg_cli.training.loop import Report
+    from lseg_cli.training.reports import Report
     from lseg_cli.training.sweep import SweepRun
 
 

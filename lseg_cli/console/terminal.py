@@ -6,6 +6,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ import typer
 from rich import progress
 from rich.console import Console as RichConsole
 
+from lseg_cli.console.events import Notice
 from lseg_cli.errors import MissingError
 
 BROKEN_PIPE = 141  # 128 + SIGPIPE, as a shell reports it
@@ -43,6 +45,11 @@ class Console:
         """A line on stderr, unless quiet."""
         if not self.quiet:
             self.line(text)
+
+    def notice(self, text: str) -> None:
+        """What the user should know, though nothing has failed: a line, unless quiet, and an event."""
+        self.note(f"Note: {text}")
+        self.event("notice", asdict(Notice(text)))
 
     def event(self, kind: str, data: dict[str, Any]) -> None:
         """A JSON line with the time (UTC) on stdout, if asked for. Ends the program when nobody reads it any more."""

@@ -15,7 +15,7 @@ from lseg_cli.console.terminal import LOG_EVERY_S, Console
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lseg_cli.training.loop import EpochReport, Report, StepReport
+    from lseg_cli.training.reports import EpochReport, Report, StepReport
     from lseg_cli.training.trial import Trial
 
 
@@ -27,7 +27,7 @@ def show_training(reports: "Iterable[Report]", console: Console, out: Path) -> b
         console: where to.
         out: folder of the run.
     """
-    from lseg_cli.training.loop import EpochReport
+    from lseg_cli.training.reports import EpochReport
 
     last: StepReport | None = None
     settled = False

@@ -15,8 +15,8 @@ from lseg_cli.files import decode_text, not_text, read_regular
 
 JOURNAL = "results.jsonl"  # lies in every output folder, beside:
 RESULT_FOLDERS = (
-    "masks", "overlays", "conf", "probs", "embeddings", "topk", "npy", "coco-rle", "coco-panoptic", "geojson",
-    "labelme", "yolo",
+    "masks", "overlays", "cutouts", "conf", "probs", "embeddings", "topk", "npy", "binary", "coco-rle", "coco-polygons",
+    "coco-panoptic", "geojson", "labelme", "cvat", "yolo",
 )  # fmt: skip
 
 _MAGIC = re.compile(r"[*?\[]")

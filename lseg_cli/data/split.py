@@ -1,5 +1,6 @@
 """One split of a data set, whatever it looks like on disk: pictures, the files of their masks, and what these mean."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +29,7 @@ class Dataset:
     decode: Decode = AS_STORED
     said: tuple[str, ...] = ()  # what is read for each class, where that is not its name
     notes: list[str] = field(default_factory=list, compare=False)  # what the user should know; reading adds to them
+    holds: Callable[[Path], bool] = Path.is_file  # whether the file of a mask is there
 
     def __post_init__(self) -> None:
         first: dict[str, int] = {}
@@ -73,7 +75,7 @@ class Dataset:
         """A sentence if the picture or its mask is not there, else nothing."""
         if not self.images[index].is_file():
             return f"The picture {self.images[index]} is missing."
-        if not self.masks[index].is_file():
+        if not self.holds(self.masks[index]):
             return f"{self.images[index]} has no mask: {self.masks[index]} is missing."
         return ""
 

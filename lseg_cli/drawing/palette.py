@@ -1,17 +1,19 @@
 """A colour for every label: the one it brings, the usual one of its name, or one made from the name.
 
-A name has the same colour in every set, whatever stands beside it, but for the rare case that two labels would look the
-same.
+A name has the same colour in every set, unless it would look like that of another label, also to people who do not tell
+red from green: then the better known of the two keeps it, and the other gets the most similar one that is free.
 """
 
 import colorsys
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from lseg_cli.data.labels import IGNORE_8_BIT, Label, LabelSet, fold
+from lseg_cli.drawing.color_difference import Chooser
 from lseg_cli.errors import LsegError
 from lseg_cli.reading import parse_yaml, read_text, reading
 
@@ -23,6 +25,10 @@ _MOST_SHOWN = 3  # names that a sentence says, and characters of each
 _MOST_CHARACTERS = 30
 IGNORE_COLOR: RGB = (255, 255, 255)  # white: black is 'background', and an ignored pixel is not background
 
+_DIFFERENCE = 0.12  # of two labels, as `lseg_cli.drawing.color_difference` counts; of many labels less:
+_DIFFERENCE_OF_MANY = 0.5  # divided by the root of their number, for so many colours there are
+_MOST_CHOSEN = 256  # labels; of more, which no palette can keep apart, no two are the same
+_LESS = 0.9  # of the difference, where nothing is left
 _FACTS = Path(__file__).with_name("colors.yaml")
 
 
@@ -32,29 +38,48 @@ class _Usual:
 
     colors: dict[str, RGB]
     synonyms: dict[str, str]
+    ranks: dict[str, int]
 
 
 @cache
 def _usual() -> _Usual:
     facts = parse_yaml(_FACTS.read_text("utf-8"))
-    sets = (facts[name] for name in ("ade20k", "cityscapes", "neutral"))  # of two colours of a name the later one
-    return _Usual({name: _rgb(color) for each in sets for name, color in each.items()}, facts["synonyms"])
+    sets = [facts[name] for name in ("ade20k", "cityscapes", "neutral")]  # of two colours of a name the later one
+    known = {name: _rgb(color) for each in sets for name, color in each.items()}
+    order = dict.fromkeys([*facts["first"], *facts["cityscapes"], *facts["ade20k"], *facts["neutral"]])
+    return _Usual(known, facts["synonyms"], {name: rank for rank, name in enumerate(order)})
 
 
 def colors(labels: LabelSet) -> list[RGB]:
     """The colours of a label set, in its order.
 
-    A colour given with a label is taken as it is, even twice. All others are distinct from these and from one another:
-    of two labels with the same usual colour (`road` and `street`) the one whose own it is keeps it and the other gets
-    one from its name. Who gives way does not depend on the order of the labels.
+    A colour given with a label is taken as it is, even twice. All others look different from these and from one
+    another: of two labels with the same usual colour (`road` and `street`) the one whose own it is keeps it and the
+    other gets another one. Who gives way does not depend on the order of the labels.
     """
     chosen = {label.id: label.color for label in labels.labels if label.color is not None}
     taken = {IGNORE_COLOR, *chosen.values()}
     free = [label for label in labels.labels if label.color is None]
+    chooser = Chooser(sorted(taken)) if len(labels.labels) <= _MOST_CHOSEN else None
+    least = min(_DIFFERENCE, _DIFFERENCE_OF_MANY / math.sqrt(len(labels.labels)))
     for label in sorted(free, key=lambda one: (_rank(one.name), fold(one.name), one.prompts, one.id)):
-        chosen[label.id] = next(color for color in _candidates(label) if color not in taken)
-        taken.add(chosen[label.id])
+        if chooser is None:
+            color = next(color for color in _candidates(label) if color not in taken)
+            taken.add(color)
+        else:
+            color = _choose(chooser, next(_candidates(label)), least)
+            chooser.take(color)
+        chosen[label.id] = color
     return [chosen[label.id] for label in labels.labels]
+
+
+def _choose(chooser: Chooser, wanted: RGB, least: float) -> RGB:
+    """The wanted colour, or the most similar one that is different enough from all others."""
+    if chooser.is_free(wanted, least):
+        return wanted
+    while (color := chooser.nearest(wanted, least)) is None:
+        least *= _LESS
+    return color
 
 
 def recolored(labels: LabelSet, path: str) -> tuple[LabelSet, list[str]]:
@@ -115,9 +140,9 @@ def png_palette(labels: LabelSet) -> bytes:
 
 
 def _rank(name: str) -> int:
-    """Who chooses first: names with a usual colour of their own, then their synonyms, then the rest."""
-    key = fold(name)
-    return 0 if key in _usual().colors else 1 if key in _usual().synonyms else 2
+    """Who chooses first: names with a usual colour of their own, the best known first, then synonyms, then the rest."""
+    key, ranks = fold(name), _usual().ranks
+    return ranks[key] if key in ranks else len(ranks) + (key not in _usual().synonyms)
 
 
 def _candidates(label: Label) -> Iterator[RGB]:

@@ -12,7 +12,7 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_GREY, _RGB, _PALETTE = 0, 2, 3  # color types of the PNG specification, section 11.2.2
+_GREY, _RGB, _PALETTE, _RGBA = 0, 2, 3, 6  # color types of the PNG specification, section 11.2.2
 _UP = 2  # the filter, section 9.2: in a mask most rows are as the one above, in a smooth picture nearly so
 _LEVEL = 1
 _BLOCK_BYTES = 2**19  # stays in a core's cache
@@ -23,14 +23,14 @@ def write_png(path: Path, pixels: NDArray[np.uint8] | NDArray[np.uint16], palett
 
     Args:
         path: of the file.
-        pixels: (H, W) grey of 8 or 16 bits, or indices with a palette; or (H, W, 3) RGB of 8 bits.
+        pixels: (H, W) grey of 8 or 16 bits, or indices with a palette; or (H, W, 3) RGB or (H, W, 4) RGBA of 8 bits.
         palette: RGB, three bytes for each index.
 
     Raises:
         OSError: it cannot be written.
     """
     height, width = pixels.shape[:2]
-    kind = _RGB if pixels.ndim == 3 else _GREY if palette is None else _PALETTE
+    kind = {3: _RGB, 4: _RGBA}[pixels.shape[2]] if pixels.ndim == 3 else _GREY if palette is None else _PALETTE
     with path.open("wb") as file:
         file.write(_SIGNATURE)
         file.write(_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8 * pixels.itemsize, kind, 0, 0, 0)))

@@ -101,7 +101,7 @@ def verify_engine(
         VerificationError: it answers otherwise, or computes in another precision than its graph.
     """
     try:
-        engine = TensorrtEngine.open(draft)
+        engine = TensorrtEngine.open(draft, is_ours=True)
     except (MissingError, IncompatibleEngineError) as error:
         reporter.note(
             f"The engine was not run: {error}" if find_gpus() else "The engine was not run: no NVIDIA GPU was found."
@@ -119,8 +119,8 @@ def verify_engine(
 
 def _candidates(source: Path, exported: Path, precision: str, threads: int | None, stack: ExitStack) -> list[Engine]:
     if precision != "bf16":
-        return [OnnxEngine.open(exported, "cpu", threads)]
+        return [OnnxEngine.open(exported, "cpu", threads, keeps_memory=False)]
     wide = Path(stack.enter_context(tempfile.TemporaryDirectory())) / exported.name
     widen(exported, wide)
-    engine = OnnxEngine.open(wide, "cpu", threads)
+    engine = OnnxEngine.open(wide, "cpu", threads, keeps_memory=False)
     return [engine, TracedEngine(source, engine.spec, precision)]

@@ -152,20 +152,24 @@ def _by_index(path: Path, ids: dict[int, int]) -> NDArray[np.uint8]:
 def read_binary(options: ImportOptions) -> Source:
     """Read black and white masks in a folder for each class: `masks/road/photo.png` for `images/photo.jpg`.
 
+    The folders may also lie in the source itself, as `--format binary` writes them.
+
     Raises:
         DataError: there is no such folder.
     """
-    root = _folder(options.source, _MASK_FOLDERS)
+    has_masks = any((options.source / name).is_dir() for name in _MASK_FOLDERS)
+    root = _folder(options.source, _MASK_FOLDERS) if has_masks else options.source
     folders = sorted(path for path in root.iterdir() if path.is_dir())
     if not folders:
         raise DataError(f"{root} holds no folder; black and white masks lie in a folder for each class.")
     source = Source(options.source.name, tuple(folder.name for folder in folders), ())
     finder = Pictures(options.images, *(options.source / name for name in _IMAGE_FOLDERS[:-1]))
-    by_stem: dict[str, list[tuple[str, Path]]] = {}
+    by_name: dict[str, list[tuple[str, Path]]] = {}
     for folder in folders:
         for mask in _masks(folder):
-            by_stem.setdefault(mask.stem, []).append((folder.name, mask))
-    source.pictures = [Labelled(finder.find(stem), _white(masks)) for stem, masks in sorted(by_stem.items())]
+            name = mask.relative_to(folder).with_suffix("").as_posix()
+            by_name.setdefault(name, []).append((folder.name, mask))
+    source.pictures = [Labelled(finder.find(name), _white(masks)) for name, masks in sorted(by_name.items())]
     return source
 
 

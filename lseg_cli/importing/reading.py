@@ -105,6 +105,7 @@ class Pictures:
                 if is_picture(path.name) and path.is_file():
                     found.setdefault(path.name, path)
                     found.setdefault(path.stem, path)
+                    found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
         return found
 
     def find(self, name: str) -> Path:
@@ -120,7 +121,7 @@ class Pictures:
                 return inside
         last = clean.rpartition("/")[2].partition("?")[0]
         # Label Studio puts eight hexadecimal digits before the name of a file that was uploaded.
-        for each in (last, re.sub(r"^[0-9a-f]{8}-", "", last), last.rpartition(".")[0]):
+        for each in (clean, last, re.sub(r"^[0-9a-f]{8}-", "", last), last.rpartition(".")[0]):
             if each in self._by_name:
                 return self._by_name[each]
         raise DataError(

@@ -13,7 +13,7 @@ from lseg_cli.errors import LsegError
 from lseg_cli.files import atomic, writing
 from lseg_cli.results.confinement import Confinement
 from lseg_cli.results.journal_line import relative_to
-from lseg_cli.results.kinds import FILES
+from lseg_cli.results.kinds import place_of
 from lseg_cli.results.records import Failed, Result
 
 FAILURES = "failures.jsonl"
@@ -77,9 +77,12 @@ class OutputFolder:
         for name in (LABELS, EMBEDDINGS, *names, *map(self.named, names), *tables):
             self.confinement.check_file(name)
         for kind in kinds:
-            folder = self.folder / FILES[kind][0]
-            if folder.is_symlink():
-                raise LsegError(f"{folder} is a link, and nothing is written through it; choose another -o.")
+            folder = Path(place_of(kind)[0])
+            linked = next((each for each in (folder, *folder.parents[:-1]) if (self.folder / each).is_symlink()), None)
+            if linked is not None:
+                raise LsegError(
+                    f"{self.folder / linked} is a link, and nothing is written through it; choose another -o."
+                )
 
     def make(self) -> None:
         """Makes the folder.
@@ -122,7 +125,7 @@ class OutputFolder:
 
         Args:
             name: of the picture, below each of the folders, without extension.
-            writers: by kind, of `FILES`: each writes one file.
+            writers: by kind, of `lseg_cli.results.kinds`: each writes one file.
 
         Raises:
             DataError: a file cannot be written, or its folder is a link.
@@ -162,7 +165,7 @@ class OutputFolder:
 
 def file_name(kind: str, name: str) -> str:
     """The file of a kind below the output folder, of a picture's name in the output."""
-    folder, extension = FILES[kind]
+    folder, extension = place_of(kind)
     return f"{folder}/{name}.{extension}"
 
 

@@ -138,7 +138,7 @@ def write_coco(path: Path, kind: str, folder: Path, lines: Iterable[Line], label
 
     Args:
         path: to write to.
-        kind: 'coco-rle' or 'coco-panoptic'.
+        kind: 'coco-rle', 'coco-polygons' or 'coco-panoptic'.
         folder: of the output.
         lines: of the journal, as often as they are iterated.
         labels: of the masks.

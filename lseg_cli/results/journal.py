@@ -190,6 +190,32 @@ class Journal:
         self._forget(again, {file_name(kind, item.name) for item in items for kind in kinds})
         return left
 
+    def changed_settings(self, settings: Mapping[str, Any]) -> frozenset[str]:
+        """The kinds of files that were made with another setting than they are to be made with now."""
+        known = self.settings()
+        return frozenset(kind for kind, value in settings.items() if known.get(kind, value) != value)
+
+    def settings(self) -> dict[str, Any]:
+        """What the files of kinds that have settings were made with."""
+        known = (self._about() or {}).get("settings")
+        return dict(known) if isinstance(known, dict) else {}
+
+    def drop(self, kinds: Collection[str]) -> None:
+        """Deletes the files of some kinds, as far as the lines account for them; the lines forget them first."""
+        for path in self._journals():
+            dropped: list[Entry] = []
+            with atomic(path, self._shard) as target, target.open("wb") as file:
+                for line, _, entry in self._entries(path):
+                    data = json.loads(line)
+                    for kind in kinds:
+                        data["files"].pop(kind, None)
+                        data.get("sizes", {}).pop(kind, None)
+                    file.write(as_line(data))
+                    files = {kind: name for kind, name in entry.files.items() if kind in kinds}
+                    dropped.append(entry._replace(files=files))
+            for entry in dropped:
+                self._remove(entry, ())
+
     def kept(self, path: str) -> Entry | None:
         """What was there before of a picture that only gets more files; None of one that is done anew."""
         return self.done.get(path)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from lseg_cli.results.kinds import FILES
+from lseg_cli.results.kinds import FILES, place_of
 from lseg_cli.results.records import Stamp
 
 MOST_BYTES = 16 << 20  # of a line: a picture of 65,534 labels needs a tenth of it
@@ -91,12 +91,12 @@ def _entry(data: Data, folder: Path) -> Entry:
 
 def _check_name(kind: str, name: str) -> None:
     """Whether a file's name is one that a run gives: inside the folder of its kind, with its extension."""
-    folder, extension = FILES[kind]
+    folder, extension = place_of(kind)
     path = PurePosixPath(name)
     parts = [os.fsencode(part) for part in path.parts]
     is_plain = str(path) == name and ".." not in path.parts and len(parts) > 1
     fits = max(map(len, parts)) <= _MOST_NAME_BYTES and len(os.fsencode(name)) < _MOST_PATH_BYTES
-    if not (is_plain and fits and path.parts[0] == folder and path.name.endswith(f".{extension}")):
+    if not (is_plain and fits and name.startswith(f"{folder}/") and path.name.endswith(f".{extension}")):
         raise ValueError(f"{name!r} is not the name of a file of the kind {kind}")
 
 

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from lseg_cli.data.images import pixels_of
 from lseg_cli.data.labels import IGNORE_8_BIT, LabelSet
+from lseg_cli.drawing.cutout import cut_out
 from lseg_cli.drawing.overlay import draw_overlay
 from lseg_cli.drawing.palette import colors, png_palette
 from lseg_cli.drawing.png import write_png
@@ -19,6 +21,7 @@ from lseg_cli.errors import DataError, LsegError
 from lseg_cli.inference.embedding import Embedding, write_tensor
 from lseg_cli.inference.interpolation import Floats
 from lseg_cli.inference.segmentation import Segmentation
+from lseg_cli.results.cvat import write_cvat_image
 from lseg_cli.results.folder import OutputFolder, Written, file_name
 from lseg_cli.results.formats import (
     check_formats,
@@ -30,17 +33,23 @@ from lseg_cli.results.formats import (
     write_rle,
     write_segments,
 )
-from lseg_cli.results.kinds import EXTRAS, FILES, FORMATS
+from lseg_cli.results.kinds import EXTRAS, FILES, FORMATS, is_binary
 from lseg_cli.results.outlines import write_geojson, write_labelme, write_yolo
+from lseg_cli.results.polygons import write_polygons
 from lseg_cli.results.records import Done, Item, Stamp
 
 Ids = NDArray[np.uint8] | NDArray[np.uint16]
 Writers = dict[str, Callable[[Path], None]]
 
-# They say what the mask says.
+# They say what the mask says, and so do those of one label.
 _OF_MASK = frozenset(
-    ("overlay", "npy", "coco-rle", "coco-panoptic", "coco-panoptic-segments", "geojson", "labelme", "yolo")
-)
+    (
+        "overlay", "npy", "coco-rle", "coco-polygons", "coco-panoptic", "coco-panoptic-segments", "geojson", "labelme",
+        "cvat", "yolo",
+    )
+)  # fmt: skip
+_OF_PICTURE = frozenset(("overlay", "cutout"))  # they show it
+_MOST_BINARY = 255  # labels that get a file each
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,8 @@ class MaskStyle:
         save: which of `EXTRAS`.
         formats: of the mask, which of `FORMATS`; png is always written.
         top_k: above 1: so many labels of every pixel.
+        cutout: names of the labels that are cut out of the picture.
+        binary: kinds of the labels' black and white masks, in their order, where these are asked for.
         has_colors: PNG masks have a palette; else they are plain grey.
         min_confidence: pixels below it get the ignore id.
         min_margin: pixels whose best two labels are nearer than this get it too.
@@ -59,6 +70,8 @@ class MaskStyle:
     save: tuple[str, ...] = ()
     formats: tuple[str, ...] = ("png",)
     top_k: int = 1
+    cutout: tuple[str, ...] = ()
+    binary: tuple[str, ...] = ()
     has_colors: bool = True
     min_confidence: float = 0.0
     min_margin: float = 0.0
@@ -67,22 +80,36 @@ class MaskStyle:
         """Before anything costly.
 
         Raises:
-            LsegError: something else than `EXTRAS` in `save`, or than `FORMATS` in `formats`.
+            LsegError: something else than `EXTRAS` in `save`, or than `FORMATS` in `formats`; nothing to cut out, or
+                too many labels for a file each.
             MissingError: a format whose package is not here.
         """
         for option, kinds, known in (("--save", self.save, EXTRAS), ("--format", self.formats, FORMATS)):
             unknown = sorted(set(kinds) - set(known))
             if unknown:
                 raise LsegError(f"{option} {unknown[0]} is not known; choose from {', '.join(known)}.")
+        if "cutout" in self.save and not self.cutout:
+            raise LsegError("--save cutout needs the labels that stay: add --cutout with some, such as person,car.")
+        if len(self.binary) > _MOST_BINARY:
+            raise LsegError(
+                f"--format binary writes a file for each label; {len(self.binary)} labels are too many, at most "
+                f"{_MOST_BINARY} can be."
+            )
         check_formats(self.formats)
 
     @property
     def kinds(self) -> frozenset[str]:
-        """The files of every picture, of `FILES`."""
-        asked = {"mask", *self.save, *self.formats, *(["top-k"] if self.top_k > 1 else [])}
+        """The files of every picture, of `lseg_cli.results.kinds`."""
+        asked = {"mask", *self.save, *self.formats}
+        asked.update(kind for kind, is_asked in (("top-k", self.top_k > 1), ("cutout", self.cutout)) if is_asked)
         if "coco-panoptic" in asked:
             asked.add("coco-panoptic-segments")
-        return frozenset(asked & set(FILES))
+        return frozenset(asked & set(FILES)) | frozenset(self.binary)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides what files of a kind say, by kind; of another setting they are written again."""
+        return {"top-k": self.top_k, "cutout": sorted(self.cutout)}
 
 
 @dataclass(frozen=True)
@@ -136,6 +163,7 @@ class MaskWriter:
         self._labels = labels
         self._style = style
         self._colors = colors(labels)
+        self._is_wanted = np.array([label.name in style.cutout for label in labels.labels])
         is_8_bit = labels.ignore_id == IGNORE_8_BIT
         self._ids = np.array(labels.ids, np.uint8 if is_8_bit else np.uint16)
         self._are_positions = bool((self._ids == np.arange(len(self._ids))).all())
@@ -153,7 +181,7 @@ class MaskWriter:
 
         Args:
             item: the picture; it may get only some of the files.
-            picture: in RGB, where 'overlay' was asked for.
+            picture: in RGB, where `needs_picture`.
             result: of which ids, the best labels and their probabilities are taken.
             scores: of the network, which the probabilities of all labels are made of.
             embedding: of the picture, where 'embeddings' was asked for.
@@ -165,20 +193,30 @@ class MaskWriter:
         ids = self.ids(result)
         writers = self._of_mask(item, ids, picture) | {
             "mask": lambda path: write_png(path, ids, self._palette),
-            "top-k": lambda path: write_best(path, np.take(self._ids, result.best), result.probability),
+            "top-k": lambda path: write_best(path, *self._best(result)),
         }
-        confidence = result.confidence
+        confidence = shown_confidence(result)
         if confidence is not None:
             writers["conf"] = lambda path: write_png(path, np.rint(confidence * 255).astype(np.uint8))
+        if picture is not None and result.probability is not None:
+            writers["cutout"] = lambda path: self._write_cutout(path, picture, ids, result)
         if scores is not None:
             writers["probs"] = lambda path: write_npy(path, probabilities(scores))
         if embedding is not None:
             writers["embeddings"] = lambda path: write_tensor(path, embedding)
         return self._write(item, writers, ids, result.mean_confidence)
 
+    def kinds_of(self, item: Item) -> frozenset[str]:
+        """The files that a picture is to get."""
+        return self.kinds if item.kinds is None else item.kinds
+
+    def needs_picture(self, item: Item) -> bool:
+        """Whether some of a picture's files show the picture itself."""
+        return bool(self.kinds_of(item) & _OF_PICTURE)
+
     def can_redraw(self, item: Item) -> bool:
         """Whether all that a picture lacks can be made of the mask that is there."""
-        return item.kinds is not None and item.kinds <= _OF_MASK
+        return item.kinds is not None and all(kind in _OF_MASK or is_binary(kind) for kind in item.kinds)
 
     def redraw(self, item: Item, picture: Image.Image | None) -> WrittenMask:
         """Writes files of a picture that say what the mask says that is there already.
@@ -206,18 +244,22 @@ class MaskWriter:
         writers: Writers = {
             "npy": lambda path: write_npy(path, ids),
             "coco-rle": lambda path: write_rle(path, ids, self._labels),
+            "coco-polygons": lambda path: write_polygons(path, ids, self._labels),
             "coco-panoptic": lambda path: write_panoptic(path, ids, self._labels),
             "coco-panoptic-segments": lambda path: write_segments(path, ids, self._labels),
             "geojson": lambda path: write_geojson(path, ids, self._labels),
             "labelme": lambda path: write_labelme(path, ids, self._labels, item.source.path),
+            "cvat": lambda path: write_cvat_image(path, ids, self._labels),
             "yolo": lambda path: write_yolo(path, ids, self._labels),
         }
+        for kind, label_id in zip(self._style.binary, self._labels.ids, strict=bool(self._style.binary)):
+            writers[kind] = partial(_write_binary, ids=ids, label_id=label_id)
         if picture is not None:
             writers["overlay"] = lambda path: self._write_overlay(path, picture, ids)
         return writers
 
     def _write(self, item: Item, writers: Writers, ids: Ids, mean_confidence: float) -> WrittenMask:
-        kinds = self.kinds if item.kinds is None else item.kinds
+        kinds = self.kinds_of(item)
         written = self._output.write(item.name, {kind: write for kind, write in writers.items() if kind in kinds})
         return WrittenMask(item, written, *self._shares(ids), mean_confidence)
 
@@ -232,6 +274,14 @@ class MaskWriter:
         if unsure is not None:
             ids[unsure] = self._labels.ignore_id
         return ids
+
+    def _best(self, result: Segmentation) -> tuple[Ids, Floats | None]:
+        """(K, H, W) ids of the best labels and their probabilities; where there is no data, neither."""
+        best, probability = np.take(self._ids, result.best), result.probability
+        if result.valid is not None:
+            best[:, ~result.valid] = self._labels.ignore_id
+            probability = None if probability is None else np.where(result.valid, probability, np.float32(0))
+        return best, probability
 
     def _unsure(self, result: Segmentation) -> NDArray[np.bool_] | None:
         style = self._style
@@ -249,6 +299,12 @@ class MaskWriter:
         overlay.save(file, "JPEG", quality=90)
         path.write_bytes(file.getvalue())
 
+    def _write_cutout(self, path: Path, picture: Image.Image, ids: Ids, result: Segmentation) -> None:
+        if result.probability is None:
+            raise ValueError("A cut-out needs probabilities.")
+        is_inside = np.isin(ids, self._ids[self._is_wanted])
+        write_png(path, cut_out(pixels_of(picture), is_inside, result.best, result.probability, self._is_wanted))
+
     def _shares(self, ids: Ids) -> tuple[dict[str, float], float]:
         """(H, W) ids -> the share of each label in the picture, by name, and that of ignored pixels."""
         counts = np.zeros(self._labels.ignore_id + 1)
@@ -258,6 +314,19 @@ class MaskWriter:
             counts += np.bincount(part[starts], np.diff(starts, append=len(part)), len(counts))
         share = (counts / ids.size).round(6).tolist()
         return {label.name: share[label.id] for label in self._labels.labels}, share[self._labels.ignore_id]
+
+
+def shown_confidence(result: Segmentation) -> Floats | None:
+    """(H, W), 0 where there is no data; None where it was not asked for."""
+    confidence = result.confidence
+    if confidence is None or result.valid is None:
+        return confidence
+    return np.where(result.valid, confidence, np.float32(0))
+
+
+def _write_binary(path: Path, ids: Ids, label_id: int) -> None:
+    """Write 255 where the label is, else 0."""
+    write_png(path, np.where(ids == label_id, np.uint8(255), np.uint8(0)))
 
 
 def describe_labels(labels: LabelSet) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Names of outputs: the folders of the inputs mirrored, no two pictures on one name, whatever the order."""
 
+import hashlib
 import os
 import unicodedata
 from collections import Counter
@@ -8,6 +9,10 @@ from pathlib import Path, PurePosixPath
 
 from lseg_cli.data.finding import Source
 from lseg_cli.data.store import Address, Place
+from lseg_cli.results.kinds import FILES
+
+_MOST_BYTES = 255 - max(len(f".{extension}") for _, extension in FILES.values())  # of a file system's names
+_DIGEST = 10  # characters of one
 
 
 def output_names(sources: Sequence[Source]) -> list[str]:
@@ -15,7 +20,8 @@ def output_names(sources: Sequence[Source]) -> list[str]:
 
     One input folder is mirrored as it is, several below the folder that holds them all. Pictures of one folder that
     differ in the extension alone all keep it (`bus.jpg`, `bus.png`), and so do `Bus.jpg` and `bus.png`, for some file
-    systems do not tell the case apart.
+    systems do not tell the case apart. A name that leaves no room for the longest extension is cut, and ends with a
+    digest of the whole.
     """
     paths = [prefix / source.name for prefix, source in zip(_prefixes(sources), sources, strict=True)]
     shorts = [path.with_suffix("") if path.suffix else path for path in paths]
@@ -24,7 +30,7 @@ def output_names(sources: Sequence[Source]) -> list[str]:
         counts = Counter(_fold(name) for name in names)
         longer = [path if counts[_fold(name)] > 1 else name for path, name in zip(paths, names, strict=True)]
         if longer == names:
-            return [str(name) for name in names]
+            return [str(_fitting(name)) for name in names]
         names = longer
 
 
@@ -43,6 +49,17 @@ def _prefixes(sources: Sequence[Source]) -> list[PurePosixPath]:
 
 def _absolute(root: Place) -> Path:
     return root.as_path if isinstance(root, Address) else Path(os.path.abspath(root))  # noqa: PTH100  resolve() follows links
+
+
+def _fitting(path: PurePosixPath) -> PurePosixPath:
+    """A name that any extension can be added to."""
+    if len(os.fsencode(path.name)) <= _MOST_BYTES:
+        return path
+    digest = hashlib.sha256(os.fsencode(str(path))).hexdigest()[:_DIGEST]
+    short = path.name
+    while len(os.fsencode(short)) > _MOST_BYTES - len(digest) - 1:
+        short = short[:-1]
+    return path.with_name(f"{short}-{digest}")
 
 
 def _fold(path: PurePosixPath) -> str:

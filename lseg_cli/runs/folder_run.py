@@ -21,6 +21,7 @@ from lseg_cli import __version__
 from lseg_cli.data.finding import Source
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.errors import LsegError, TooManyFailuresError
+from lseg_cli.metrics import Metric
 from lseg_cli.results.folder import RUN, OutputFolder
 from lseg_cli.results.journal import Journal, Record
 from lseg_cli.results.lock import FolderLock
@@ -156,6 +157,11 @@ class FolderRun:
                 f"allowed: {self.summary.left} are left; run the same command again to go on."
             )
 
+    def metrics(self) -> list[Metric]:
+        """Return the figures so far, for `lseg_cli.metrics`; another thread may ask."""
+        facts = {"device": self.job.crew.device, "model": self.job.model.get("name", "")}
+        return [Metric("lseg_run_info", "What does the work.", 1, labels=facts), *self.summary.metrics()]
+
     @property
     def _has_failed_too_often(self) -> bool:
         return self._most_failures is not None and self.summary.failed > self._most_failures
@@ -172,13 +178,29 @@ class FolderRun:
             self._set_aside(journal.changes(job.record) if is_other else "")
         journal.clean()
         self.notices += journal.mend()
+        settings = {**journal.settings(), **job.about.get("settings", {})}
+        self._drop(journal.changed_settings(settings))
         journal.read()
         self._left = journal.remaining(job.items, job.kinds)
         self.summary.before = len(job.items) - len(self._left)
         self._tables = sorted({*job.tables, *journal.tables()})
-        job.output.begin({**job.about, "record": job.record, "tables": self._tables})
+        job.output.begin({**job.about, "settings": settings, "record": job.record, "tables": self._tables})
         if self.summary.before:
             self.notices.append(f"{self.summary.before} of {self.summary.total} pictures were done before.")
+
+    def _drop(self, kinds: frozenset[str]) -> None:
+        """Files that were made with other settings are made again."""
+        if not kinds:
+            return
+        named = ", ".join(sorted(kinds))
+        if self.job.output.shard:
+            raise LsegError(
+                f"The files {named} in {self.job.output.folder} were made with other settings; run once without "
+                "--shard, or choose another -o."
+            )
+        self._lock.check_alone()
+        self._journal.drop(kinds)
+        self.notices.append(f"Files of other settings are written again: {named}.")
 
     def _set_aside(self, changes: str) -> None:
         if self._journal.is_empty():

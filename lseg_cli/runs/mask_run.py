@@ -5,20 +5,24 @@ from functools import partial
 from typing import Any
 
 from lseg_cli.config import TextConfig
-from lseg_cli.data.labels import LabelSet
+from lseg_cli.data.labels import LabelSet, fold
 from lseg_cli.data.vocabulary import open_labels
+from lseg_cli.drawing import fonts
 from lseg_cli.drawing.palette import recolored
+from lseg_cli.errors import LsegError
 from lseg_cli.files import atomic
 from lseg_cli.inference.segmenter import PixelOutputs
+from lseg_cli.results.cvat import write_cvat
 from lseg_cli.results.folder import OutputFolder
 from lseg_cli.results.formats import write_coco, write_table
 from lseg_cli.results.journal_lines import JournalLines
-from lseg_cli.results.kinds import TABLES
+from lseg_cli.results.kinds import TABLES, binary_kinds
 from lseg_cli.results.masks import MaskStyle, describe_labels
 from lseg_cli.runs.options import MaskOptions
 
 # Options that change what a mask says. Not the device, nor what runs at once: they change the last bits.
 _DECISIVE = ("palette", "min_confidence", "min_margin")
+_NAMED = 20  # labels, in a sentence
 _MOST_WITH_BEST = 1000  # labels, of which top-k writes probabilities unasked
 
 
@@ -29,18 +33,33 @@ def read_labels(options: MaskOptions) -> tuple[LabelSet, list[str]]:
         LsegError: they, or the palette, cannot be read.
     """
     labels, notices = open_labels(options.labels)
+    lacking = fonts.notice(labels.names) if "overlay" in options.save else ""
+    notices = [*notices, *([lacking] if lacking else [])]
     if options.palette in (None, "none"):
         return labels, notices
     labels, more = recolored(labels, str(options.palette))
     return labels, [*notices, *more]
 
 
-def style_of(options: MaskOptions) -> MaskStyle:
-    """What is written of every picture."""
+def style_of(options: MaskOptions, labels: LabelSet) -> MaskStyle:
+    """What is written of every picture.
+
+    Raises:
+        LsegError: a label that is to be cut out is none of these.
+    """
+    by_name = {fold(name): name for name in labels.names}
+    unknown = [name for name in options.cutout if fold(name) not in by_name]
+    if unknown:
+        raise LsegError(
+            f"--cutout {unknown[0]} is not one of the labels; choose from {', '.join(labels.names[:_NAMED])}"
+            f"{' …' if len(labels.names) > _NAMED else ''}."
+        )
     return MaskStyle(
         save=options.save,
         formats=options.formats,
         top_k=options.top_k,
+        cutout=tuple(by_name[fold(name)] for name in options.cutout),
+        binary=tuple(binary_kinds(labels.names)) if "binary" in options.formats else (),
         has_colors=options.palette != "none",
         min_confidence=options.min_confidence,
         min_margin=options.min_margin,
@@ -56,8 +75,8 @@ def outputs_of(options: MaskOptions, labels: int) -> PixelOutputs:
     is_filtered = options.min_confidence > 0 or options.min_margin > 0
     with_best = options.top_k > 1 and labels <= _MOST_WITH_BEST
     return PixelOutputs(
-        best=max(options.top_k, 2 if options.min_margin else 1),
-        probability=is_filtered or with_best or "conf" in options.save,
+        best=max(options.top_k, 2 if options.min_margin or options.cutout else 1),
+        probability=is_filtered or with_best or bool(options.cutout) or "conf" in options.save,
     )
 
 
@@ -75,9 +94,15 @@ def record_of(labels: LabelSet, text: TextConfig, options: MaskOptions, more: di
     }
 
 
-def about(labels: LabelSet, text: TextConfig) -> dict[str, Any]:
+def about(labels: LabelSet, text: TextConfig, style: MaskStyle) -> dict[str, Any]:
     """What labels.json says."""
-    return {**describe_labels(labels), "encoder": text.model_dump(mode="json"), "templates": text.templates}
+    settings = {kind: value for kind, value in style.settings.items() if kind in style.kinds}
+    return {
+        **describe_labels(labels),
+        "settings": settings,
+        "encoder": text.model_dump(mode="json"),
+        "templates": text.templates,
+    }
 
 
 def table_writer(output: OutputFolder, labels: LabelSet) -> Callable[[Sequence[str]], list[str]]:
@@ -94,7 +119,10 @@ def _write_tables(output: OutputFolder, labels: LabelSet, names: Sequence[str]) 
             if kind == "csv":
                 write_table(path, lines, labels)
                 continue
-            left_out = write_coco(path, kind, output.folder, lines, labels)
+            if kind == "cvat":
+                left_out = write_cvat(path, output.folder, lines, labels)
+            else:
+                left_out = write_coco(path, kind, output.folder, lines, labels)
         if left_out:
             notices.append(f"{output.folder / name} lacks {left_out} pictures, done without --format {kind}.")
     return notices

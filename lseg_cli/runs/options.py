@@ -79,6 +79,7 @@ class MaskOptions(RunOptions):
         min_confidence: pixels below it get the ignore id.
         min_margin: pixels whose best two labels are nearer than this get it too.
         top_k: above 1: so many labels of every pixel.
+        cutout: names of the labels that are cut out of the picture; none: nothing is.
     """
 
     labels: str
@@ -89,6 +90,7 @@ class MaskOptions(RunOptions):
     min_confidence: float = 0.0
     min_margin: float = 0.0
     top_k: int = 1
+    cutout: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +46,7 @@ class LoadedEmbedding:
         item: what it is.
         stamp: state of its file before it was read.
         embedding: of a picture.
-        picture: itself, in RGB, for overlays.
+        picture: itself, in RGB, for files that show it.
         read_ms: milliseconds of reading.
     """
 
@@ -90,7 +90,7 @@ class RelabelSteps:
         output = OutputFolder(locate_output(work.options.out), work.options.share_name)
         self._work = work
         self._outputs = outputs_of(work.options, len(work.vectors))
-        self._writer = MaskWriter(output, work.labels, style_of(work.options))
+        self._writer = MaskWriter(output, work.labels, style_of(work.options, work.labels))
         self._threads = threads
 
     def load(self, item: Item, admit: Callable[[int], None]) -> LoadedEmbedding | Failed:
@@ -117,7 +117,7 @@ class RelabelSteps:
         for each in batch:
             watch = Stopwatch()
             needs_all = not is_bounded(each.embedding.info, len(self._work.vectors), self._outputs)
-            needs_all |= "probs" in (self._writer.kinds if each.item.kinds is None else each.item.kinds)
+            needs_all |= "probs" in self._writer.kinds_of(each.item)
             found.append(Scored(score(each.embedding, self._work.vectors) if needs_all else None, watch.ms))
         return found
 
@@ -129,6 +129,7 @@ class RelabelSteps:
                 result = self._bounded(loaded.embedding)
             else:
                 result = segment_scores(answer.scores, size, self._outputs, self._threads)
+            result = replace(result, valid=loaded.embedding.info.valid)
             stage, watch = "write", Stopwatch()
             mask = self._writer.write(item, loaded.picture, result, answer.scores)
         except (DataError, MemoryError) as error:
@@ -140,8 +141,8 @@ class RelabelSteps:
         return relabel(embedding, self._work.vectors, self._outputs, self._threads)
 
     def _picture(self, item: Item, info: EmbeddingInfo) -> Image.Image | None:
-        """The picture itself, for overlays."""
-        if "overlay" not in (self._writer.kinds if item.kinds is None else item.kinds):
+        """The picture itself, for files that show it."""
+        if not self._writer.needs_picture(item):
             return None
         picture = open_image(locate(info.source))
         if (picture.height, picture.width) != info.picture_px:
@@ -189,7 +190,7 @@ def open_relabelling(options: RelabelOptions, model_path: Path | None) -> Folder
     if "embeddings" in options.save:
         raise LsegError("--save embeddings is of lseg segment; relabel reads them, and they stay where they are.")
     labels, notices = read_labels(options)
-    style, output = style_of(options), OutputFolder(locate_output(options.out), options.share_name)
+    style, output = style_of(options, labels), OutputFolder(locate_output(options.out), options.share_name)
     style.check()
     output.check()
     items = _find(options, output)
@@ -217,7 +218,7 @@ def open_relabelling(options: RelabelOptions, model_path: Path | None) -> Folder
             crew=crew,
             model={"name": info.model.name, "sha256": info.model_sha256},
             record=record | record_of(labels, text.encoder, options, {}),
-            about=about(labels, text.encoder),
+            about=about(labels, text.encoder, style),
             notices=notices,
             tables=tables_of(options),
             write_tables=table_writer(output, labels),

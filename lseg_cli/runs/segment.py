@@ -90,7 +90,7 @@ class SegmentSteps:
             image = _NO_IMAGE if is_kept else self._segmenter.preprocess(opened.picture)
         except MemoryError as error:
             return failed(item, "decode", error)
-        picture = opened.picture if is_kept or "overlay" in self._kinds(item) else None
+        picture = opened.picture if is_kept or self._writer.needs_picture(item) else None
         ms = {"read": opened.read_ms, "preprocess": watch.ms}
         return LoadedPicture(item, opened.stamp, opened.size, image, picture, ms, opened.valid, opened.values)
 
@@ -103,10 +103,10 @@ class SegmentSteps:
             return [self._in_tiles(each) for each in batch]
         watch = Stopwatch()
         images = np.concatenate([each.image for each in batch])
-        if self._segmenter.many is not None and not any("probs" in self._kinds(each.item) for each in batch):
+        if self._segmenter.many is not None and not any("probs" in self._writer.kinds_of(each.item) for each in batch):
             each = self._segmenter.infer_features_alone(images)
             answers = [Inferred(None, features, watch.ms) for features in each]
-        elif any("embeddings" in self._kinds(each.item) for each in batch):
+        elif any("embeddings" in self._writer.kinds_of(each.item) for each in batch):
             pairs = zip(*self._segmenter.infer_features(images), strict=True)
             answers = [Inferred(scores, features, watch.ms) for scores, features in pairs]
         else:
@@ -125,7 +125,9 @@ class SegmentSteps:
                 watch = Stopwatch()
                 scores = None if answer.scores is None else self._segmenter.crop(answer.scores, loaded.size)
                 result = self._segmented(answer, loaded.size)
-                embedding = self._embedding(loaded, answer.features) if "embeddings" in self._kinds(item) else None
+                embedding = (
+                    self._embedding(loaded, answer.features) if "embeddings" in self._writer.kinds_of(item) else None
+                )
                 result = replace(result, ms={"infer": answer.ms, "postprocess": watch.ms})
             result = replace(result, valid=loaded.valid)
             stage, watch = "write", Stopwatch()
@@ -160,10 +162,8 @@ class SegmentSteps:
         if features is None:
             return None
         encoder, features = as_encoder(self._segmenter.engine), self._segmenter.crop(features, loaded.size, 4)
-        return as_embedding(encoder, features, loaded.size, source=str(loaded.item.source.path))
-
-    def _kinds(self, item: Item) -> frozenset[str]:
-        return self._writer.kinds if item.kinds is None else item.kinds
+        source = str(loaded.item.source.path)
+        return as_embedding(encoder, features, loaded.size, source=source, valid=loaded.valid)
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ class SegmentWork:
         threads = 1 if options.tile is None and are_many else count_cores(options.engine.threads)
         segmenter = Segmenter(engine, self.vectors, options.imgsz, outputs_of(options, len(self.vectors)), threads)
         output = OutputFolder(locate_output(options.out), options.share_name)
-        return SegmentSteps(segmenter, MaskWriter(output, self.labels, style_of(options)), options)
+        return SegmentSteps(segmenter, MaskWriter(output, self.labels, style_of(options, self.labels)), options)
 
 
 def open_segmentation(options: SegmentOptions, open_engine: OpenEngine, read_spec: ReadSpec) -> FolderRun:
@@ -221,7 +221,7 @@ def open_segmentation(options: SegmentOptions, open_engine: OpenEngine, read_spe
         MismatchError: embeddings are to be saved, and the model gives none.
     """
     labels, notices = read_labels(options)
-    style, output = style_of(options), OutputFolder(locate_output(options.out), options.share_name)
+    style, output = style_of(options, labels), OutputFolder(locate_output(options.out), options.share_name)
     style.check()
     _check_tiling(options)
     output.check()
@@ -252,7 +252,7 @@ def open_segmentation(options: SegmentOptions, open_engine: OpenEngine, read_spe
             crew=crew,
             model={"name": spec.model.name, "sha256": spec.model_sha256},
             record=record,
-            about=about(labels, text.encoder),
+            about=about(labels, text.encoder, style),
             notices=notices,
             tables=tables_of(options),
             write_tables=table_writer(output, labels),

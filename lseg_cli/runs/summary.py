@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from lseg_cli.metrics import Metric
 from lseg_cli.results.records import Done, Failed, Result
 
 
@@ -46,6 +47,19 @@ class Summary:
         """Seconds of each stage and its share of all; stages run side by side, so their sum is above the clock's."""
         total = sum(self.ms.values()) or 1.0
         return {stage: {"seconds": round(ms / 1000, 3), "share": round(ms / total, 4)} for stage, ms in self.ms.items()}
+
+    def metrics(self) -> list[Metric]:
+        """Return the figures so far as metrics; another thread may ask."""
+        found = [
+            Metric("lseg_run_pictures", "Pictures that were found.", self.total),
+            Metric("lseg_run_pictures_done_before", "Pictures that earlier runs have done.", self.before),
+            Metric("lseg_run_pictures_done_total", "Pictures that this run has done.", self.done, "counter"),
+            Metric("lseg_run_pictures_failed_total", "Pictures that failed.", self.failed, "counter"),
+        ]
+        about = "Seconds spent in a stage; stages run side by side."
+        for stage, ms in self.ms.copy().items():
+            found.append(Metric("lseg_run_stage_seconds_total", about, ms / 1000, "counter", {"stage": stage}))
+        return found
 
     @property
     def left(self) -> int:

@@ -19,7 +19,8 @@ from lseg_cli.data.datasets import first_epoch_steps
 from lseg_cli.errors import MissingError
 from lseg_cli.evaluation.counting import evaluate
 from lseg_cli.inference.segmenter import Segmenter
-from lseg_cli.training.loop import MakeEngine, StepReport, Trainer
+from lseg_cli.training.loop import MakeEngine, Trainer
+from lseg_cli.training.reports import StepReport
 from lseg_cli.training.vocabulary import Embed
 
 _STEPS = 2  # the first is slower than the others

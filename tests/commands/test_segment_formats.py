@@ -168,3 +168,71 @@ def test_batches_give_the_same_labels() -> None:
     for path in Path("one/masks").rglob("*.png"):
         other = pixels(str(Path("many") / path.relative_to("one")))
         assert (pixels(str(path)) != other).mean() < 1e-3
+
+
+def test_a_black_and_white_mask_of_every_label_is_imported_again() -> None:
+    assert segment("in", "--format", "binary") == 0
+    for name in ("a", "sub/b"):
+        mask = pixels(f"out/masks/{name}.png")
+        for label_id, label in enumerate(("person", "sky", "other")):
+            assert np.array_equal(pixels(f"out/binary/{label}/{name}.png"), np.where(mask == label_id, 255, 0))
+    assert lseg("data", "import", "out/binary", "--from", "binary", "--images", "in", "-o", "again") == 0
+    order = np.array([["other", "person", "sky"].index(name) for name in ("person", "sky", "other")], np.uint8)
+    again = sorted(Path("again/masks").rglob("*.png"))
+    assert len(again) == 2
+    for path, name in zip(again, ("a", "sub/b"), strict=True):
+        assert np.array_equal(pixels(str(path)), order[pixels(f"out/masks/{name}.png")])
+
+
+def test_other_labels_cannot_share_a_folder_of_black_and_white_masks() -> None:
+    assert segment("in", "--format", "binary", labels="a/b, a:b") == 0
+    assert sorted(path.name for path in Path("out/binary").iterdir()) == ["a_b", "a_b-2"]
+
+
+def test_too_many_labels_for_a_file_each(capsys: pytest.CaptureFixture[str]) -> None:
+    assert segment("in", "--format", "binary", labels="words:300") == 2
+    assert "300 labels are too many" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+def test_labels_are_cut_out_and_cut_out_again_when_others_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert segment("in", "--cutout", "sky,Other") == 0
+    mask, cutout = pixels("out/masks/a.png"), pixels("out/cutouts/a.png")
+    assert cutout.shape == (*mask.shape, 4)
+    assert not cutout[cutout[..., 3] == 0].any()
+    seen = cutout[..., 3] > 127
+    assert (seen == (mask > 0)).mean() > 0.95
+    assert np.array_equal(cutout[..., :3][seen], pixels("in/a.png")[seen])
+    before = Path("out/masks/a.png").stat().st_mtime_ns
+    capsys.readouterr()
+    assert segment("in", "--save", "cutout", "--cutout", "person") == 0
+    assert "Files of other settings are written again: cutout." in capsys.readouterr().err
+    assert ((pixels("out/cutouts/a.png")[..., 3] > 127) == (mask == 0)).mean() > 0.95
+    assert Path("out/masks/a.png").stat().st_mtime_ns == before
+    assert segment("in", "--cutout", "person", "--json") == 0
+    assert '"done_before": 2' in capsys.readouterr().out
+
+
+def test_what_cannot_be_cut_out_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert segment("in", "--cutout", "dog") == 2
+    assert "--cutout dog is not one of the labels; choose from person, sky, other." in capsys.readouterr().err
+    assert segment("in", "--save", "cutout") == 2
+    assert "add --cutout with some" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+def test_more_of_the_best_labels_replace_fewer() -> None:
+    assert segment("in", "--top-k", "2") == 0
+    assert segment("in", "--top-k", "3") == 0
+    with np.load("out/topk/a.npz") as found:
+        assert len(found["ids"]) == 3
+
+
+def test_relabel_writes_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    kinds = ["--format", "binary,coco-polygons,cvat", "--cutout", "sky"]
+    assert segment("in", *kinds, "--save", "embeddings") == 0
+    assert lseg("relabel", "out", "-o", "again", "-l", LABELS, *kinds) == 0
+    for name in ("coco-polygons.json", "cvat.xml", "binary/sky/a.png", "cutouts/sub/b.png"):
+        assert Path("again", name).stat().st_size > 0
+    assert np.array_equal(pixels("again/cutouts/a.png")[..., 3] > 127, pixels("out/cutouts/a.png")[..., 3] > 127)
+    assert lseg("report", "again") == 0

@@ -12,7 +12,6 @@ from lseg_cli.config import DataRef
 from lseg_cli.data.datasets import open_dataset
 from lseg_cli.data.inspection import Finding, inspect_split, splits_of
 from lseg_cli.data.split import Dataset
-from lseg_cli.errors import DataError
 from tests.data.miniatures import (
     HEIGHT_PX,
     WIDTH_PX,
@@ -81,13 +80,6 @@ class TestPanoptic:
         for split in ("train2017", "val2017"):
             (root / "annotations" / f"panoptic_{split}").rename(root / f"panoptic_{split}")
         np.testing.assert_array_equal(opened("coco-panoptic", root).read_ids(0), expected)
-
-    def test_masks_that_are_still_packed(self, tmp_path: Path) -> None:
-        root = make_coco_panoptic(tmp_path)
-        shutil.rmtree(root / "annotations" / "panoptic_train2017")
-        (root / "annotations" / "panoptic_train2017.zip").touch()
-        with pytest.raises(DataError, match=r"still packed in .*panoptic_train2017\.zip; unzip it there"):
-            opened("coco-panoptic", root)
 
 
 def test_cityscapes_in_folders_named_after_its_archives(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """The known data sets, each read from a miniature of its real layout. Every trap of a layout has a test."""
 
 import json
+import pickle
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lseg_cli.config import DataRef
-from lseg_cli.data.datasets import Dataset, check_dataset, open_dataset
+from lseg_cli.data.datasets import Dataset, check_dataset, list_dataset, open_dataset
 from lseg_cli.data.labels import parse_labels
 from lseg_cli.data.sets.coco_panoptic import class_name
 from lseg_cli.data.sets.idd import rasterise
@@ -304,6 +306,41 @@ class TestPanoptic:
         shutil.copy(dataset.masks[0], dataset.masks[1])
         with pytest.raises(DataError, match=r"000000000002\.png holds id 70001 \(a segment\), which has no label"):
             check_dataset(dataset)
+
+    @pytest.mark.parametrize("folder", ["annotations", ""])
+    def test_masks_that_are_still_packed_are_read(self, folder: str, tmp_path: Path) -> None:
+        """From the zip file that COCO's archive holds; nothing is unpacked, whatever its members are called."""
+        unpacked = made("coco-panoptic", tmp_path / "folder")
+        root = MAKERS["coco-panoptic"](tmp_path / "zip")
+        masks = root / "annotations" / "panoptic_train2017"
+        with zipfile.ZipFile(root / folder / "panoptic_train2017.zip", "w") as archive:
+            archive.writestr("panoptic_train2017/", b"")
+            for path in sorted(masks.iterdir()):
+                archive.write(path, f"panoptic_train2017/{path.name}")
+            archive.writestr("../../mark", b"written outside")
+        shutil.rmtree(masks)
+        dataset = pickle.loads(pickle.dumps(open_dataset(ref("coco-panoptic", root))))  # as workers get it
+        for index in range(len(unpacked)):
+            np.testing.assert_array_equal(dataset.read_ids(index), unpacked.read_ids(index))
+        np.testing.assert_array_equal(check_dataset(dataset), check_dataset(unpacked))
+        assert not list(tmp_path.rglob("mark"))
+
+    def test_a_mask_that_the_zip_file_lacks_or_damages_is_told(self, tmp_path: Path) -> None:
+        root = MAKERS["coco-panoptic"](tmp_path)
+        masks, path = root / "annotations" / "panoptic_train2017", root / "annotations" / "panoptic_train2017.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.write(masks / "000000000001.png", "panoptic_train2017/000000000001.png")
+            archive.writestr("panoptic_train2017/000000000002.png", b"%!PS-Adobe-3.0 EPSF-3.0")
+        shutil.rmtree(masks)
+        with pytest.raises(DataError, match=r"has no mask: .*panoptic_train2017\.zip.000000000003\.png is missing"):
+            open_dataset(ref("coco-panoptic", root))
+        dataset = list_dataset(ref("coco-panoptic", root))
+        assert dataset.missing(0) == ""
+        with pytest.raises(DataError, match=r"000000000002\.png cannot be read as a mask"):
+            dataset.read_ids(1)
+        path.write_bytes(path.read_bytes()[:200])
+        with pytest.raises(DataError, match=r"panoptic_train2017\.zip is not a whole zip file"):
+            list_dataset(ref("coco-panoptic", root))
 
     def test_names_lose_their_endings(self, tmp_path: Path) -> None:
         assert made("coco-panoptic", tmp_path).classes == (

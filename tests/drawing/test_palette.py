@@ -1,11 +1,15 @@
+import math
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lseg_cli.data.labels import Label, LabelSet, fold
+from lseg_cli.data.labels import Label, LabelSet, fold, parse_labels
+from lseg_cli.data.vocabularies import NAMES
+from lseg_cli.drawing.color_difference import Seen
 from lseg_cli.drawing.palette import colors, png_palette, recolored
 from lseg_cli.errors import LsegError
 
@@ -36,11 +40,63 @@ def test_known_names_have_their_usual_colours() -> None:
 
 
 def test_what_is_nothing_in_particular_is_colourless() -> None:
-    assert colors(LabelSet.of(["other", "others", "background"])) == [(128, 128, 128), (138, 138, 138), (0, 0, 0)]
+    assert colors(LabelSet.of(["other", "background"])) == [(128, 128, 128), (0, 0, 0)]
+    assert colors(LabelSet.of(["others"])) == [(138, 138, 138)]
 
 
 def test_a_made_colour_never_changes() -> None:
-    assert colors(LabelSet.of(["zebra crossing", "Wombat"])) == [(95, 226, 113), (164, 184, 65)]
+    made = [colors(LabelSet.of([name]))[0] for name in ("zebra crossing", "Wombat")]
+    assert made == [(95, 226, 113), (164, 184, 65)]
+
+
+def least_difference(labels: LabelSet) -> float:
+    """Of any two, over eyes that see all colours and eyes that do not tell red from green."""
+    seen = Seen.of(np.array(colors(labels), np.uint8))
+    differences = seen.differences(seen)
+    np.fill_diagonal(differences, np.inf)
+    return float(differences.min())
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("fss1000")])
+def test_no_two_labels_of_a_bundled_vocabulary_look_alike(name: str) -> None:
+    labels, _ = parse_labels(name)
+    assert least_difference(labels) >= min(0.11, 0.49 / math.sqrt(len(labels.labels)))
+
+
+@pytest.mark.parametrize("name", ["fss1000", "fss1000-official"])
+def test_no_two_of_a_thousand_labels_have_the_same_colour(name: str) -> None:
+    labels, _ = parse_labels(name)
+    assert len(set(colors(labels))) == 1000
+
+
+@pytest.mark.parametrize(
+    "names", [["person", "animal", "flower"], ["building", "other"], ["vegetation", "person"], ["box", "refrigerator"]]
+)
+def test_labels_that_once_looked_alike_do_no_more(names: list[str]) -> None:
+    old = {"person": "dc143c", "animal": "ff007a", "flower": "ff0000", "building": "464646", "other": "808080",
+           "vegetation": "6b8e23", "box": "00ff14", "refrigerator": "14ff00"}  # fmt: skip
+    before = tuple(
+        Label(name=name, id=number, color=tuple(bytes.fromhex(old[name]))) for number, name in enumerate(names)
+    )
+    assert least_difference(LabelSet(labels=before)) < 0.11
+    assert least_difference(LabelSet.of(names)) >= 0.11
+
+
+def test_the_best_known_colours_stay_in_a_street() -> None:
+    names = ["sky", "road", "building", "person", "car", "tree", "sidewalk", "traffic sign"]
+    given = ["#{:02x}{:02x}{:02x}".format(*color) for color in colors(LabelSet.of(names))]
+    assert given == ["#4682b4", "#804080", "#464646", "#dc143c", "#00008e", "#04c803", "#f423e8", "#dcdc00"]
+
+
+def test_differences_are_those_of_oklab() -> None:
+    white, black, red, green = (Seen.of(np.array([color], np.uint8)) for color in (
+        (255, 255, 255), (0, 0, 0), (255, 0, 0), (0, 255, 0),
+    ))  # fmt: skip
+    assert red.views[0, 0].tolist() == pytest.approx([0.6280, 0.2249, 0.1258], abs=1e-3)  # Ottosson's own table
+    assert white.differences(black)[0, 0] == pytest.approx(0.5, abs=1e-3)
+    apart = np.linalg.norm(red.views - green.views, axis=-1)[:, 0]
+    assert apart[1] < apart[0]  # without red cones the two are nearer
+    assert apart[2] < apart[0]  # and without green ones
 
 
 def test_made_colours_are_spread_and_visible() -> None:

@@ -23,20 +23,22 @@ def noise(shape: tuple[int, ...], bits: int) -> NDArray[np.uint8] | NDArray[np.u
 @given(
     height=st.integers(1, 50),
     width=st.integers(1, 50),
-    kind=st.sampled_from(["grey", "palette", "rgb", "16-bit"]),
+    kind=st.sampled_from(["grey", "palette", "rgb", "rgba", "16-bit"]),
     block_bytes=st.integers(1, 400),
 )
 def test_every_pixel_comes_back(
     height: int, width: int, kind: str, block_bytes: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("png") / "a.png"
-    pixels = noise((height, width, 3) if kind == "rgb" else (height, width), 16 if kind == "16-bit" else 8)
+    pixels = noise(
+        (height, width, len(kind)) if kind.startswith("rgb") else (height, width), 16 if kind == "16-bit" else 8
+    )
     palette = bytes(noise((768,), 8).astype(np.uint8)) if kind == "palette" else None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(png, "_BLOCK_BYTES", block_bytes)
         write_png(path, pixels, palette)
     with Image.open(path) as image:
-        assert image.mode == {"grey": "L", "palette": "P", "rgb": "RGB", "16-bit": "I;16"}[kind]
+        assert image.mode == {"grey": "L", "palette": "P", "rgb": "RGB", "rgba": "RGBA", "16-bit": "I;16"}[kind]
         assert np.array_equal(np.asarray(image), pixels)
         if palette is not None:
             assert bytes(image.getpalette() or []) == palette

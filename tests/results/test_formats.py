@@ -4,11 +4,15 @@ import csv
 import errno
 import io
 import json
+import tempfile
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -24,6 +28,8 @@ from lseg_cli.results.formats import (
     write_segments,
     write_table,
 )
+from lseg_cli.results.kinds import binary_kinds, place_of
+from lseg_cli.results.polygons import write_polygons
 
 FROM_ZERO = LabelSet.of(["sky", "road", "car"])
 OWN_IDS = LabelSet(labels=(Label(name="sky", id=3), Label(name="road", id=7), Label(name="car", id=12)))
@@ -42,9 +48,9 @@ def write_folder(kind: str, labels: LabelSet, root: Path) -> list[Ids]:
     masks, lines = [mask(labels, seed) for seed in range(2)], []
     (root / kind).mkdir()
     for number, ids in enumerate(masks):
-        files = {kind: f"{kind}/{number}.{'json' if kind == 'coco-rle' else 'png'}"}
-        if kind == "coco-rle":
-            write_rle(root / files[kind], ids, labels)
+        files = {kind: f"{kind}/{number}.{'png' if kind == 'coco-panoptic' else 'json'}"}
+        if kind != "coco-panoptic":
+            {"coco-rle": write_rle, "coco-polygons": write_polygons}[kind](root / files[kind], ids, labels)
         else:
             files["coco-panoptic-segments"] = f"{kind}/{number}.json"
             write_panoptic(root / files[kind], ids, labels)
@@ -54,16 +60,20 @@ def write_folder(kind: str, labels: LabelSet, root: Path) -> list[Ids]:
     return masks
 
 
+@pytest.mark.parametrize("judged", ["segm", "bbox"])
+@pytest.mark.parametrize("kind", ["coco-rle", "coco-polygons"])
 @pytest.mark.parametrize("labels", [FROM_ZERO, OWN_IDS])
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of pycocotools itself
-def test_cocos_own_evaluation_finds_our_file_equal_to_itself(labels: LabelSet, tmp_path: Path) -> None:
+def test_cocos_own_evaluation_finds_our_file_equal_to_itself(
+    labels: LabelSet, kind: str, judged: str, tmp_path: Path
+) -> None:
     coco = pytest.importorskip("pycocotools.coco")
     evaluation = pytest.importorskip("pycocotools.cocoeval")
-    write_folder("coco-rle", labels, tmp_path)
+    write_folder(kind, labels, tmp_path)
     with redirect_stdout(io.StringIO()):
-        truth = coco.COCO(str(tmp_path / "coco-rle.json"))
+        truth = coco.COCO(str(tmp_path / f"{kind}.json"))
         found = truth.loadRes([{**each, "score": 1.0} for each in truth.dataset["annotations"]])
-        judge = evaluation.COCOeval(truth, found, "segm")
+        judge = evaluation.COCOeval(truth, found, judged)
         judge.evaluate()
         judge.accumulate()
         judge.summarize()
@@ -72,6 +82,46 @@ def test_cocos_own_evaluation_finds_our_file_equal_to_itself(labels: LabelSet, t
     assert categories == {each + first_category(labels) for each in labels.ids}
     assert min(each["id"] for each in truth.dataset["annotations"]) == 1
     assert min(each["category_id"] for each in truth.dataset["annotations"]) >= 1
+
+
+def decoded(annotations: list[dict[str, Any]], size: tuple[int, int], labels: LabelSet) -> Ids:
+    """The mask that COCO's own library makes of annotations."""
+    coder = pytest.importorskip("pycocotools.mask")
+    ids = np.full(size, labels.ignore_id, np.uint8)
+    for each in annotations:
+        bits = np.asarray(coder.decode(coder.merge(coder.frPyObjects(each["segmentation"], *size))), bool)
+        assert bits.sum() == each["area"]
+        assert not (bits & (ids != labels.ignore_id)).any()
+        ids[bits] = each["category_id"] - first_category(labels)
+    return ids
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([(1, 1), (1, 7), (6, 1), (9, 11), (23, 17)]), st.integers(1, 3))
+@settings(max_examples=40)
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_polygons_cover_the_pixels_of_the_mask_with_all_its_holes(seed: int, size: tuple[int, int], side: int) -> None:
+    cells = np.random.default_rng(seed).choice(np.array([0, 1, 2, 255], np.uint8), size, p=[0.6, 0.2, 0.1, 0.1])
+    ids = np.kron(cells, np.ones((side, side), np.uint8)).astype(np.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        write_polygons(Path(folder, "a.json"), ids, FROM_ZERO)
+        annotations = json.loads(Path(folder, "a.json").read_text())
+    height, width = ids.shape
+    assert np.array_equal(decoded(annotations, (height, width), FROM_ZERO), ids)
+    for each in annotations:
+        left, top, box_width, box_height = each["bbox"]
+        corners = np.concatenate([np.reshape(ring, (-1, 2)) for ring in each["segmentation"]])
+        assert corners.min(0).tolist() == [left, top]
+        assert corners.max(0).tolist() == [left + box_width, top + box_height]
+
+
+def test_a_hole_is_no_part_of_any_polygon(tmp_path: Path) -> None:
+    ids = np.zeros((9, 9), np.uint8)
+    ids[3:6, 3:6] = 1
+    write_polygons(tmp_path / "a.json", ids, FROM_ZERO)
+    sky, road = json.loads((tmp_path / "a.json").read_text())
+    assert (sky["area"], road["area"]) == (72, 9)
+    assert len(sky["segmentation"]) > 1
+    assert road["segmentation"] == [[3, 3, 3, 6, 6, 6, 6, 3]]
 
 
 @pytest.mark.parametrize("labels", [FROM_ZERO, OWN_IDS])
@@ -126,3 +176,22 @@ def test_a_full_disk_is_told_by_its_number() -> None:
     with pytest.raises(OSError, match="No space left") as full:
         write_npy(Path("/dev/full"), np.zeros((1000, 1000), np.uint8))
     assert full.value.errno == errno.ENOSPC
+
+
+def test_every_label_has_a_folder_of_its_own_that_any_system_can_hold() -> None:
+    kinds = binary_kinds(["sky", "Sky", "a/b", "a:b", "..", "x" * 300, "x" * 301, "road "])
+    assert kinds[:3] == ["binary/sky", "binary/Sky-2", "binary/a_b"]
+    assert len({kind.casefold() for kind in kinds}) == len(kinds)
+    for kind in kinds:
+        folder, extension = place_of(kind)
+        assert (folder, extension) == (kind, "png")
+        assert len(folder) < 100
+        assert Path(folder).parts[0] == "binary"
+        assert len(Path(folder).parts) == 2
+        assert ".." not in folder
+
+
+@pytest.mark.parametrize("kind", ["binary/", "binary/..", "binary/a/b", "binary/../x", "binary/a\0", "binary", "else"])
+def test_other_folders_are_of_no_kind(kind: str) -> None:
+    with pytest.raises(KeyError):
+        place_of(kind)

@@ -1,5 +1,6 @@
 """Every picture has a name of its own in the output, whatever stands beside it and in whatever order."""
 
+import os
 import random
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lseg_cli.data.finding import Source
+from lseg_cli.results.kinds import FILES
 from lseg_cli.results.names import output_names
 
 
@@ -53,3 +55,20 @@ def test_several_roots_are_mirrored_below_the_folder_that_holds_them() -> None:
 
 def test_one_root_written_in_two_ways_is_one_root() -> None:
     assert output_names(below("in", "1.jpg") + below("./in/../in", "2.jpg")) == ["1", "2"]
+
+
+def test_a_name_leaves_room_for_every_extension() -> None:
+    """Of bytes, not of letters, undecodable ones too; two that differ at their end alone stay two."""
+    names = [
+        "n" * 250 + "1.png",
+        "n" * 250 + "2.png",
+        "\u9053" * 83 + ".png",
+        "\udce9" * 251 + ".png",
+        "n" * 243 + ".png",
+    ]
+    found = output_names(below("in", *names))
+    assert len(set(found)) == len(names)
+    for name in found:
+        assert all(len(os.fsencode(f"{name}.{extension}")) <= 255 for _, extension in FILES.values())
+    assert found[-1] == "n" * 243
+    assert found[0] == output_names(below("in", names[0]))[0]

@@ -1,7 +1,8 @@
 """Outlines cover the pixels that they were made of, and other tools read them."""
 
 import json
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from lseg_cli.data.labels import LabelSet
+from lseg_cli.errors import DataError
 from lseg_cli.importing.folder import import_labelled
 from lseg_cli.importing.options import ImportOptions
+from lseg_cli.results.cvat import write_cvat, write_cvat_image
 from lseg_cli.results.outlines import outlines, write_geojson, write_labelme, write_yolo
 
 LABELS = LabelSet.of(["sky", "road", "car"])
@@ -71,6 +74,66 @@ def test_geojson_has_closed_rings_and_holes(tmp_path: Path) -> None:
     by_label = {each["properties"]["label"]: each["geometry"]["coordinates"] for each in data["features"]}
     assert {label: len(rings) for label, rings in by_label.items()} == {"road": 2, "car": 1}
     assert all(ring[0] == ring[-1] for rings in by_label.values() for ring in rings)
+
+
+def test_cvat_comes_back_to_the_pixel_with_holes_and_what_has_no_label(tmp_path: Path) -> None:
+    ids = np.random.default_rng(0).choice(np.array([0, 1, 2, 255], np.uint8), (31, 43), p=[0.7, 0.1, 0.1, 0.1])
+    (tmp_path / "imgs" / "sub").mkdir(parents=True)
+    Image.new("RGB", ids.shape[::-1]).save(tmp_path / "imgs" / "sub" / "a.png")
+    (tmp_path / "cvat" / "sub").mkdir(parents=True)
+    write_cvat_image(tmp_path / "cvat" / "sub" / "a.xml", ids, LABELS)
+    line = {"source": "imgs/sub/a.png", "mask": "masks/sub/a.png", "files": {"cvat": "cvat/sub/a.xml"}}
+    assert write_cvat(tmp_path / "cvat.xml", tmp_path, [line, {**line, "files": {}}], LABELS) == 1
+    names = [each.get("name") for each in ElementTree.parse(tmp_path / "cvat.xml").getroot().iter("image")]
+    assert names == ["sub/a.png"]
+    options = ImportOptions(
+        tmp_path / "cvat.xml", tmp_path / "out", images=tmp_path / "imgs", shares=(("train", 1.0),), unlabelled="ignore"
+    )
+    imported = import_labelled(options, lambda names, _: iter(names))
+    assert imported.classes == LABELS.names
+    (mask,) = (tmp_path / "out" / "masks" / "train").rglob("*.png")
+    assert np.array_equal(np.asarray(Image.open(mask)), ids)
+
+
+def test_cvat_holds_any_name(tmp_path: Path) -> None:
+    labels = LabelSet.of(['<sky> & "sea"', "road"])
+    write_cvat_image(tmp_path / "a.xml", np.eye(4, dtype=np.uint8), labels)
+    line = {"source": "in/<a>&b\x0b.png?x", "mask": "masks/a.png", "files": {"cvat": "a.xml"}}
+    write_cvat(tmp_path / "cvat.xml", tmp_path, [line], labels)
+    root = ElementTree.parse(tmp_path / "cvat.xml").getroot()
+    assert [each.text for each in root.iter("name")] == ['<sky> & "sea"', "road"]
+    assert {each.get("label") for each in root.iter("mask")} == {'<sky> & "sea"', "road"}
+    assert [each.get("name") for each in root.iter("image")] == ["<a>&b?.png"]
+
+
+def test_a_damaged_part_of_cvat_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.xml").write_text("<image")
+    line = {"source": "a.png", "mask": "masks/a.png", "files": {"cvat": "a.xml"}}
+    with pytest.raises(DataError, match=r"a\.xml cannot be read, or is damaged; delete it"):
+        write_cvat(tmp_path / "cvat.xml", tmp_path, [line], LABELS)
+
+
+def test_labelme_finds_all_that_its_own_loader_asks_for(tmp_path: Path) -> None:
+    """The checks of `read_label_file` of labelme 6.3.1, which needs Qt to be installed."""
+    ids = blocks([[0, 0, 1], [0, 2, 1]])
+    picture = tmp_path / "in" / "a.png"
+    picture.parent.mkdir()
+    Image.new("RGB", ids.shape[::-1]).save(picture)
+    write_labelme(tmp_path / "a.json", ids, LABELS, picture)
+    raw = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert raw["imageData"] is None
+    with Image.open(tmp_path / PureWindowsPath(raw["imagePath"]).as_posix()) as image:
+        assert (raw["imageHeight"], raw["imageWidth"]) == (image.height, image.width)
+    assert raw["flags"] == {}
+    assert len(raw["shapes"]) == 3
+    for shape in raw["shapes"]:
+        assert isinstance(shape["label"], str)
+        assert shape["shape_type"] == "polygon"
+        assert shape["group_id"] is None
+        assert all(
+            len(point) == 2 and all(isinstance(each, int | float) for each in point) for point in shape["points"]
+        )
+        assert len(shape["points"]) > 2
 
 
 @pytest.mark.parametrize("kind", ["labelme", "yolo"])

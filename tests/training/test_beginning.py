@@ -15,8 +15,9 @@ from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.model.checkpoint import load_model, read_tensors, save_model, write_tensors
 from lseg_cli.model.lseg import LSeg, build
 from lseg_cli.training.beginning import begin, resumed_recipe
-from lseg_cli.training.loop import EpochReport, Trainer
+from lseg_cli.training.loop import Trainer
 from lseg_cli.training.recipe import FINE_TUNING, load_recipe
+from lseg_cli.training.reports import EpochReport
 from lseg_engines.torch_engine import TorchEngine
 
 

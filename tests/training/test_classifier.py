@@ -17,8 +17,9 @@ from lseg_cli.errors import LsegError
 from lseg_cli.model import load
 from lseg_cli.model.lseg import build
 from lseg_cli.training.classifier import ClassVectors, learned_classes
-from lseg_cli.training.loop import EpochReport, Trainer
+from lseg_cli.training.loop import Trainer
 from lseg_cli.training.optim import build_optimizer
+from lseg_cli.training.reports import EpochReport
 from lseg_engines.torch_engine import TorchEngine
 from tests.command_line import lseg
 

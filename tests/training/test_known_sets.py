@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from lseg_cli.config import AugmentConfig, DataRef, ModelConfig, TrainConfig
 from lseg_cli.model.lseg import LSeg
-from lseg_cli.training.loop import EpochReport, Trainer
+from lseg_cli.training.loop import Trainer
+from lseg_cli.training.reports import EpochReport
 from lseg_engines.torch_engine import TorchEngine
 from tests.data.miniatures import FOLDED, MAKERS
 

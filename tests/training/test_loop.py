@@ -28,7 +28,8 @@ from lseg_cli.model.checkpoint import read_tensors
 from lseg_cli.model.lseg import LSeg
 from lseg_cli.training.building import build_for_training
 from lseg_cli.training.classifier import learned_classes
-from lseg_cli.training.loop import EpochReport, StepReport, Trainer
+from lseg_cli.training.loop import Trainer
+from lseg_cli.training.reports import EpochReport, StepReport
 from lseg_engines.torch_engine import TorchEngine
 
 STEPS, EPOCHS = 3, 3  # steps of an epoch

@@ -26,7 +26,7 @@ from lseg_engines.tensorrt.cuda_device import CudaDevice
 from lseg_engines.tensorrt.flavour import Session
 from lseg_engines.tensorrt.precision import read_precisions
 from lseg_engines.tensorrt.runtime_cache import RuntimeCache
-from lseg_engines.tensorrt.sidecar import Sidecar, check_build_id, check_fits, read_sidecar
+from lseg_engines.tensorrt.sidecar import Sidecar, check_build_id, check_code, check_fits, read_sidecar
 from lseg_engines.text_tower import with_tower
 
 BUCKETS = (8, 32, 64, 256)  # numbers of labels; beyond, multiples of the last
@@ -75,22 +75,26 @@ class TensorrtEngine:
         self._replay: Any = None
 
     @classmethod
-    def open(cls, path: Path, device: str = "auto") -> "TensorrtEngine":
+    def open(cls, path: Path, device: str = "auto", is_ours: bool = False) -> "TensorrtEngine":
         """Opens an engine of `lseg build` or `lseg export`; its sidecar is found beside it.
 
         Args:
             path: of the `.engine` file.
             device: 'auto' (the first GPU), 'cuda' or 'cuda:1'.
+            is_ours: this process built it, so code in it is our own.
 
         Raises:
             MissingError: its TensorRT is not installed, or there is no such GPU.
-            MismatchError: no sidecar, that of another engine, or an engine for another TensorRT or GPU.
+            MismatchError: no sidecar, that of another engine, an engine for another TensorRT or GPU, or one with code
+                that nobody said to trust.
             DataError: the device's memory is full.
         """
         sidecar = read_sidecar(path)
         gpu = CudaDevice(device)
         session = Session(sidecar.flavour)
         check_fits(sidecar, session.version, gpu.gpu.sm, path)
+        if not is_ours:
+            check_code(sidecar, path)
         return cls(path, sidecar, session, gpu)
 
     def run(

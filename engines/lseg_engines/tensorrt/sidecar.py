@@ -8,6 +8,7 @@ the runtime speaks, on a machine without a GPU too.
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from lseg_engines.tensorrt.flavour import FLAVOURS, Flavour
 from lseg_engines.tensorrt.options import BuildOptions
 
 TIE_PREFIX = "lseg:"
+TRUSTED = "LSEG_TRUSTED_ENGINES"  # folders or engines with commas between
 _MAX_SIDECAR = 10_000_000  # bytes
 _BEGINNING = 1 << 20  # bytes: TensorRT-RTX 1.7 has the name within the first 4,000
 AMPERE = 80  # the first compute capability, times ten, that a portable engine runs on
@@ -182,6 +184,25 @@ def onnx_of(sidecar: Sidecar, engine: Path) -> Path:
 def _advice(build: BuildRecord, engine: Path) -> str:
     command = f"lseg build {engine.parent / build.onnx}" if build.onnx else f"lseg export {build.spec.model.name}"
     return f"{command} --{build.flavour} -o {engine}"
+
+
+def check_code(sidecar: Sidecar, engine: Path) -> None:
+    """Whether an engine carries no code for the processor, or lies in a folder that the user trusts.
+
+    A version-compatible engine brings its own runtime, which is loaded like any library. A sidecar lies beside the
+    engine and comes from the same hands, so what it says is no reason to trust either.
+
+    Raises:
+        MismatchError: it does, and does not.
+    """
+    allowed = [each.strip() for each in os.environ.get(TRUSTED, "").split(",") if each.strip()]
+    place = engine.resolve()
+    is_trusted = any(Path(each).expanduser().resolve() in (place, *place.parents) for each in allowed)
+    if sidecar.build.options.is_version_compatible and not is_trusted:
+        raise MismatchError(
+            f"{engine} is version-compatible: it carries code that would run on this machine. If you trust it, say so "
+            f"with {TRUSTED}={place.parent}."
+        )
 
 
 def _other(engine: Path) -> str:

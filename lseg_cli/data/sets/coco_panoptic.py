@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.dataclasses import dataclass as slotted
 
 from lseg_cli.data.masks import IGNORE, read_colours, unlabelled
+from lseg_cli.data.packed_masks import PackedMasks
 from lseg_cli.data.sets.json_files import read_json
 from lseg_cli.data.sets.known import TRAIN_VAL, KnownSet, Place
 from lseg_cli.data.split import Dataset
@@ -56,10 +57,11 @@ class PanopticMask:
     starts: dict[str, tuple[int, int]]  # by the mask's file name: its part of the arrays
     segments: NDArray[np.int64]  # numbers, ascending within a picture; the first is 0, which is nothing
     ids: NDArray[np.uint8]
+    packed: PackedMasks | None = None  # where the masks are; None: they are files
 
     def __call__(self, path: Path) -> NDArray[np.uint8]:
         """(H, W) ids; raises DataError for a segment that the JSON file does not name."""
-        colours = read_colours(path).astype(np.int64)
+        colours = (read_colours(path) if self.packed is None else self.packed.colours(path)).astype(np.int64)
         numbers = colours[..., 0] + 256 * colours[..., 1] + 65536 * colours[..., 2]
         start, end = self.starts[path.name]
         known = self.segments[start:end]
@@ -79,7 +81,7 @@ def class_name(name: str) -> str:
 
 def _list(place: Place) -> Dataset:
     path = place.find(f"annotations/panoptic_{place.split}.json")
-    masks = _masks(place, f"panoptic_{place.split}")
+    masks, packed = _masks(place, f"panoptic_{place.split}")
     images = place.find(f"images/{place.split}", place.split)
     panoptic = _read(path)
     names = {image.id: image.file_name for image in panoptic.images}
@@ -87,21 +89,19 @@ def _list(place: Place) -> Dataset:
     annotations = sorted(panoptic.annotations, key=lambda one: one.file_name)
     try:
         found = tuple(images / names[one.image_id] for one in annotations)
-        decode = _decoder(annotations, number)
+        decode = _decoder(annotations, number, packed)
     except KeyError as error:
         raise DataError(f"{path} names the picture or category {error}, which it does not list.") from error
     classes = tuple(class_name(category.name) for category in panoptic.categories)
-    return Dataset(
-        place.known.name, classes, IGNORE, found, tuple(masks / one.file_name for one in annotations), decode
-    )
+    files = tuple(masks / one.file_name for one in annotations)
+    holds = packed.holds if packed else Path.is_file
+    return Dataset(place.known.name, classes, IGNORE, found, files, decode, holds=holds)
 
 
-def _masks(place: Place, name: str) -> Path:
-    """Inside `annotations` as COCO's archive has them, or beside it."""
-    archive = place.base / "annotations" / f"{name}.zip"
-    if archive.is_file() and not any((place.base / folder / name).is_dir() for folder in ("annotations", "")):
-        raise DataError(f"The masks are still packed in {archive}; unzip it there.")
-    return place.find(f"annotations/{name}", name)
+def _masks(place: Place, name: str) -> tuple[Path, PackedMasks | None]:
+    """Inside `annotations` as COCO's archive has them, or beside it; a folder, or still a zip file."""
+    path = place.find(f"annotations/{name}", name, f"annotations/{name}.zip", f"{name}.zip")
+    return path, None if path.is_dir() else PackedMasks(path)
 
 
 def _read(path: Path) -> _Panoptic:
@@ -114,7 +114,7 @@ def _read(path: Path) -> _Panoptic:
     return panoptic
 
 
-def _decoder(annotations: list[_Annotation], number: dict[int, int]) -> PanopticMask:
+def _decoder(annotations: list[_Annotation], number: dict[int, int], packed: PackedMasks | None) -> PanopticMask:
     starts: dict[str, tuple[int, int]] = {}
     segments: list[int] = []
     ids: list[int] = []
@@ -124,13 +124,13 @@ def _decoder(annotations: list[_Annotation], number: dict[int, int]) -> Panoptic
             segments.append(segment)
             ids.append(class_id)
         starts[one.file_name] = begin, len(segments)
-    return PanopticMask(starts, np.array(segments, np.int64), np.array(ids, np.uint8))
+    return PanopticMask(starts, np.array(segments, np.int64), np.array(ids, np.uint8), packed)
 
 
 COCO_PANOPTIC = KnownSet(
     name="coco-panoptic",
-    layout="images/{train,val}2017, annotations/panoptic_{train,val}2017.json and their masks, unpacked, in "
-    "annotations/panoptic_{train,val}2017 or panoptic_{train,val}2017",
+    layout="images/{train,val}2017, annotations/panoptic_{train,val}2017.json and their masks in "
+    "annotations/panoptic_{train,val}2017 or panoptic_{train,val}2017, folders or zip files",
     list=_list,
     splits={split: f"{name}2017" for split, name in TRAIN_VAL.items()},
 )

@@ -127,6 +127,26 @@ def test_what_cannot_be_captured_runs_without(
     assert not engine._captures
 
 
+def test_code_in_an_engine_runs_only_where_it_is_trusted(
+    make_machine: Callable[[str], World], onnx_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version-compatible engine brings a library of its own; its sidecar said that it may run."""
+    machine = make_machine("tensorrt 10.16.1.11")
+    path = tmp_path / "x.engine"
+    build_engine(onnx_path, path, BuildOptions("trt", is_version_compatible=True), lambda _phase, _share: True)
+    allowed: list[bool] = []
+    monkeypatch.setattr(
+        machine.trt.Runtime, "engine_host_code_allowed", property(None, lambda _, may: allowed.append(may))
+    )
+    with pytest.raises(MismatchError, match=f"it carries code .* LSEG_TRUSTED_ENGINES={tmp_path}"):
+        TensorrtEngine.open(path)
+    assert allowed == []
+    TensorrtEngine.open(path, is_ours=True)
+    monkeypatch.setenv("LSEG_TRUSTED_ENGINES", f"/nowhere, {tmp_path}")
+    TensorrtEngine.open(path)
+    assert allowed == [True, True]
+
+
 def test_rtx_captures_and_caches_by_itself(
     make_machine: Callable[[str], World], onnx_path: Path, tmp_path: Path
 ) -> None:
