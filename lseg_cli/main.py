@@ -11,6 +11,7 @@ import typer
 from lseg_cli import __version__
 from lseg_cli.commands import data_import as _data_import  # noqa: F401  registers `data import`
 from lseg_cli.commands import options
+from lseg_cli.commands.app import app as page
 from lseg_cli.commands.bench import bench
 from lseg_cli.commands.build import build
 from lseg_cli.commands.convert import convert
@@ -50,6 +51,7 @@ app.command("embed", rich_help_panel=_USE)(embed)
 app.command("relabel", rich_help_panel=_USE)(relabel)
 app.command("report", rich_help_panel=_USE)(report)
 app.add_typer(labels_app, rich_help_panel=_USE)
+app.command("app", rich_help_panel=_USE)(page)
 app.command("train", rich_help_panel=_TRAIN)(train)
 app.command("sweep", rich_help_panel=_TRAIN)(sweep)
 app.command("eval", rich_help_panel=_TRAIN)(evaluate)
