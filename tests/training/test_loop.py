@@ -235,8 +235,8 @@ def die_instead_of_file(number: int) -> None:
 def test_a_killed_run_resumes_and_ends_as_one_that_was_not(config: TrainConfig, whole: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.json"
     recipe.write_text(config.model_dump_json())
-    # Each epoch writes four files, or three if it is not the best: the best, a line, the last model and the state.
-    deaths = [f"step-{random.randint(4, 8)}", "file-5", "file-6", "file-7", "file-8"]
+    # The recipe, and then four files each epoch, or three if it is not the best: best, a line, last model, state.
+    deaths = [f"step-{random.randint(4, 8)}", "file-6", "file-7", "file-8", "file-9"]
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "engines")])}
     subprocess.run([sys.executable, "-c", DEATHS, __file__, recipe, tmp_path, *deaths], env=environment, check=True)
