@@ -22,6 +22,7 @@ from lseg_cli.commands.evaluate import evaluate
 from lseg_cli.commands.export import export
 from lseg_cli.commands.info import info
 from lseg_cli.commands.labels import labels_app
+from lseg_cli.commands.maps import map_rasters
 from lseg_cli.commands.models import app as models
 from lseg_cli.commands.relabel import relabel
 from lseg_cli.commands.report import report
@@ -47,6 +48,7 @@ app = typer.Typer(
 # Panels of --help.
 _USE, _TRAIN, _SHIP, _LOOK = "Use", "Train and measure", "Ship", "Look"
 app.command("segment", rich_help_panel=_USE)(segment)
+app.command("map", rich_help_panel=_USE)(map_rasters)
 app.command("embed", rich_help_panel=_USE)(embed)
 app.command("relabel", rich_help_panel=_USE)(relabel)
 app.command("report", rich_help_panel=_USE)(report)

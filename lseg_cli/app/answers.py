@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -75,7 +74,7 @@ class Answers:
         session = self._session(request)
 
         def take() -> list[Any]:
-            chosen = session.receive(Path(path))
+            chosen = session.receive(self._bench.uploaded(path))
             try:
                 return self._take(session, chosen, out, asked)
             except Exception:

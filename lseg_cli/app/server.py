@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lseg_cli.app.options import AppOptions
-from lseg_cli.app.workbench import Workbench
+from lseg_cli.app.workbench import UPLOADS, Workbench
 from lseg_cli.errors import LsegError
 from lseg_cli.extras import require
 
@@ -65,16 +65,18 @@ class Doorman:
             if scope["type"] == "lifespan":
                 await self._inner(scope, receive, send)
             return
-        if not self._knows(scope):
+        if not self._knows(_header(scope, b"host")):
             await _refuse(send, 421, b"This page is not served under this name.")
+        elif (origin := _header(scope, b"origin")) and not self._knows(origin.partition("://")[2]):
+            await _refuse(send, 403, b"Another site cannot use this page.")
         elif not _PAGES.fullmatch(scope["path"]):
             await _refuse(send, 404, b"There is nothing here.")
         else:
             await self._inner(scope, receive, _with_headers(send))
 
-    def _knows(self, scope: Scope) -> bool:
-        given = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
-        name = given.rpartition(":")[0] if re.search(r":\d+$", given) else given
+    def _knows(self, host: str) -> bool:
+        """Whether a host, with or without a port, is one of ours."""
+        name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
         return self._hosts is None or name.lower() in self._hosts
 
 
@@ -86,7 +88,7 @@ def workplace() -> Iterator[Path]:
     """
     with tempfile.TemporaryDirectory(prefix="lseg-app-", ignore_cleanup_errors=True) as name:
         settings = {
-            "GRADIO_TEMP_DIR": str(Path(name) / "uploads"),
+            "GRADIO_TEMP_DIR": str(Path(name) / UPLOADS),
             "GRADIO_CACHE_DIR": str(Path(name) / "cache"),
             "GRADIO_ANALYTICS_ENABLED": "False",
             "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -210,6 +212,11 @@ def address_of(listener: socket.socket, host: str) -> str:
     """The page's address for a browser on this machine."""
     name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://{f'[{name}]' if ':' in name else name}:{listener.getsockname()[1]}/"
+
+
+def _header(scope: Scope, wanted: bytes) -> str:
+    """Of a request; '' where there is none."""
+    return next((value for name, value in scope["headers"] if name == wanted), b"").decode("latin-1")
 
 
 def _with_headers(send: Send) -> Send:

@@ -1,5 +1,6 @@
 """All that the page does, without the page: a session, what is typed and how it is looked at -> what is shown."""
 
+import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,10 +31,12 @@ from lseg_cli.app.view import (
 from lseg_cli.app.words import LabelText
 from lseg_cli.data.labels import LabelSet, as_text
 from lseg_cli.drawing.overlay import Color, Ids
+from lseg_cli.errors import LsegError
 from lseg_cli.runs.options import SegmentOptions
 
 _MOST_BYTES = 768 * 2**20  # of pictures and views, of all sessions together
 GRID = 12  # pictures at once
+UPLOADS = "uploads"  # the folder of what comes through the page, in its own
 
 
 @dataclass(frozen=True)
@@ -124,12 +127,24 @@ class Workbench:
         options.check()
         self.options = options
         self.start = Path.cwd()
+        self._uploads = folder / UPLOADS
         self.labels = LabelText(options.labels)
         self.library = Library(options.paths, folder / "thumbnails", options.exclude)
         self.models = Models(options.engine, options.compare)
         self.memory = Memory(_MOST_BYTES)
         self.sessions = Sessions(folder / "sessions")
         self.job = FolderJob()
+
+    def uploaded(self, path: str) -> Path:
+        """A file that came through the page.
+
+        Raises:
+            LsegError: it is another file of this machine.
+        """
+        real = Path(os.path.realpath(path))
+        if not real.is_relative_to(os.path.realpath(self._uploads)) or not real.is_file():
+            raise LsegError("The picture did not come through this page; drop, paste or take it again.")
+        return real
 
     def picture(self, chosen: Chosen, model: str = "") -> EmbeddedPicture:
         """A picture, embedded by a model of the page; raises as `lseg_cli.app.pictures.embed`."""

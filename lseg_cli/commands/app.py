@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lseg_cli.app.options import AppOptions  # noqa: TID253  imports nothing
-from lseg_cli.commands import options
+from lseg_cli.commands import options, run_options
 from lseg_cli.commands.label_words import whole_variable
 from lseg_cli.console.terminal import Console
 from lseg_cli.engine_choice import EngineChoice
@@ -53,7 +53,7 @@ def app(  # noqa: PLR0913  an option is a parameter
     port: Port = AppOptions.port,
     auth: Auth = AppOptions.auth,
     open: Open = True,
-    exclude: options.Exclude = None,
+    exclude: run_options.Exclude = None,
     engine: options.Engine = EngineChoice.kind,
     device: options.Device = EngineChoice.device,
     precision: options.Precision = EngineChoice.precision,

@@ -4,6 +4,7 @@ import gc
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,25 +61,32 @@ class Served:
     folder: Path
 
 
-@pytest.fixture(scope="module")
-def served(start: Path) -> Iterator[Served]:
+@contextmanager
+def opened(options: AppOptions) -> Iterator[Served]:
     """The page, served by this process."""
-    pytest.importorskip("gradio", reason="needs the gradio package (the extra app)")
-    options = AppOptions(paths=("photos",), labels=LABELS, port=0)
-    with pytest.MonkeyPatch.context() as patch, workplace() as folder, listen(options) as listener:
-        patch.chdir(start)
+    with workplace() as folder, listen(options) as listener:
         made = Workbench(options, folder)
         server = make_server(made)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            yield Served(address_of(listener, options.host), made, start)
+            yield Served(address_of(listener, options.host), made, made.start)
         finally:
             server.should_exit = True
             thread.join()
             made.close()
             del server
             gc.collect()  # while its warnings are expected
+
+
+@pytest.fixture(scope="module")
+def served(start: Path) -> Iterator[Served]:
+    """The page with the ten pictures."""
+    pytest.importorskip("gradio", reason="needs the gradio package (the extra app)")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(start)
+        with opened(AppOptions(paths=("photos",), labels=LABELS, port=0)) as page:
+            yield page
 
 
 @pytest.fixture(scope="module")

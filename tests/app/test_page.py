@@ -89,6 +89,18 @@ def test_labels_that_are_typed_change_the_mask(seen: Seen, served: Served) -> No
     assert all(url.startswith((served.address, "data:", "blob:")) for url in seen.requests)
 
 
+def test_of_labels_that_are_typed_fast_the_last_count(seen: Seen) -> None:
+    seen.type("")
+    seen.says("Type some labels")
+    seen.requests.clear()
+    text = "cloud, temple, forest, lake, something else"
+    seen.page.locator("#lseg-labels textarea").press_sequentially(text)
+    seen.says("5 labels")
+    fields = seen.page.locator("#lseg-chips li input")
+    assert [each.get_attribute("value") for each in fields.all()] == text.split(", ")
+    assert sum("queue/join" in url for url in seen.requests) < len(text)
+
+
 def test_a_click_lists_the_best_labels(seen: Seen) -> None:
     seen.type("sky, building, tree, water, road, other")
     seen.says("6 labels")

@@ -1,6 +1,10 @@
 """Who is let in, and what is there for them."""
 
+import contextlib
+import signal
 import socket
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -10,15 +14,15 @@ import pytest
 from lseg_cli.app.options import AppOptions
 from lseg_cli.app.server import address_of, listen
 from lseg_cli.errors import LsegError
-from tests.app.conftest import GRADIOS_WARNINGS, Served
+from tests.app.conftest import GRADIOS_WARNINGS, Served, opened
 from tests.command_line import lseg
 
 pytestmark = GRADIOS_WARNINGS
 
 
-def ask(address: str, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+def ask(address: str, path: str, form: bytes | None = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body."""
-    request = urllib.request.Request(address.rstrip("/") + path, headers=headers)
+    request = urllib.request.Request(address.rstrip("/") + path, form, headers)
     try:
         with urllib.request.urlopen(request) as answer:
             return answer.status, dict(answer.headers), answer.read()
@@ -72,6 +76,55 @@ def test_another_sites_name_leads_nowhere(served: Served) -> None:
     assert ask(served.address, "/", Host="evil.example")[0] == 421
     assert ask(served.address, "/", Host="evil.example:7860")[0] == 421
     assert ask(served.address, "/", Host="localhost:7860")[0] == 200
+
+
+def test_another_site_cannot_use_the_page(served: Served) -> None:
+    assert ask(served.address, "/config", Origin="https://evil.example")[0] == 403
+    assert ask(served.address, "/config", Origin="null")[0] == 403
+    assert ask(served.address, "/config", Origin=served.address.rstrip("/"))[0] == 200
+
+
+def test_a_file_of_this_machine_cannot_be_sent_as_a_picture(served: Served, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.png"
+    secret.write_bytes((served.folder / "photos" / "0.jpg").read_bytes())
+    (tmp_path / "link.png").symlink_to(secret)
+    for path in (str(secret), "/etc/passwd", str(tmp_path / "link.png"), f"{tmp_path}/uploads/../secret.png"):
+        with pytest.raises(LsegError, match="did not come through this page"):
+            served.bench.uploaded(path)
+    assert secret.exists()
+
+
+def test_who_has_no_password_gets_nothing(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(start)
+    with opened(AppOptions(paths=("photos",), port=0, auth="ann:secret")) as served:
+        assert b"auth_required" in ask(served.address, "/")[2]
+        for path in ("/config", "/gradio_api/info", "/gradio_api/queue/data?session_hash=x", "/gradio_api/file=x"):
+            assert ask(served.address, path)[0] == 401, path
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        assert ask(served.address, "/login", b"username=ann&password=wrong", **form)[0] == 400
+        _, headers, _ = ask(served.address, "/login", b"username=ann&password=secret", **form)
+        cookie = headers["set-cookie"].partition(";")[0]
+        assert ask(served.address, "/config", Cookie=cookie)[0] == 200
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
+def test_the_command_serves_the_page_until_it_is_interrupted(start: Path) -> None:
+    pytest.importorskip("gradio", reason="needs the gradio package (the extra app)")
+    command = [sys.executable, "-W", "ignore", "-m", "lseg_cli", "app", "photos", "--port", "0", "--no-open"]
+    with subprocess.Popen(command, cwd=start, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        address = line.split()[4]
+        assert line == f"The page is at {address} - Ctrl-C ends it.\n"
+        while True:
+            with contextlib.suppress(urllib.error.URLError):
+                assert ask(address, "/config")[0] == 200
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert "Traceback" not in rest
 
 
 def test_a_port_that_is_taken_is_a_sentence() -> None:

@@ -1,16 +1,22 @@
 """A picture, labels and how they are looked at -> what is shown; and what is taken away, without any page."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from lseg_cli.app.options import AppOptions
 from lseg_cli.app.pictures import DISPLAY_PX, Chosen
 from lseg_cli.app.view import Look
 from lseg_cli.app.workbench import Asked, Workbench
+from lseg_cli.config import ModelConfig, TextConfig
+from lseg_cli.data.images import open_picture
+from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.errors import DataError, LsegError
+from lseg_export.options import GraphOptions
 from tests.app.conftest import COUNT, LABELS, pixels_of
 from tests.command_line import lseg
 
@@ -110,6 +116,34 @@ def test_a_broken_picture_is_a_sentence(bench: Workbench, tmp_path: Path) -> Non
     path.write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"broken\.jpg"):
         bench.show(Chosen(path, path.name), Asked(LABELS))
+
+
+def test_every_picture_is_shown_as_it_would_be_segmented(bench: Workbench, tmp_path: Path) -> None:
+    path = tmp_path / "deep.png"
+    deep = np.linspace(1000, 5000, 64 * 96).reshape(64, 96).astype(np.uint16)
+    Image.fromarray(deep).save(path)
+    shown = bench.show(Chosen(path, path.name), Asked(LABELS, look=Look(opacity=0.0)))
+    assert (bench.picture(Chosen(path, path.name)).pixels == np.asarray(open_picture(path).image)).all()
+    assert any(notice.startswith("The picture's values: ") for notice in shown.notices)
+
+
+@pytest.mark.slow
+def test_a_text_tower_that_is_missing_is_a_sentence(
+    vit_config: ModelConfig,
+    exported: Callable[[ModelConfig, GraphOptions], tuple[Path, Path]],
+    start: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.chdir(start)
+    text = TextConfig(kind="open_clip", name="ViT-B-32", pretrained="nowhere", width=16, sha256="0" * 64)
+    _, model = exported(vit_config.model_copy(update={"text": text}), GraphOptions())
+    made = Workbench(AppOptions(paths=("photos",), engine=EngineChoice(str(model), device="cpu")), tmp_path)
+    with pytest.raises(LsegError) as told:
+        made.show(made.library.choose(0), Asked("a label that no cache knows"))
+    assert "\n" not in str(told.value)
+    assert "ViT-B-32" in str(told.value)
 
 
 def test_a_model_that_was_not_given_is_not_opened(bench: Workbench, chosen: Chosen) -> None:
