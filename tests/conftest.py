@@ -36,6 +36,14 @@ COLOURS = np.array([[90, 160, 240], [110, 110, 110], [200, 30, 30]], np.uint8)
 HEIGHT_PX, WIDTH_PX = 64, 96
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or fills the caches of who runs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LSEG_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def vit_config() -> ModelConfig:
     """A plain ViT of 6 blocks, patches of 16 pixels; 16 channels wide where the paper has 512."""

@@ -13,7 +13,6 @@ from lseg_cli.reading import reading
 from lseg_engines.bundled import BUNDLED
 from lseg_engines.opener import find_model, kind_of
 from lseg_engines.ort.header import read_onnx
-from lseg_engines.tensorrt.sidecar import check_is_of, read_sidecar
 from lseg_engines.text_tower import with_tower
 
 Facts = dict[str, Any]
@@ -58,6 +57,8 @@ def read_spec(model: str) -> GraphSpec:
     if kind == "onnx":
         return with_tower(read_onnx(path).spec, path)
     if kind == "engine":
+        from lseg_engines.tensorrt.sidecar import read_sidecar  # noqa: PLC0415
+
         return with_tower(read_sidecar(path).build.spec, path)
     config = read_model_config(path)
     return GraphSpec(model=config, model_sha256=file_sha256(path))
@@ -140,6 +141,8 @@ def _of_onnx(path: Path) -> Facts:
 
 def _of_engine(path: Path) -> Facts:
     """From the sidecar, which must be that of the engine."""
+    from lseg_engines.tensorrt.sidecar import check_is_of, read_sidecar  # noqa: PLC0415  seldom needed
+
     sidecar = read_sidecar(path)
     check_is_of(sidecar, path)
     build = sidecar.build

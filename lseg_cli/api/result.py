@@ -3,7 +3,7 @@
 import io
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from lseg_cli.errors import DataError, LsegError, MissingError
 from lseg_cli.files import atomic
 from lseg_cli.inference.segmentation import Segmentation
 from lseg_cli.results.formats import coco_annotations, coco_categories, write_npy
+from lseg_cli.results.masks import shown_confidence
 
 if TYPE_CHECKING:
     import supervision
@@ -38,7 +39,7 @@ class Segmented:
     Attributes:
         picture: in RGB, as displayed.
         ids: (H, W), the ignore id where there is no label.
-        confidence: (H, W), the probability of the label that won.
+        confidence: (H, W), the probability of the label that won; 0 where the picture holds no data.
         mean_confidence: over the picture.
     """
 
@@ -64,12 +65,16 @@ def segmented(shown: ShownPicture, found: Segmentation, labels: LabelSet, min_co
         labels: that it was segmented by.
         min_confidence: pixels below it get the ignore id.
     """
-    if found.confidence is None:
+    found = replace(found, valid=shown.valid)
+    confidence = shown_confidence(found)
+    if confidence is None:
         raise ValueError("a segmentation without confidence")
     ids: Ids = np.take(np.array(labels.ids, np.uint8 if labels.ignore_id == IGNORE_8_BIT else np.uint16), found.index)
     if min_confidence:
-        ids[found.confidence < min_confidence] = labels.ignore_id
-    return Segmented(shown.image, ids, found.confidence, found.mean_confidence)
+        ids[confidence < min_confidence] = labels.ignore_id
+    if found.valid is not None:
+        ids[~found.valid] = labels.ignore_id
+    return Segmented(shown.image, ids, confidence, found.mean_confidence)
 
 
 class Result:

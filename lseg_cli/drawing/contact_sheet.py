@@ -7,10 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.data.masks import Ids
+from lseg_cli.drawing.fonts import drawn
 from lseg_cli.drawing.overlay import draw_overlay
 from lseg_cli.drawing.palette import colors
 from lseg_cli.errors import LsegError
@@ -80,6 +81,6 @@ def _tile(sample: Sample) -> Image.Image:
     overlay = draw_overlay(np.asarray(picture, np.uint8), np.asarray(ids, np.uint16), labels, colors(labels))
     tile = Image.new("RGB", (_TILE_PX, overlay.height + _TITLE_PX), _PAPER)
     tile.paste(overlay, (0, _TITLE_PX))
-    font = ImageFont.load_default(_FONT_PX)
-    ImageDraw.Draw(tile).text((0, _TITLE_PX // 2), sample.title, fill=_INK, font=font, anchor="lm")
+    title, font = drawn(sample.title, "?", _FONT_PX)
+    ImageDraw.Draw(tile).text((0, _TITLE_PX // 2), title, fill=_INK, font=font, anchor="lm")
     return tile

@@ -119,8 +119,8 @@ def verify_engine(
 
 def _candidates(source: Path, exported: Path, precision: str, threads: int | None, stack: ExitStack) -> list[Engine]:
     if precision != "bf16":
-        return [OnnxEngine.open(exported, "cpu", threads)]
+        return [OnnxEngine.open(exported, "cpu", threads, keeps_memory=False)]
     wide = Path(stack.enter_context(tempfile.TemporaryDirectory())) / exported.name
     widen(exported, wide)
-    engine = OnnxEngine.open(wide, "cpu", threads)
+    engine = OnnxEngine.open(wide, "cpu", threads, keeps_memory=False)
     return [engine, TracedEngine(source, engine.spec, precision)]

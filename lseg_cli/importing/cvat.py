@@ -37,9 +37,9 @@ def read(options: ImportOptions) -> Source:
 
 def _labelled(path: Path, root: ElementTree.Element, pictures: Pictures, source: Source) -> Iterator[Labelled]:
     for image in root.iterfind("image"):
-        shapes = sorted(image, key=lambda shape: int(shape.get("z_order", "0")))
         areas = []
         with in_file(path):
+            shapes = sorted(image, key=lambda shape: int(shape.get("z_order", "0")))
             size = int(image.attrib["height"]), int(image.attrib["width"])
             for shape in shapes:
                 area = _area(shape) if shape.get("label") else None

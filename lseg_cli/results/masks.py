@@ -193,9 +193,9 @@ class MaskWriter:
         ids = self.ids(result)
         writers = self._of_mask(item, ids, picture) | {
             "mask": lambda path: write_png(path, ids, self._palette),
-            "top-k": lambda path: write_best(path, np.take(self._ids, result.best), result.probability),
+            "top-k": lambda path: write_best(path, *self._best(result)),
         }
-        confidence = result.confidence
+        confidence = shown_confidence(result)
         if confidence is not None:
             writers["conf"] = lambda path: write_png(path, np.rint(confidence * 255).astype(np.uint8))
         if picture is not None and result.probability is not None:
@@ -275,6 +275,14 @@ class MaskWriter:
             ids[unsure] = self._labels.ignore_id
         return ids
 
+    def _best(self, result: Segmentation) -> tuple[Ids, Floats | None]:
+        """(K, H, W) ids of the best labels and their probabilities; where there is no data, neither."""
+        best, probability = np.take(self._ids, result.best), result.probability
+        if result.valid is not None:
+            best[:, ~result.valid] = self._labels.ignore_id
+            probability = None if probability is None else np.where(result.valid, probability, np.float32(0))
+        return best, probability
+
     def _unsure(self, result: Segmentation) -> NDArray[np.bool_] | None:
         style = self._style
         if result.probability is None or not (style.min_confidence or style.min_margin):
@@ -306,6 +314,14 @@ class MaskWriter:
             counts += np.bincount(part[starts], np.diff(starts, append=len(part)), len(counts))
         share = (counts / ids.size).round(6).tolist()
         return {label.name: share[label.id] for label in self._labels.labels}, share[self._labels.ignore_id]
+
+
+def shown_confidence(result: Segmentation) -> Floats | None:
+    """(H, W), 0 where there is no data; None where it was not asked for."""
+    confidence = result.confidence
+    if confidence is None or result.valid is None:
+        return confidence
+    return np.where(result.valid, confidence, np.float32(0))
 
 
 def _write_binary(path: Path, ids: Ids, label_id: int) -> None:

@@ -101,7 +101,7 @@ class EmbedSteps:
         try:
             source, stride = str(item.source.path), check_stride(self._options.stride)
             features = self._segmenter.crop(answer.features, size, stride)
-            embedding = as_embedding(self._encoder, features, size, stride, source)
+            embedding = as_embedding(self._encoder, features, size, stride, source, loaded.valid)
             stage, watch = "write", Stopwatch()
             written = self._output.write(item.name, _writers(embedding, self._options.format))
         except (DataError, MemoryError) as error:

@@ -7,6 +7,7 @@ from typing import Any
 from lseg_cli.config import TextConfig
 from lseg_cli.data.labels import LabelSet, fold
 from lseg_cli.data.vocabulary import open_labels
+from lseg_cli.drawing import fonts
 from lseg_cli.drawing.palette import recolored
 from lseg_cli.errors import LsegError
 from lseg_cli.files import atomic
@@ -32,6 +33,8 @@ def read_labels(options: MaskOptions) -> tuple[LabelSet, list[str]]:
         LsegError: they, or the palette, cannot be read.
     """
     labels, notices = open_labels(options.labels)
+    lacking = fonts.notice(labels.names) if "overlay" in options.save else ""
+    notices = [*notices, *([lacking] if lacking else [])]
     if options.palette in (None, "none"):
         return labels, notices
     labels, more = recolored(labels, str(options.palette))

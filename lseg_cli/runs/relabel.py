@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +129,7 @@ class RelabelSteps:
                 result = self._bounded(loaded.embedding)
             else:
                 result = segment_scores(answer.scores, size, self._outputs, self._threads)
+            result = replace(result, valid=loaded.embedding.info.valid)
             stage, watch = "write", Stopwatch()
             mask = self._writer.write(item, loaded.picture, result, answer.scores)
         except (DataError, MemoryError) as error:

@@ -162,7 +162,8 @@ class SegmentSteps:
         if features is None:
             return None
         encoder, features = as_encoder(self._segmenter.engine), self._segmenter.crop(features, loaded.size, 4)
-        return as_embedding(encoder, features, loaded.size, source=str(loaded.item.source.path))
+        source = str(loaded.item.source.path)
+        return as_embedding(encoder, features, loaded.size, source=source, valid=loaded.valid)
 
 
 @dataclass(frozen=True)

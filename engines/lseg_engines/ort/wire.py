@@ -5,7 +5,7 @@ an installation that only runs models. Of the format's 200 fields some twenty ar
 their numbers (onnx.proto: "field numbers are never reused").
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # how a field's value is written
@@ -38,20 +38,26 @@ class Field(NamedTuple):
         return str(self.content, "utf-8")
 
 
-def fields(message: memoryview) -> Iterator[Field]:
+Message = memoryview | Sequence[Field]  # its bytes, or its fields where they are looked at several times
+
+
+def fields(message: Message) -> Iterator[Field]:
     """The fields of a message in the order of the file.
 
     Raises:
         ValueError: it is not a complete message.
     """
+    if not isinstance(message, memoryview):
+        yield from message
+        return
     place, end = 0, len(message)
     while place < end:
         start = place
         key, place = _varint(message, place)
-        kind, value = key & 7, 0
+        kind = key & 7
         if kind == _VARINT:
-            value, place = _varint(message, place)
-            yield Field(key >> 3, value, message[start:place])
+            number, place = _varint(message, place)
+            yield Field(key >> 3, number, message[start:place])
             continue
         if kind == _BYTES:
             length, place = _varint(message, place)
@@ -65,22 +71,27 @@ def fields(message: memoryview) -> Iterator[Field]:
         place += length
 
 
-def find(message: memoryview, number: int) -> Iterator[Field]:
+def parsed(message: memoryview) -> list[Field]:
+    """All fields of a message, to be looked at several times; raises as `fields`."""
+    return list(fields(message))
+
+
+def find(message: Message, number: int) -> Iterator[Field]:
     """The fields of one number."""
     return (field for field in fields(message) if field.number == number)
 
 
-def strings(message: memoryview, number: int) -> list[str]:
+def strings(message: Message, number: int) -> list[str]:
     """The strings of one number."""
-    return [field.text for field in find(message, number)]
+    return [field.text for field in fields(message) if field.number == number]
 
 
-def string(message: memoryview, number: int) -> str:
+def string(message: Message, number: int) -> str:
     """The string of a number; '' if it is not there."""
-    return next((field.text for field in find(message, number)), "")
+    return next((field.text for field in fields(message) if field.number == number), "")
 
 
-def numbers(message: memoryview, number: int) -> list[int]:
+def numbers(message: Message, number: int) -> list[int]:
     """Integers of one number, whether they are written together or one by one."""
     found: list[int] = []
     for field in find(message, number):
@@ -111,6 +122,8 @@ def integer(number: int, value: int) -> bytes:
 
 def _varint(data: memoryview, place: int) -> tuple[int, int]:
     """A number and where it ends; seven bits a byte, the lowest first."""
+    if place < len(data) and (value := data[place]) < 0x80:  # nearly all
+        return value, place + 1
     value = shift = 0
     while True:
         if place >= len(data) or shift > 63:
