@@ -1,6 +1,5 @@
 """A segmented picture: mask, names, shares, and what people make of them."""
 
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from lseg_cli.data.images import pixels_of
 from lseg_cli.data.labels import IGNORE_8_BIT, LabelSet, fold
 from lseg_cli.drawing.overlay import draw_overlay
 from lseg_cli.drawing.palette import colors, png_palette
+from lseg_cli.drawing.picture_file import encode_picture
 from lseg_cli.drawing.png import write_png
 from lseg_cli.errors import DataError, LsegError, MissingError
 from lseg_cli.files import atomic
@@ -224,10 +224,9 @@ class Result:
         """The overlay, for notebooks."""
         if self._segmented is None:
             return None
-        preview, file = self.overlay(), io.BytesIO()
+        preview = self.overlay()
         preview.thumbnail((_PREVIEW_PX, _PREVIEW_PX))
-        preview.save(file, "PNG")
-        return file.getvalue()
+        return encode_picture(preview, "PNG")
 
     @property
     def _there(self) -> Segmented:

@@ -29,7 +29,7 @@ _LARGEST = 2_000_000_000  # bytes of a file; of a TIFF, which may hold plain num
 _BYTES_PER_PIXEL = 16
 _LOG = cv2.utils.logging
 _HEAD = 32  # bytes that tell what a file is
-_MOST_READS = 3_000_000  # Pillow goes byte by byte through what is no picture
+_MOST_READS = 3_000_000  # Pillow goes byte by byte through what is not a picture
 
 
 class PictureError(DataError):
@@ -118,7 +118,7 @@ def any_size() -> AbstractContextManager[None]:
 
 
 class _Patient(io.BufferedReader):
-    """Gives up where a decoder reads for ever: gigabytes of what is no picture, a byte at a time."""
+    """Stop a decoder that would read for ever: gigabytes that hold no picture, a byte at a time."""
 
     reads = 0
 
@@ -138,7 +138,7 @@ def _opened(path: Place, most_bytes: float) -> Iterator[io.BufferedReader]:
 
 
 def _headed(path: Place, stream: io.BufferedReader, head: bytes) -> Decoded:
-    """What the header says."""
+    """Return what the header says."""
     tiff = read_tiff(stream) if head[:2] in (b"II", b"MM") else None
     if tiff is not None and tiff.refusal():
         raise PictureError(f"{path} {tiff.refusal()}.", "decode")
@@ -149,7 +149,7 @@ def _headed(path: Place, stream: io.BufferedReader, head: bytes) -> Decoded:
 
 
 def _loaded(path: Place, stream: io.BufferedReader, head: bytes, found: Decoded) -> Decoded:
-    """With its pixels."""
+    """Return the same with its pixels."""
     image = found.image
     if image is None:
         return replace(found, deep=_deep(path, stream, found.tiff))

@@ -137,7 +137,7 @@ def resized(picture: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
 
 
 def _from_deep(decoded: Decoded) -> Picture:
-    """Of several bands of more than 8 bits."""
+    """Read a picture of several bands of more than 8 bits."""
     deep = np.asarray(decoded.deep)
     nodata, bits = (decoded.tiff.nodata, decoded.tiff.bits) if decoded.tiff else (None, 16)
     alpha, note = (deep[..., 3], "") if deep.shape[2] == 4 else (None, "")

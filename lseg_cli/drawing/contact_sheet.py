@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -14,13 +15,14 @@ from lseg_cli.data.masks import Ids
 from lseg_cli.drawing.fonts import drawn
 from lseg_cli.drawing.overlay import draw_overlay
 from lseg_cli.drawing.palette import colors
+from lseg_cli.drawing.picture_file import write_picture
 from lseg_cli.errors import LsegError
 from lseg_cli.files import atomic
 
 _TILE_PX, _GAP_PX, _TITLE_PX, _FONT_PX = 400, 16, 26, 14
 _COLUMNS = 3
 _PAPER, _INK = (255, 255, 255), (28, 28, 30)
-_FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
+_FORMATS: dict[str, Literal["PNG", "JPEG"]] = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Sample:
     ignore: int
 
 
-def sheet_format(path: Path) -> str:
+def sheet_format(path: Path) -> Literal["PNG", "JPEG"]:
     """Pillow's name of the format that a file's name asks for.
 
     Raises:
@@ -50,8 +52,8 @@ def write_sheet(samples: Sequence[Sample], path: Path) -> None:
     """Draws and writes a contact sheet; raises LsegError if it cannot be written."""
     kind = sheet_format(path)
     sheet = draw_sheet(samples)
-    with atomic(path) as temporary:
-        sheet.save(temporary, kind, quality=90)
+    with atomic(path) as draft:
+        write_picture(draft, sheet, kind)
 
 
 def draw_sheet(samples: Sequence[Sample]) -> Image.Image:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from lseg_cli.drawing.fonts import drawn
+from lseg_cli.drawing.picture_file import write_picture
 from lseg_cli.errors import LsegError
 from lseg_cli.files import atomic
 from lseg_cli.results.formats import shown_as_text
@@ -54,7 +55,7 @@ def write_confusion(
     with atomic(folder / f"confusion{mark}.csv") as draft:
         _write_rows(draft, [["class", *predicted], *rows])
     with atomic(folder / f"confusion{mark}.png") as draft:
-        draw_confusion(classes, predicted, pixels).save(draft, "PNG")
+        write_picture(draft, draw_confusion(classes, predicted, pixels), "PNG")
 
 
 def draw_confusion(classes: Sequence[str], predicted: Sequence[str], pixels: Sequence[Sequence[int]]) -> Image.Image:

@@ -233,7 +233,7 @@ def read_embedding(path: Path) -> Embedding:
     """An embedding from a file that `write_embedding` wrote.
 
     Raises:
-        DataError: it cannot be read, or is no embedding.
+        DataError: it cannot be read, or is not an embedding.
     """
     info = read_info(path)
     with reading(path, _COMPLAINT, DataError):
@@ -252,7 +252,7 @@ def read_info(path: Path) -> EmbeddingInfo:
     """What an embedding is, without the embedding.
 
     Raises:
-        DataError: it cannot be read, or is no embedding.
+        DataError: it cannot be read, or is not an embedding.
     """
     with reading(path, _COMPLAINT, DataError):
         open_regular(path).close()
