@@ -32,11 +32,16 @@ _SPLITS = {"split", "rsplit", "partition", "rpartition"}
 
 IN_CODE = {
     "':'": {
+        "lseg_cli/app/options.py": "NAME:PASSWORD; no path.",
+        "lseg_cli/app/server.py": "HOST:PORT; no path.",
         "lseg_cli/commands/parsing.py": "cuda:1, a device; no path.",
         "lseg_cli/data/references.py": "NAME:ROOT:SPLIT; one letter before it is a drive of Windows.",
         "engines/lseg_engines/ort/engine.py": "cuda:1, a device; no path.",
     },
-    "/proc": {"lseg_cli/bench/memory.py": "The peak of a process; others are asked through psutil or resource."},
+    "/proc": {
+        "engines/lseg_engines/ort/graph_cache.py": "The processor's model; elsewhere the module platform is asked.",
+        "lseg_cli/bench/memory.py": "The peak of a process; others are asked through psutil or resource.",
+    },
     "/sys/": {"engines/lseg_engines/doctor/environment.py": "The share of a container; nothing where it is not there."},
     "SIGINT": {"lseg_cli/commands/interrupt.py": "Python has it on Windows too: Ctrl-C."},
     "SIGTERM": {
@@ -53,6 +58,7 @@ IN_CODE = {
     },
     "getrusage": {"lseg_cli/bench/memory.py": "macOS only."},
     "platform": {
+        "lseg_cli/commands/app.py": "Whether there is a screen to open a browser on.",
         "lseg_cli/bench/memory.py": "Chooses how a peak is asked for.",
         "lseg_cli/runs/pipeline.py": "The priority of a thread, on Linux alone.",
         "engines/lseg_engines/doctor/nvidia_driver.py": "The driver's library is nvcuda.dll on Windows.",
@@ -66,12 +72,14 @@ IN_CODE = {
 IN_TESTS = {  # they run on Linux and macOS
     "':'": "Splits text of the test itself.",
     "/dev/": "Devices that are full or have no end; skipped, or never opened, where they are not.",
+    "/tmp": "A path outside a folder, which must be refused; nothing is written there.",
     "/etc/": "A path that must not be opened; it need not exist.",
     "/proc": "Files that say they have 0 bytes; workers of Ray by name. Skipped elsewhere.",
     "AF_UNIX": "A socket in the place of a file.",
     "SIGINT": "Ctrl-C, sent to a process.",
     "SIGKILL": "A process that dies at any moment; Windows has no such signal.",
     "SIGTERM": "As a service is stopped.",
+    "chmod": "A file that could be run, and must not be.",
     "fork": "Many deaths of a training run without many starts of Python; skipped without it.",
     "fsdecode": "Names of files that are not UTF-8, on Linux only.",
     "fsencode": "The same.",
