@@ -104,8 +104,12 @@ class Answers:
 
     def clicked(self, request: gr.Request, event: gr.SelectData, *asked: Any) -> list[Any]:
         """The best labels where the result was clicked."""
-        column, row = event.index
-        return self._told(2, lambda: self._best(self._session(request), asked, int(row), int(column)))
+
+        def find() -> list[Any]:
+            column, row = event.index
+            return self._best(self._session(request), asked, int(row), int(column))
+
+        return self._told(2, find)
 
     def pointed(self, request: gr.Request, event: gr.EventData, *asked: Any) -> list[Any]:
         """The best labels where the keyboard's cross is."""
@@ -164,6 +168,8 @@ class Answers:
         job = self._bench.job
         begun = self._told(2, lambda: self._begin(out, asked, str(request.session_hash)))
         yield begun
+        if not isinstance(begun[1], str):  # it did not begin
+            return
         while job.is_running and job.owner == request.session_hash:
             yield [gr.skip(), fragments.progress_bar(job.progress)]
             time.sleep(_POLL_S)
