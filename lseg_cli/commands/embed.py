@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from lseg_cli.commands import engine_options, options
 from lseg_cli.commands.carrying_out import carry_out
+from lseg_cli.commands.parsing import picked
 from lseg_cli.console.terminal import Console
+from lseg_cli.data.frame_pick import FramePick
 from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.results import kinds  # noqa: TID253  imports nothing
 from lseg_cli.runs.options import EmbedOptions  # noqa: TID253  imports nothing
@@ -33,6 +35,10 @@ def embed(  # noqa: PLR0913  an option is a parameter
     precision: options.Precision = EngineChoice.precision,
     threads: options.Threads = EngineChoice.threads,
     batch: options.Batch = EmbedOptions.batch,
+    fps: options.Fps = FramePick.fps,
+    every: options.Every = FramePick.every,
+    start: options.Start = FramePick.start_s,
+    end: options.End = FramePick.end_s,
     workers: options.Workers = EmbedOptions.workers,
     shard: options.Shard = EmbedOptions.shard,
     ray: options.Ray = EmbedOptions.ray,
@@ -70,6 +76,7 @@ def embed(  # noqa: PLR0913  an option is a parameter
         stride=stride,
         format=kind,
         batch=batch,
+        frames=picked(fps, every, start, end),
         workers=workers,
         shard=shard,
         ray=ray,

@@ -19,6 +19,7 @@ from lseg_cli.commands.parsing import (
     parse_pixels,
     parse_shard,
     parse_size,
+    parse_time,
 )
 from lseg_cli.results.kinds import EXTRAS, FORMATS  # noqa: TID253  imports nothing
 from lseg_cli.runs import shard  # noqa: TID253  imports nothing
@@ -27,6 +28,7 @@ from lseg_cli.runs.failure_limit import FailureLimit  # noqa: TID253  imports no
 # Panels of --help, in the order in which they are first met.
 MASKS = "Masks"
 MACHINE = "Network and machine"
+FILMS = "Films"
 RUN = "Many pictures"
 MESSAGES = "Messages"
 
@@ -52,7 +54,7 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="PATHS",
-        help="Pictures, folders, patterns such as 'in/**/*.jpg', s3://bucket/in, @list.txt, or - for stdin.",
+        help="Pictures, folders, films, patterns such as 'in/**/*.jpg', s3://bucket/in, @list.txt, or - for stdin.",
     ),
 ]
 Labels = Annotated[
@@ -261,6 +263,29 @@ Offline = Annotated[
         callback=_stay_offline,
         help="Download nothing; the same as HF_HUB_OFFLINE=1.",
     ),
+]
+
+Fps = Annotated[
+    float | None,
+    option(metavar="N", min=0.001, rich_help_panel=FILMS, help="Frames of a second of film. Default: all."),
+]
+Every = Annotated[
+    int | None,
+    option(metavar="N", min=1, rich_help_panel=FILMS, help="Only every N-th frame."),
+]
+Start = Annotated[
+    float,
+    option(
+        metavar="TIME",
+        parser=parse_time,
+        rich_help_panel=FILMS,
+        show_default=False,
+        help="Where to begin, as seconds (90.5) or 1:30.5.",
+    ),
+]
+End = Annotated[
+    float | None,
+    option(metavar="TIME", parser=parse_time, rich_help_panel=FILMS, help="Where to end. Default: the film's end."),
 ]
 
 Workers = Annotated[

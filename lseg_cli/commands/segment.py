@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 from lseg_cli.commands import engine_options, options
 from lseg_cli.commands.carrying_out import carry_out
 from lseg_cli.commands.label_words import joined_labels
-from lseg_cli.commands.parsing import joined, split
+from lseg_cli.commands.parsing import joined, picked, split
 from lseg_cli.console.terminal import Console
+from lseg_cli.data.frame_pick import FramePick
 from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.runs.options import SegmentOptions  # noqa: TID253  imports nothing
 
@@ -36,6 +37,10 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
     precision: options.Precision = EngineChoice.precision,
     threads: options.Threads = EngineChoice.threads,
     batch: options.Batch = SegmentOptions.batch,
+    fps: options.Fps = FramePick.fps,
+    every: options.Every = FramePick.every,
+    start: options.Start = FramePick.start_s,
+    end: options.End = FramePick.end_s,
     workers: options.Workers = SegmentOptions.workers,
     shard: options.Shard = SegmentOptions.shard,
     ray: options.Ray = SegmentOptions.ray,
@@ -82,6 +87,7 @@ def segment(  # noqa: PLR0913, PLR0917  an option is a parameter
         tile=tile,
         overlap=overlap,
         batch=batch,
+        frames=picked(fps, every, start, end),
         workers=workers,
         shard=shard,
         ray=ray,

@@ -17,9 +17,10 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
+from lseg_cli.data.film_frame import FilmFrame, film_of
 from lseg_cli.data.finding import JOURNAL, RESULT_FOLDERS
 from lseg_cli.data.store import Place, absolute
 from lseg_cli.errors import LsegError
@@ -28,7 +29,7 @@ from lseg_cli.results.claims import Claims
 from lseg_cli.results.folder import EMBEDDINGS, LABELS, RUN, OutputFolder, append, as_line, file_name
 from lseg_cli.results.journal_line import Entry, parse_line, relative_to
 from lseg_cli.results.journal_lines import find_journals, name_of, raw_lines, share_of
-from lseg_cli.results.kinds import TABLES
+from lseg_cli.results.kinds import OVERLAY_FILMS, TABLES
 from lseg_cli.results.records import Item, Stamp
 from lseg_cli.results.report_options import REPORT
 
@@ -86,7 +87,7 @@ class Journal:
     def tables(self) -> list[str]:
         """The files of all pictures that earlier runs have written or meant to write."""
         tables = (self._about() or {}).get("tables", [])
-        return [name for name in TABLES.values() if name in tables] if isinstance(tables, list) else []
+        return [name for name in tables if _is_table(name)] if isinstance(tables, list) else []
 
     def is_empty(self) -> bool:
         """Whether there is nothing of an earlier run."""
@@ -131,7 +132,7 @@ class Journal:
         for path in self._journals():
             for _, _, entry in self._entries(path):
                 self._remove(entry, ())
-        for path in self._results():
+        for path in (*self._results(), *(self._folder / name for name in self.tables())):
             if path.is_file() and not path.is_symlink():
                 path.unlink()
         for about in _ABOUT:
@@ -275,7 +276,7 @@ class Journal:
     def _main(self, kinds: frozenset[str]) -> str:
         return next(kind for kind in ("mask", "embedding", "embedding-npy") if kind in kinds)
 
-    def _missing(self, path: Place, main: str, name: str, kinds: frozenset[str]) -> frozenset[str]:
+    def _missing(self, path: Place | FilmFrame, main: str, name: str, kinds: frozenset[str]) -> frozenset[str]:
         """The files that a picture lacks, as it is now and under this name; all where it must be done anew."""
         entry = self.done.get(absolute(path))
         if entry is None or entry.files[entry.main] != main or entry.stamp != Stamp.of(path):
@@ -292,7 +293,7 @@ class Journal:
         for item in items:
             candidates = (by_file.get(file_name(kind, item.name)) for kind in ("mask", "embedding", "embedding-npy"))
             key, entry = next((each for each in candidates if each is not None), ("", None))
-            if entry is None or key in ours or _key(item) in self.done or os.path.lexists(key):
+            if entry is None or key in ours or _key(item) in self.done or os.path.lexists(film_of(key)):
                 continue
             now = Stamp.of(item.source.path)
             if PurePath(key).name == PurePath(now.path).name and replace(now, path=key) == entry.stamp:
@@ -379,6 +380,14 @@ def _plain(record: Record) -> Record:
     """As JSON gives it back."""
     plain: Record = json.loads(json.dumps(record))
     return plain
+
+
+def _is_table(name: Any) -> bool:
+    """Whether a run gives a file of all pictures, or of all frames of a film, such a name."""
+    if name in TABLES.values():
+        return True
+    is_text = isinstance(name, str) and name.startswith(OVERLAY_FILMS)
+    return is_text and ".." not in PurePosixPath(name).parts and "\0" not in name
 
 
 def _is_report(path: Path) -> bool:

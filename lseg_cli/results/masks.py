@@ -144,6 +144,7 @@ class WrittenMask:
             file=stamp,
             files=self.written.beside("mask"),
             sizes=self.written.sizes,
+            time_s=self.item.time_s,
         )
 
 
@@ -255,7 +256,7 @@ class MaskWriter:
         for kind, label_id in zip(self._style.binary, self._labels.ids, strict=bool(self._style.binary)):
             writers[kind] = partial(_write_binary, ids=ids, label_id=label_id)
         if picture is not None:
-            writers["overlay"] = lambda path: self._write_overlay(path, picture, ids)
+            writers["overlay"] = lambda path: self._write_overlay(path, picture, ids, item.time_s is not None)
         return writers
 
     def _write(self, item: Item, writers: Writers, ids: Ids, mean_confidence: float) -> WrittenMask:
@@ -285,8 +286,8 @@ class MaskWriter:
             unsure |= first - result.probability[1] < style.min_margin
         return unsure
 
-    def _write_overlay(self, path: Path, picture: Image.Image, ids: Ids) -> None:
-        overlay = draw_overlay(pixels_of(picture), ids, self._labels, self._colors)
+    def _write_overlay(self, path: Path, picture: Image.Image, ids: Ids, is_frame: bool) -> None:
+        overlay = draw_overlay(pixels_of(picture), ids, self._labels, self._colors, has_all_labels=is_frame)
         file = io.BytesIO()  # Pillow takes what a full disk still took of a file for all of it
         overlay.save(file, "JPEG", quality=90)
         path.write_bytes(file.getvalue())

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from lseg_cli import __version__
+from lseg_cli.data.film_frame import FilmFrame
 from lseg_cli.data.finding import Source
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.errors import LsegError, TooManyFailuresError
@@ -182,6 +183,9 @@ class FolderRun:
         self._drop(journal.changed_settings(settings))
         journal.read()
         self._left = journal.remaining(job.items, job.kinds)
+        for item in self._left:
+            if isinstance(item.source.path, FilmFrame):
+                item.source.path.film.expect(item.source.path.index)
         self.summary.before = len(job.items) - len(self._left)
         self._tables = sorted({*job.tables, *journal.tables()})
         job.output.begin({**job.about, "settings": settings, "record": job.record, "tables": self._tables})

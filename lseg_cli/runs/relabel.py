@@ -219,8 +219,8 @@ def open_relabelling(options: RelabelOptions, model_path: Path | None) -> Folder
             record=record | record_of(labels, text.encoder, options, {}),
             about=about(labels, text.encoder, style),
             notices=notices,
-            tables=tables_of(options),
-            write_tables=table_writer(output, labels),
+            tables=tables_of(options, items),
+            write_tables=table_writer(output, labels, items),
             labels=labels,
         )
     )

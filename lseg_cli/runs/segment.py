@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.contract import FEATURES, SCORES, Engine, Output
-from lseg_cli.data.finding import find_images
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.data.store import locate_output
 from lseg_cli.engine_choice import EngineChoice
@@ -25,7 +24,8 @@ from lseg_cli.results.folder import OutputFolder
 from lseg_cli.results.masks import MaskWriter
 from lseg_cli.results.records import Done, Failed, Item
 from lseg_cli.runs.crew import call_cluster, make_pipeline, open_here
-from lseg_cli.runs.folder_run import FolderRun, Job, share_of
+from lseg_cli.runs.folder_run import FolderRun, Job
+from lseg_cli.runs.items import find_items
 from lseg_cli.runs.mask_run import about, outputs_of, read_labels, record_of, style_of, table_writer, tables_of
 from lseg_cli.runs.options import SegmentOptions
 from lseg_cli.runs.pictures import (
@@ -224,8 +224,7 @@ def open_segmentation(options: SegmentOptions, open_engine: OpenEngine, read_spe
     style.check()
     _check_tiling(options)
     output.check()
-    found = find_images(options.inputs, options.exclude, options.recursive, notices.append)
-    items = share_of(found, options.shard)
+    items = find_items(options, notices.append)
     streams = 1 if options.tile else plan_streams(options.engine, options.batch, len(items))
     engine = open_here(options, options.engine, streams, open_engine)
     spec = read_spec(options.engine.model) if engine is None else engine.spec
@@ -253,8 +252,8 @@ def open_segmentation(options: SegmentOptions, open_engine: OpenEngine, read_spe
             record=record,
             about=about(labels, text.encoder, style),
             notices=notices,
-            tables=tables_of(options),
-            write_tables=table_writer(output, labels),
+            tables=tables_of(options, items),
+            write_tables=table_writer(output, labels, items),
             labels=labels,
         )
     )
