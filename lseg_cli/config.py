@@ -229,6 +229,7 @@ class TrainConfig(Frozen):
     validate_every: int = Field(1, ge=1)  # epochs
     patience: int = Field(0, ge=0)  # validations without a better mIoU after which training ends; 0: never
     average: float = Field(0.0, ge=0, lt=1)  # decay of a moving average of the weights, which is what is saved; 0: off
+    tensorboard: bool = False  # event files beside the curves
     augment: AugmentConfig = AugmentConfig()
     labels: LabelConfig = LabelConfig()
     optimizer: OptimizerConfig = OptimizerConfig()

@@ -8,7 +8,9 @@ from importlib.util import find_spec
 from lseg_cli.errors import MissingError
 
 EXTRAS = {
-    "torch": ("torch", "torchvision", "timm", "open_clip", "accelerate", "onnx", "onnxscript", "onnx_ir"),
+    "torch": ("torch", "torchvision", "timm", "open_clip", "accelerate", "onnx", "onnxscript", "onnx_ir", "matplotlib"),
+    "tensorboard": ("tensorboard",),
+    "geo": ("rasterio", "pyogrio"),
     "openvino": ("openvino",),
     "trt": ("tensorrt",),
     "rtx": ("tensorrt_rtx",),

@@ -90,6 +90,9 @@ DryRun = Annotated[
         help="Build everything, make two steps, report memory and time of a run; write nothing.",
     ),
 ]
+Tensorboard = Annotated[
+    bool, options.option("--tensorboard", help="Write TensorBoard's event files beside the curves, to RUN/tensorboard.")
+]
 Resume = Annotated[
     Path | None,
     options.option(metavar="RUN", help="Resume the run in this folder exactly where it stopped; --epochs may be more."),
@@ -116,6 +119,7 @@ def train(  # noqa: PLR0913  an option is a parameter
     precision: Precision = None,
     classifier: Classifier = None,
     settings: Settings = None,
+    tensorboard: Tensorboard = False,
     resume: Resume = None,
     dry_run: DryRun = False,
     metrics: options.Metrics = None,
@@ -148,6 +152,7 @@ def train(  # noqa: PLR0913  an option is a parameter
         precision=precision,
         classifier=classifier,
         settings=tuple(settings or ()),
+        tensorboard=tensorboard,
         resume=resume,
     )
     is_main = is_main_process()

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +33,29 @@ def write_report(report: dict[str, Any], folder: Path) -> None:
         with atomic(folder / f"classes{mark}.csv") as draft:
             _write_rows(draft, [["class", "iou"], *([name, _cell(iou)] for name, iou in result["class_iou"].items())])
         if (confusion := result.get("confusion")) is not None:
-            rows = [[name, *line] for name, line in zip(confusion["classes"], confusion["pixels"], strict=True)]
-            with atomic(folder / f"confusion{mark}.csv") as draft:
-                _write_rows(draft, [["class", *confusion["predicted"]], *rows])
-            with atomic(folder / f"confusion{mark}.png") as draft:
-                draw_confusion(**confusion).save(draft, "PNG")
+            write_confusion(**confusion, folder=folder, mark=mark)
 
 
-def draw_confusion(classes: list[str], predicted: list[str], pixels: list[list[int]]) -> Image.Image:
+def write_confusion(
+    classes: Sequence[str], predicted: Sequence[str], pixels: Sequence[Sequence[int]], folder: Path, mark: str = ""
+) -> None:
+    """Write a confusion matrix as `confusion.csv` and `confusion.png`; raises as `lseg_cli.files.atomic`.
+
+    Args:
+        classes: of the rows.
+        predicted: of the columns.
+        pixels: by row.
+        folder: to write to.
+        mark: goes behind the files' names.
+    """
+    rows = [[name, *line] for name, line in zip(classes, pixels, strict=True)]
+    with atomic(folder / f"confusion{mark}.csv") as draft:
+        _write_rows(draft, [["class", *predicted], *rows])
+    with atomic(folder / f"confusion{mark}.png") as draft:
+        draw_confusion(classes, predicted, pixels).save(draft, "PNG")
+
+
+def draw_confusion(classes: Sequence[str], predicted: Sequence[str], pixels: Sequence[Sequence[int]]) -> Image.Image:
     """A confusion matrix to look at: each row is a class, and the darker a cell, the more of its pixels lie there.
 
     Args:

@@ -16,7 +16,6 @@ from lseg_cli.contract import Engine
 from lseg_cli.data.datasets import absent_classes, check_dataset, first_epoch_steps, open_dataset
 from lseg_cli.data.mixing import Batch, MixSchedule, batches
 from lseg_cli.errors import DataError, LsegError
-from lseg_cli.evaluation.counting import evaluate
 from lseg_cli.evaluation.metrics import Scores
 from lseg_cli.inference.segmenter import Segmenter
 from lseg_cli.model.lseg import LSeg
@@ -29,9 +28,11 @@ from lseg_cli.training.labels import LabelSampler
 from lseg_cli.training.objective import Objective, label_masses
 from lseg_cli.training.optim import build_optimizer, rate_factor, set_rates
 from lseg_cli.training.processes import open_accelerator
+from lseg_cli.training.record import EpochRecord, RunRecord
 from lseg_cli.training.reports import EpochReport, Report, StepReport
 from lseg_cli.training.state import RunFolder
 from lseg_cli.training.unseen import open_seen, split_mean_iou
+from lseg_cli.training.validation import validate
 from lseg_cli.training.vocabulary import Embed, build_words
 
 MakeEngine = Callable[[LSeg], Engine]  # validation runs on an engine, as `lseg segment` does
@@ -91,6 +92,7 @@ class Trainer:
         self.average = average_of(self.model, config.average) if config.average else None
         self.folder = RunFolder(out, self.accelerator.num_processes, self.accelerator.is_main_process, config.start)
         self.folder.start(config, resume)
+        self.record = RunRecord(self.folder, config.tensorboard) if self.accelerator.is_main_process else None
         self.objective, self.optimizer = self._prepare()
         self.best_miou = -math.inf
         if resume:
@@ -126,6 +128,8 @@ class Trainer:
         try:
             yield from self._run(should_stop)
         finally:
+            if self.record:
+                self.record.close()
             self.folder.leave()
 
     def _run(self, should_stop: Callable[[], bool]) -> Iterator[Report]:
@@ -138,6 +142,8 @@ class Trainer:
             done = batch.step + 1
             epoch = batch.step // self.steps_per_epoch + 1
             rate = float(self.optimizer.param_groups[-1]["lr"])
+            if self.record:
+                self.record.step(done, losses[-1], self._rates())
             yield StepReport(done, len(schedule.turns), epoch, config.epochs, losses[-1], rate)
             is_epoch = done % self.steps_per_epoch == 0
             if is_epoch:
@@ -199,6 +205,11 @@ class Trainer:
             )
         return value
 
+    def _rates(self) -> dict[str, float]:
+        """The learning rates of the last step: of the encoder, unless it is frozen, and of the rest."""
+        rates = [float(group["lr"]) for group in self.optimizer.param_groups]
+        return {"rest": rates[-1]} | ({} if self.config.freeze == "encoder" else {"encoder": rates[0]})
+
     def _over_all(self, values: Tensor) -> Tensor:
         """The sum over all processes, the same for each of them."""
         if self.accelerator.num_processes == 1:
@@ -218,13 +229,16 @@ class Trainer:
             return None
         judged = self.judged
         judged.eval()
-        scores = evaluate(Segmenter(self.make_engine(judged), self.embed(self.validation.prompts)), self.validation)
-        self._train()
-        deciding = split_mean_iou(scores, self.unseen)[0] if self.unseen else scores.mean_iou
+        segmenter = Segmenter(self.make_engine(judged), self.embed(self.validation.prompts))
+        found = validate(segmenter, self.validation)
+        deciding = split_mean_iou(found.scores, self.unseen)[0] if self.unseen else found.scores.mean_iou
         if deciding is not None and deciding > self.best_miou:
             self.best_miou = deciding
             self.folder.save_best(judged, self.classes)
-        return scores
+            if self.record:
+                self.record.best(found, segmenter, self.validation)
+        self._train()
+        return found.scores
 
     @property
     def judged(self) -> LSeg:
@@ -244,18 +258,11 @@ class Trainer:
         seen, unseen = split_mean_iou(report.scores, self.unseen) if report.scores and self.unseen else (None, None)
         best = self.best_miou if math.isfinite(self.best_miou) else None  # JSON knows no infinity
         report = replace(report, best_miou=best, seconds=seconds, seen_miou=seen, unseen_miou=unseen)
-        if self.accelerator.is_main_process:
-            scores = report.scores
-            row: dict[str, object] = {
-                "epoch": report.epoch,
-                "step": done,
-                "loss": f"{report.loss:.6f}",
-                "miou": _figure(scores.mean_iou if scores else None),
-                "pixel_accuracy": _figure(scores.pixel_accuracy if scores else None),
-            }
-            if self.unseen:
-                row |= {"seen_miou": _figure(seen), "unseen_miou": _figure(unseen)}
-            self.folder.record({**row, "seconds": f"{report.seconds:.1f}"})
+        if self.record:
+            split = {"seen_miou": seen, "unseen_miou": unseen} if self.unseen else {}
+            self.record.epoch(
+                EpochRecord(report.epoch, done, report.loss, report.scores, self._rates(), seconds, split)
+            )
         self._save(done)
         return replace(report, has_settled=self._has_settled())
 
@@ -264,7 +271,3 @@ class Trainer:
             raw = getattr(self.optimizer, "optimizer", self.optimizer)
             self.folder.save(self.model, raw, done, self.best_miou, self.classes, self.average)
         self.accelerator.wait_for_everyone()
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.6f}"

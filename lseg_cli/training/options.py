@@ -38,6 +38,7 @@ class TrainOptions:
         precision: fp32, fp16 or bf16.
         classifier: text, or learned.
         settings: any key of a recipe, as KEY=VALUE.
+        tensorboard: write TensorBoard's event files too.
         resume: the folder of a run to go on with.
     """
 
@@ -59,6 +60,7 @@ class TrainOptions:
     precision: str | None = None
     classifier: str | None = None
     settings: tuple[str, ...] = ()
+    tensorboard: bool = False
     resume: Path | None = None
 
     @property
@@ -105,5 +107,6 @@ class TrainOptions:
             "device": self.device,
             "precision": self.precision,
             "classifier": self.classifier,
+            "tensorboard": self.tensorboard or None,
             **parse_settings(self.settings),
         }

@@ -5,14 +5,17 @@ OUT/weights/last.safetensors   the model after the last epoch, ready for `lseg s
 OUT/weights/best.safetensors   the model with the best mIoU
 OUT/weights/….vocab.safetensors  beside each, if the class vectors are learned: these
 OUT/results.csv                a line per epoch
+OUT/classes.csv                a line per class and validated epoch
 OUT/config.json                the recipe as it ran
+
+What else is there to look at is written by `lseg_cli.training.record`.
 """
 
 import csv
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +66,7 @@ class RunFolder:
         self.last = path / "weights" / "last.safetensors"
         self.best = path / "weights" / "best.safetensors"
         self.results = path / "results.csv"
+        self.classes = path / "classes.csv"
         self.recipe_file = path / "config.json"
 
     def start(self, config: TrainConfig, resume: bool) -> None:
@@ -99,7 +103,7 @@ class RunFolder:
     def _differences(self, config: TrainConfig) -> list[str]:
         """Keys of the run's recipe that another one changes, but for what a resumed run may change."""
         recipe = self.recipe()
-        free = {"workers", "device"} | ({"epochs"} if config.epochs > recipe.epochs else set())
+        free = {"workers", "device", "tensorboard"} | ({"epochs"} if config.epochs > recipe.epochs else set())
         known, new = _flat(recipe.model_dump(mode="json")), _flat(config.model_dump(mode="json"))
         return [name for name in {**known, **new} if name not in free and known.get(name) != new.get(name)]
 
@@ -128,11 +132,15 @@ class RunFolder:
         return self._meta(read_tensors(self.state_file, skip=("",))[1]).step
 
     def rows(self) -> list[dict[str, str]]:
-        """The lines of results.csv so far."""
-        if not self.results.is_file():
+        """The lines of results.csv so far; raises DataError if it cannot be read."""
+        return self.rows_of(self.results)
+
+    def rows_of(self, table: Path) -> list[dict[str, str]]:
+        """The lines so far of a table of this folder; raises DataError if it cannot be read."""
+        if not table.is_file():
             return []
-        with reading(self.results, "is not the record of a training run", DataError):
-            rows = list(csv.DictReader(read_text(self.results, MOST_YAML_BYTES).splitlines()))
+        with reading(table, "is not the record of a training run", DataError):
+            rows = list(csv.DictReader(read_text(table, MOST_YAML_BYTES).splitlines()))
             if any(int(row["epoch"]) < 1 for row in rows):
                 raise ValueError("its epochs begin at 1")
             return rows
@@ -204,15 +212,20 @@ class RunFolder:
             processes = int(facts.get("processes", self.processes))  # older states do not tell
             return _Meta(int(facts["step"]), -math.inf if best is None else float(best), processes)
 
-    def record(self, row: Mapping[str, object]) -> None:
-        """Appends one epoch to results.csv; a line of the same or a later epoch, from before a crash, is replaced."""
-        rows = [old for old in self.rows() if int(old["epoch"]) < int(str(row["epoch"]))]
-        temporary = self.results.with_name(f".{self.results.name}.{os.getpid()}")
+    def record(self, rows: Sequence[Mapping[str, object]], table: Path | None = None) -> None:
+        """Append the lines of one epoch to results.csv, or to another table of this folder.
+
+        Lines of the same or a later epoch, from before a crash, are replaced.
+        """
+        table = table or self.results
+        known = [old for old in self.rows_of(table) if int(old["epoch"]) < int(str(rows[0]["epoch"]))]
+        columns = dict.fromkeys(name for row in (*known[:1], rows[0]) for name in row)  # a run of before has fewer
+        temporary = table.with_name(f".{table.name}.{os.getpid()}")
         with temporary.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, list(row))
+            writer = csv.DictWriter(file, list(columns))
             writer.writeheader()
-            writer.writerows([*rows, row])
-        temporary.replace(self.results)
+            writer.writerows([*known, *rows])
+        temporary.replace(table)
 
 
 def _flat(keys: Mapping[str, object], prefix: str = "") -> dict[str, object]:

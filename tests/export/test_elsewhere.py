@@ -27,7 +27,7 @@ NOT_EVERYWHERE = {
     "GatherElements",
     "ReduceL2",
     "Expand",
-}  # see docs/onnx-elsewhere.md
+}  # see docs/onnx-without-lseg.md
 
 
 def run_reference(path: Path, feeds: Feeds) -> Answer:

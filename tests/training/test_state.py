@@ -144,15 +144,15 @@ def lines(folder: RunFolder) -> list[tuple[str, str]]:
 
 def test_every_epoch_has_a_line(folder: RunFolder) -> None:
     for epoch in range(1, 12):
-        folder.record({"epoch": epoch, "miou": f"0.{epoch}"})
+        folder.record([{"epoch": epoch, "miou": f"0.{epoch}"}])
     assert lines(folder) == [(str(epoch), f"0.{epoch}") for epoch in range(1, 12)]
     assert sorted(path.name for path in folder.path.iterdir()) == [".lock", "config.json", "results.csv"]
 
 
 def test_epochs_that_are_run_again_replace_their_lines(folder: RunFolder) -> None:
     for epoch in (1, 2, 3):
-        folder.record({"epoch": epoch, "miou": "old"})
-    folder.record({"epoch": 2, "miou": "new"})
+        folder.record([{"epoch": epoch, "miou": "old"}])
+    folder.record([{"epoch": 2, "miou": "new"}])
     assert lines(folder) == [("1", "old"), ("2", "new")]
 
 
