@@ -6,13 +6,13 @@ key frame, so that a run that goes on near the end does not decode the beginning
 """
 
 import threading
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +20,13 @@ import numpy as np
 from PIL import Image
 
 from lseg_cli.data.decoding import PictureError
-from lseg_cli.data.film_frame import FilmFrame
+from lseg_cli.data.film_frame import MARK, FilmFrame, film_of
 from lseg_cli.data.frame_pick import FramePick
 from lseg_cli.errors import MissingError
 
-FILM_ENDINGS = (
-    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp",
-    ".ogv",
-)  # fmt: skip
 _OPTIONS = {"protocol_whitelist": "file"}  # a playlist must not open other files, nor the network
 _THREADS = 2  # that decode: the network wants the cores too
 _MISSING_S = 1.0  # that a film may end before its header says
-
-
-def is_film(name: str) -> bool:
-    """Whether a file is a film, by its ending."""
-    return name.lower().endswith(FILM_ENDINGS)
 
 
 def require_av() -> Any:
@@ -49,6 +40,30 @@ def require_av() -> Any:
     except ImportError as error:
         raise MissingError("Films need the package av (PyAV): pip install 'lseg-cli[film]'.") from error
     return av
+
+
+def frame_at(text: str) -> FilmFrame | None:
+    """The frame that a text names, as `str` of a frame gave it; None of any other path.
+
+    Raises:
+        PictureError: the film cannot be read, or has no such frame.
+        MissingError: PyAV is not installed.
+    """
+    path = film_of(text)
+    if path == text:
+        return None
+    time_us = round(float(text[len(path) + len(MARK) :]) * 1_000_000)
+    try:
+        film = _film(path, Path(path).stat().st_mtime_ns)
+    except OSError as error:
+        raise PictureError(f"{path} cannot be read ({error.strerror}).", "read") from error
+    return film.at(time_us)
+
+
+@lru_cache(maxsize=4)  # open films
+def _film(path: str, mtime_ns: int) -> "Film":
+    del mtime_ns  # of another one there are other frames
+    return Film(Path(path))
 
 
 @dataclass(frozen=True)
@@ -99,6 +114,15 @@ class Film:
             frames.append(FilmFrame(self, len(facts.times), round(seconds[-1] * 1_000_000) + 1000))
         return frames
 
+    def at(self, time_us: int) -> FilmFrame:
+        """The frame at so many microseconds; raises PictureError."""
+        facts = self._facts
+        time = round(time_us / 1_000_000 / facts.unit) + facts.times[0]
+        index = bisect_left(facts.times, time)
+        if index == len(facts.times) or facts.times[index] != time:
+            raise PictureError(f"{self.path} has no frame at {time_us / 1e6:g} seconds.", "read")
+        return FilmFrame(self, index, time_us)
+
     @property
     def size(self) -> tuple[int, int]:
         """(H, W) as displayed."""
@@ -122,8 +146,8 @@ class Film:
                 if self._expected and self._expected[0] == index:
                     self._expected.popleft()
                     self._changed.notify_all()
-                if not self._expected:
-                    self.close()
+                    if not self._expected:
+                        self.close()
         turns = round((frame.rotation or 0) / 90) % 4  # counter-clockwise, as NumPy turns
         pixels = np.rot90(frame.to_ndarray(format="rgb24"), turns)
         return Image.fromarray(np.ascontiguousarray(pixels))

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from lseg_cli.data.films import is_film
 from lseg_cli.data.finding import Source
+from lseg_cli.data.formats import is_film
 from lseg_cli.data.store import Address, Place
 from lseg_cli.results.kinds import FILES
 

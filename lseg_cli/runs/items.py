@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from lseg_cli.data.film_frame import FilmFrame, FrameSource
-from lseg_cli.data.films import BrokenFilm, Film, is_film
+from lseg_cli.data.films import BrokenFilm, Film
 from lseg_cli.data.finding import Source, find_images
+from lseg_cli.data.formats import is_film
 from lseg_cli.data.images import PictureError
 from lseg_cli.errors import LsegError
 from lseg_cli.results.names import output_names
