@@ -1,4 +1,4 @@
-"""Which engine runs a model: told by the content of its file, whatever it is called."""
+"""The engine that runs a model: found by the content of its file, whatever it is called."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -12,7 +12,6 @@ from lseg_cli.extras import require
 from lseg_cli.files import open_regular
 from lseg_cli.model.published.zoo import PUBLISHED
 from lseg_engines.bundled import BUNDLED, SOURCE, bundled_file
-from lseg_engines.tensorrt.sidecar import IncompatibleEngineError, sidecar_path
 
 ModelKind = Literal["safetensors", "onnx", "engine"]
 
@@ -78,6 +77,8 @@ def kind_of(path: Path) -> ModelKind:
         return "safetensors"
     if head[:1] == b"\x08" and len(head) == 16:  # protobuf's field 1, a number: the version of the format
         return "onnx"
+    from lseg_engines.tensorrt.sidecar import sidecar_path  # noqa: PLC0415  as any runtime's
+
     # After the first letter, which tells TensorRT from TensorRT-RTX; or whatever a version of theirs may write.
     if head[1:4] == b"trt" or sidecar_path(path).is_file():
         return "engine"
@@ -157,6 +158,7 @@ def _open_onnx(path: Path, choice: EngineChoice, outputs: Collection[Output] | N
 
 def _open_tensorrt(path: Path, device: str, rebuild: bool) -> Engine:
     from lseg_engines.tensorrt.engine import TensorrtEngine  # noqa: PLC0415
+    from lseg_engines.tensorrt.sidecar import IncompatibleEngineError  # noqa: PLC0415
 
     try:
         return TensorrtEngine.open(path, device)

@@ -72,6 +72,6 @@ def accounted(console: Console, metrics: MetricsFile, show_last: Callable[[int],
 
 
 def run_labels(command: str, out: str | Path, share: str = "") -> dict[str, str]:
-    """Return what tells a run's metrics from those of others on the machine."""
+    """Return the label that separates a run's metrics from those of others on the machine."""
     labels = {"command": command, "out": str(Path(out).resolve())}
     return {**labels, "shard": share} if share else labels

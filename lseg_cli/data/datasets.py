@@ -46,7 +46,7 @@ def list_dataset(ref: DataRef) -> Dataset:
     if not ref.root:
         raise LsegError(f"Say where {ref.path} lies, as {ref.path}:ROOT; ROOT holds {known.layout}.")
     lists = expanded(ref.lists) if ref.lists else None
-    return known.list(known.place(expanded(ref.root), ref.split, ref.fold, lists))
+    return known.list(known.home(expanded(ref.root), ref.split, ref.fold, lists))
 
 
 def open_dataset(ref: DataRef) -> Dataset:

@@ -29,7 +29,7 @@ _LARGEST = 2_000_000_000  # bytes of a file; of a TIFF, which may hold plain num
 _BYTES_PER_PIXEL = 16
 _LOG = cv2.utils.logging
 _HEAD = 32  # bytes that tell what a file is
-_MOST_READS = 3_000_000  # Pillow goes byte by byte through what is no picture
+_MOST_READS = 3_000_000  # Pillow goes byte by byte through what is not a picture
 
 
 class PictureError(DataError):
@@ -118,7 +118,7 @@ def any_size() -> AbstractContextManager[None]:
 
 
 class _Patient(io.BufferedReader):
-    """Gives up where a decoder reads for ever: gigabytes of what is no picture, a byte at a time."""
+    """Stop a decoder that would read for ever: gigabytes that hold no picture, a byte at a time."""
 
     reads = 0
 
@@ -138,44 +138,51 @@ def _opened(path: Place, most_bytes: float) -> Iterator[io.BufferedReader]:
 
 
 def _headed(path: Place, stream: io.BufferedReader, head: bytes) -> Decoded:
-    """What the header says."""
+    """Return what the header says."""
     tiff = read_tiff(stream) if head[:2] in (b"II", b"MM") else None
     if tiff is not None and tiff.refusal():
         raise PictureError(f"{path} {tiff.refusal()}.", "decode")
     if tiff is not None and tiff.is_deep:
         return Decoded(tiff.size, tiff.orientation, tiff)
     image = _recognised(path, stream, head, tiff)
-    return Decoded(image.size, _orientation(image, may_load=False), tiff, image)
+    return Decoded(image.size, orientation_of(image, may_load=False), tiff, image)
 
 
 def _loaded(path: Place, stream: io.BufferedReader, head: bytes, found: Decoded) -> Decoded:
-    """With its pixels."""
+    """Return the same with its pixels."""
     image = found.image
     if image is None:
         return replace(found, deep=_deep(path, stream, found.tiff))
     _load(path, image, found.tiff)
     deep = _deep(path, stream, None) if _is_deep_png(head) else None
-    return replace(found, orientation=_orientation(image, may_load=True), deep=deep)
+    return replace(found, orientation=orientation_of(image, may_load=True), deep=deep)
 
 
 def _recognised(path: Place, stream: io.BufferedReader, head: bytes, tiff: Tiff | None) -> Image.Image:
-    Image.init()
-    formats = [name for name in formats_of(path.name) if name in Image.OPEN]  # some need a package
-    try:
-        return Image.open(stream, formats=formats)
-    except UnidentifiedImageError as error:
-        kind, unread = foreign(head), tiff.unread() if tiff else ""
-        if unread:
-            raise PictureError(f"{path} {unread}.", "decode") from error
-        if kind:
-            raise PictureError(f"{path} is {kind}; convert it to PNG.", "decode") from error
-        lacks_heif = is_heif(path.name) and not importlib.util.find_spec(HEIF_PACKAGE)
-        advice = "pip install pillow-heif" if lacks_heif else "convert it to PNG"
-        raise PictureError(f"{path} holds no picture of a known format; {advice}.", "decode") from error
-    except MemoryError:
-        raise
-    except Exception as error:  # Pillow's readers raise what they stumble over: OSError, SyntaxError, struct.error, ...
-        raise _damaged(path, error) from error
+    for know_formats in (Image.preinit, _know_all):  # JPEG and PNG first: the others take longer to import than to use
+        know_formats()
+        formats = [name for name in formats_of(path.name) if name in Image.OPEN]  # some need a package
+        try:
+            return Image.open(stream, formats=formats)
+        except UnidentifiedImageError:
+            stream.seek(0)
+        except MemoryError:
+            raise
+        except Exception as error:  # Pillow's readers raise what they stumble over: OSError, SyntaxError, ...
+            raise _damaged(path, error) from error
+    raise _unknown(path, head, tiff)
+
+
+def _unknown(path: Place, head: bytes, tiff: Tiff | None) -> PictureError:
+    """The sentence on a file that no reader takes."""
+    kind, unread = foreign(head), tiff.unread() if tiff else ""
+    if unread:
+        return PictureError(f"{path} {unread}.", "decode")
+    if kind:
+        return PictureError(f"{path} is {kind}; convert it to PNG.", "decode")
+    lacks_heif = is_heif(path.name) and not importlib.util.find_spec(HEIF_PACKAGE)
+    advice = "pip install pillow-heif" if lacks_heif else "convert it to PNG"
+    return PictureError(f"{path} holds no picture of a known format; {advice}.", "decode")
 
 
 def _load(path: Place, image: Image.Image, tiff: Tiff | None) -> None:
@@ -213,7 +220,7 @@ def _deep(path: Place, stream: io.BufferedReader, tiff: Tiff | None) -> NDArray[
     return deep
 
 
-def _orientation(image: Image.Image, may_load: bool) -> int:
+def orientation_of(image: Image.Image, may_load: bool = True) -> int:
     """EXIF's; unlike `ImageOps.exif_transpose` it never rewrites the metadata, which fails where they are damaged."""
     with suppress(Exception):  # damaged metadata: shown as stored, as every viewer does
         exif = image.getexif() if may_load else Image.Image.getexif(image)  # that of a PNG would load its pixels
@@ -238,7 +245,6 @@ class _Unleashed:
         with self._lock:
             self._inside += 1
             if self._inside == 1:
-                _know_heif()
                 _silence_libtiff()
                 self._undo.enter_context(warnings.catch_warnings())
                 warnings.simplefilter("ignore")
@@ -255,6 +261,12 @@ class _Unleashed:
 
 
 _UNLEASHED = _Unleashed()
+
+
+def _know_all() -> None:
+    """All formats that Pillow reads here."""
+    Image.init()
+    _know_heif()
 
 
 @cache

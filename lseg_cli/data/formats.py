@@ -1,4 +1,4 @@
-"""Which files are pictures: the one list of endings for all readers, and the formats that are opened, by content.
+"""The formats of pictures: one list of endings for all readers, and the formats that are opened, by content.
 
 Pillow knows more formats than these. Some of the others start a program (EPS: Ghostscript), read a file without end or
 have no mark by which their content is known, so nothing is opened without this list.
@@ -47,7 +47,7 @@ def formats_of(name: str) -> tuple[str, ...]:
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file in a folder counts as a picture, by its ending."""
+    """Return whether a file in a folder counts as a picture, by its ending."""
     return name.lower().endswith(ENDINGS)
 
 
@@ -57,23 +57,23 @@ def is_film(name: str) -> bool:
 
 
 def is_heif(name: str) -> bool:
-    """Whether its ending is of HEIF, which needs a package."""
+    """Return whether its ending is of HEIF, which needs a package."""
     return name.lower().endswith(_HEIF)
 
 
 def is_left_out(folder: str) -> bool:
-    """Whether a folder of this name holds thumbnails, which are never meant."""
+    """Return whether a folder of this name holds thumbnails, which are never meant."""
     return folder.lower() in _LEFT_OUT
 
 
 def is_excluded(name: str, patterns: Iterable[str]) -> bool:
-    """Whether one of the patterns of `--exclude` fits: the whole name with its '/', or any one part of it."""
+    """Return whether one of the patterns of `--exclude` fits: the whole name with its '/', or any one part of it."""
     parts = (name, *PurePath(name).parts)
     return any(fnmatch(part, pattern.rstrip("/")) for pattern in patterns for part in parts)
 
 
 def foreign(head: bytes) -> str:
-    """What a file with these first bytes is, where it is known and not opened; else nothing."""
+    """Return the name of a known format that is not opened, by a file's first bytes; '' for any other."""
     if head[4:8] == b"ftyp":
         return "a film" if head[8:12] in _FILMS else "a camera's raw file" if head[8:12] == b"crx " else ""
     return next((kind for start, kind in _FOREIGN if head.startswith(start)), "")

@@ -86,12 +86,12 @@ class LabelSet(Frozen):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What people see, in order."""
+        """The names that people see, in order."""
         return tuple(label.name for label in self.labels)
 
     @property
     def prompts(self) -> tuple[tuple[str, ...], ...]:
-        """What the text encoder reads, for each label at least one."""
+        """The texts that the text encoder reads, at least one for each label."""
         return tuple(label.prompts for label in self.labels)
 
     @property
@@ -164,7 +164,7 @@ def _lone(name: str) -> str:
 
 
 def _at_most(notices: list[str], most: int = 20) -> list[str]:
-    """As many as someone will read."""
+    """Return as many as someone will read."""
     left = len(notices) - most
     return [*notices[:most], f"There are {left} further notices of this kind."] if left > 0 else notices
 
@@ -185,7 +185,7 @@ def _entries(text: str, notices: list[str]) -> Iterator[Entry]:
 
 
 def _doubts(part: str, name: str) -> Iterator[str]:
-    """What may be meant by a word other than the word."""
+    """Return the words that may be meant by another."""
     if similar := similar_vocabulary(part):
         yield f"'{name}' is taken for a word; the label set is called {similar}."
     if _OTHER_COMMAS.search(name):

@@ -69,7 +69,7 @@ def without(values: NDArray[np.generic], nodata: float) -> NDArray[np.bool_]:
 
 
 def is_transparency(band: NDArray[np.generic]) -> bool:
-    """Whether a last band, (H, W), can be transparency: most of what is not 0 is the same.
+    """Return whether a last band, (H, W), can be transparency: most of what is not 0 is the same.
 
     GDAL marks any fourth band of 8 bits so, near infrared too: the mark in the file proves nothing.
     """
@@ -105,7 +105,7 @@ def _mark(values: NDArray[np.generic]) -> float | None:
 
 
 def _range(values: NDArray[np.generic], bits: int) -> tuple[float, float]:
-    """What becomes 0 and 255 of pixels, (n,) or (n, 3)."""
+    """Return the values that become 0 and 255, of pixels (n,) or (n, 3)."""
     sample = values[:: max(1, len(values) // _SAMPLE)].ravel()  # whole pixels: every band
     odd = int(sample.size * _ODD)
     ordered = np.partition(sample, sorted({odd, sample.size - 1 - odd}))

@@ -1,16 +1,16 @@
 """A picture to look at: the photograph tinted with the colours of its labels, their names in a strip below it."""
 
 import math
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from lseg_cli.data.labels import LabelSet
+from lseg_cli.drawing.fonts import Font, drawn
 
 TINT = 0.5  # of the colour; the rest is the photograph
 _OUTLINE = 0.75  # of white, where two labels meet
@@ -19,19 +19,9 @@ _LEAST_SHARE = 0.001  # smaller ones are counted, not named
 _MAX_ROWS = 12
 _MAX_EMS = 13  # of a column: one long name must not cost all others their columns
 _PAPER, _INK, _FAINT = (255, 255, 255), (28, 28, 30), (118, 118, 124)
-# The font that Pillow brings knows ASCII alone; names in other scripts need one of the system's.
-_SYSTEM_FONTS = (
-    "DejaVuSans.ttf",
-    "NotoSans-Regular.ttf",
-    "arial.ttf",
-    "NotoSansCJK-Regular.ttc",
-    "msyh.ttc",
-    "PingFang.ttc",
-)
 
 Color = tuple[int, int, int]
 Ids = NDArray[np.uint8] | NDArray[np.uint16]
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 @dataclass(frozen=True)
@@ -39,6 +29,7 @@ class _Entry:
     name: str
     share: str
     color: Color | None  # None: an empty box
+    id: int | None = None  # drawn where no font has the name
 
 
 def draw_overlay(
@@ -87,7 +78,7 @@ def _entries(ids: Ids, labels: LabelSet, colors: Sequence[Color]) -> list[_Entry
     ignored = share.pop(labels.ignore_id, 0.0)
     of_id = {label.id: (label.name, color) for label, color in zip(labels.labels, colors, strict=True)}
     named = sorted((id_ for id_, part in share.items() if part >= _LEAST_SHARE), key=lambda id_: (-share[id_], id_))
-    entries = [_Entry(of_id[id_][0], _percent(share[id_]), of_id[id_][1]) for id_ in named]
+    entries = [_Entry(of_id[id_][0], _percent(share[id_]), of_id[id_][1], id_) for id_ in named]
     if len(named) < len(share):
         entries.append(_Entry(f"{len(share) - len(named)} more", f"below {_LEAST_SHARE:.1%}", None))
     if ignored:
@@ -102,11 +93,12 @@ def _percent(share: float) -> str:
 def _legend(entries: list[_Entry], width_px: int) -> Image.Image:
     """A strip of boxes with names and shares in as many columns as fit."""
     size_px = min(96, max(13, round(width_px / 48)))
-    font, entries = _readable(entries, size_px)
     pad_px, box_px, gap_px = size_px, round(size_px * 0.9), round(size_px * 0.45)
 
     room_px = width_px - 2 * pad_px
-    longest = max(font.getlength(f"{entry.name}  {entry.share}") for entry in entries)
+    longest = max(
+        font.getlength(f"{name}  {entry.share}") for entry in entries for name, font in [_text(entry, size_px)]
+    )
     widest = min(longest, _MAX_EMS * size_px) + box_px + gap_px
     columns = max(1, min(len(entries), int((room_px + pad_px) // (widest + pad_px))))
     if len(entries) > columns * _MAX_ROWS:
@@ -123,11 +115,16 @@ def _legend(entries: list[_Entry], width_px: int) -> Image.Image:
             box, box_px // 5, fill=entry.color, outline=None if entry.color else _FAINT, width=max(1, size_px // 20)
         )
         left += box_px + gap_px
+        name, font = _text(entry, size_px)
         share_px = font.getlength("  " + entry.share)
-        name = _shorten(entry.name, font, room_px / columns - box_px - gap_px - share_px - pad_px / 2)
+        name = _shorten(name, font, room_px / columns - box_px - gap_px - share_px - pad_px / 2)
         draw.text((left, middle), name, fill=_INK, font=font, anchor="lm")
         draw.text((left + font.getlength(name + "  "), middle), entry.share, fill=_FAINT, font=font, anchor="lm")
     return strip
+
+
+def _text(entry: _Entry, size_px: int) -> tuple[str, Font]:
+    return drawn(entry.name, "?" if entry.id is None else f"id {entry.id}", size_px)
 
 
 def _shorten(name: str, font: Font, room_px: float) -> str:
@@ -136,26 +133,3 @@ def _shorten(name: str, font: Font, room_px: float) -> str:
     while name and font.getlength(name + "...") > room_px:
         name = name[:-1]
     return name + "..."
-
-
-def _readable(entries: list[_Entry], size_px: int) -> tuple[Font, list[_Entry]]:
-    """The first font that has all letters; if none has, Pillow's own, and names without accents."""
-    letters = {letter for entry in entries for letter in entry.name if not letter.isspace()}
-    for font in _fonts(size_px):
-        nothing = bytes(font.getmask("\U0010ffff"))  # what a font draws for a letter it has not
-        if all(bytes(font.getmask(letter)) != nothing for letter in letters):
-            return font, entries
-    plain = [
-        _Entry(unicodedata.normalize("NFKD", entry.name).encode("ascii", "ignore").decode(), entry.share, entry.color)
-        for entry in entries
-    ]
-    return ImageFont.load_default(size_px), plain
-
-
-def _fonts(size_px: int) -> Iterator[Font]:
-    yield ImageFont.load_default(size_px)
-    for name in _SYSTEM_FONTS:
-        try:
-            yield ImageFont.truetype(name, size_px)
-        except OSError:
-            continue

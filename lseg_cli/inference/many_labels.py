@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.config import RegularizerConfig
-from lseg_cli.inference.interpolation import Floats, Places
+from lseg_cli.inference.interpolation import Floats, Positions
 from lseg_cli.inference.pruning import survivors
 from lseg_cli.inference.score_field import Labels, Regularizer, ScoreField, Words
 from lseg_cli.inference.segmentation import Segmentation, Stopwatch
@@ -106,8 +106,8 @@ def best_labels(
 def mean_confidence(field: ScoreField) -> float:
     """The mean softmax of the best label, over an even grid of 8 x 8 scores: of all labels, so not at every score."""
     total = 0.0
-    places = [np.linspace(0, side - 1, _SAMPLES).astype(int) for side in field.shape]
-    for row, column in product(*places):
+    positions = [np.linspace(0, side - 1, _SAMPLES).astype(int) for side in field.shape]
+    for row, column in product(*positions):
         scores = field.scores(field.all, slice(row, row + 1), slice(column, column + 1))
         total += 1 / float(np.exp(scores - scores.max()).sum(dtype=np.float64))
     return total / _SAMPLES**2
@@ -133,8 +133,8 @@ def _best_of_block(
     return labels.take(best)
 
 
-def _blocks(places: Places) -> Iterator[slice]:
+def _blocks(positions: Positions) -> Iterator[slice]:
     """Pixels along a side of the picture that depend on about as many scores each."""
-    number = places[0] // (2 * BLOCK)
+    number = positions[0] // (2 * BLOCK)
     starts = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(number)]
     return (slice(first, stop) for first, stop in pairwise(starts))

@@ -12,7 +12,7 @@ import numpy as np
 from lseg_cli.config import TEMPERATURE, RegularizerConfig
 from lseg_cli.errors import DataError, MismatchError
 from lseg_cli.inference.embedding import Embedding, EmbeddingInfo
-from lseg_cli.inference.interpolation import Floats, aligned_places, upsample2
+from lseg_cli.inference.interpolation import Floats, aligned_positions, upsample2
 from lseg_cli.inference.many_labels import ManyLabels, are_many
 from lseg_cli.inference.segmentation import Segmentation, Stopwatch
 from lseg_cli.inference.segmenter import LABEL_ALONE, PixelOutputs
@@ -103,7 +103,7 @@ def score(embedding: Embedding, text: Floats) -> Floats:
 
 def upsampled_square(features: Floats) -> Floats:
     """Squared length along C of the features at twice the size: (C, h, w) -> (2h, 2w); see `model.correlation`."""
-    (y, fy), (x, fx) = (aligned_places(count) for count in features.shape[1:])
+    (y, fy), (x, fx) = (aligned_positions(count) for count in features.shape[1:])
     gy, gx = (fy * (1 - fy))[:, None], fx * (1 - fx)
     along_x, along_y = np.diff(features, axis=2), np.diff(features, axis=1)
     twist = _square(np.diff(along_x, axis=1))[y][:, x]

@@ -64,7 +64,7 @@ class OutputFolder:
             raise LsegError(f"{self.folder} is a file; choose another folder with -o.")
 
     def check_links(self, kinds: Collection[str], tables: Collection[str]) -> None:
-        """Whether nothing that is to be written or replaced is a link, or something else than a file.
+        """Check that whatever is to be written or replaced is a file, and not a link.
 
         Args:
             kinds: of the files of each picture.

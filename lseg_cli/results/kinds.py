@@ -73,7 +73,7 @@ def binary_kinds(names: Iterable[str]) -> list[str]:
 
 
 def is_binary(kind: str) -> bool:
-    """Whether a kind is of the black and white masks of one label."""
+    """Return whether a kind is of the black and white masks of one label."""
     return kind.startswith(_BINARY)
 
 

@@ -17,7 +17,7 @@ _DIGEST = 10  # characters of one
 
 
 def output_names(sources: Sequence[Source]) -> list[str]:
-    """For each source its name in the output, with '/' and without the extension that an output adds.
+    """Return the name of each source in the output, with '/' and without the extension that an output adds.
 
     One input folder is mirrored as it is, several below the folder that holds them all. Pictures of one folder that
     differ in the extension alone all keep it (`bus.jpg`, `bus.png`), and so do `Bus.jpg` and `bus.png`, for some file
@@ -36,7 +36,7 @@ def output_names(sources: Sequence[Source]) -> list[str]:
 
 
 def _prefixes(sources: Sequence[Source]) -> list[PurePosixPath]:
-    """Where each source's root lies below the folder that holds all roots."""
+    """Return where each source's root lies below the folder that holds all roots."""
     roots = {root: _absolute(root) for root in {source.root for source in sources}}
     if len(set(roots.values())) == 1:
         return [PurePosixPath()] * len(sources)

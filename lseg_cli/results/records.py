@@ -1,4 +1,4 @@
-"""What is known of each picture of a run: the lines of results.jsonl and failures.jsonl."""
+"""The lines of results.jsonl and failures.jsonl, one for each picture of a run."""
 
 from dataclasses import dataclass, field
 
@@ -37,7 +37,7 @@ class Stamp:
 
     @classmethod
     def of(cls, path: Place | FilmFrame) -> "Stamp":
-        """Of a file as it is now, or as a store's listing told; zeros where there is none."""
+        """Return the state of a file as it is now, or as a store listed it; zeros if there is none."""
         try:
             state = path.stat()
         except (OSError, ValueError):

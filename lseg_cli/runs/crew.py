@@ -1,4 +1,4 @@
-"""Who carries out a run: threads of this process, or workers of a Ray cluster."""
+"""The crew of a run: threads of this process, or workers of a Ray cluster."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -17,16 +17,16 @@ from lseg_cli.runs.steps import A, L, Steps
 
 
 class Crew(Protocol):
-    """Who does it."""
+    """The threads or workers that carry out a run."""
 
     @property
     def device(self) -> str:
-        """That infers."""
+        """The device that infers."""
         ...
 
     @property
     def precision(self) -> str:
-        """Of its arithmetic."""
+        """The precision of its arithmetic."""
         ...
 
     def run(self, items: Sequence[Item], should_stop: Callable[[], bool]) -> Iterator[Result]:
@@ -57,11 +57,11 @@ def make_pipeline(steps: Steps[L, A, Result], options: RunOptions, streams: int,
         steps: what is done with an item.
         options: of the run.
         streams: items that a CPU infers side by side.
-        note: is told what the user should know.
+        note: receives what the user should know.
     """
     return Pipeline(steps, options.thread_count, note, streams if steps.device == "cpu" else 1)
 
 
 def call_cluster(work: Work, output: OutputFolder, note: Callable[[str], None]) -> Crew:
-    """Workers of a Ray cluster, which share the output folder; `note` is told what the user should know."""
+    """Workers of a Ray cluster, which share the output folder; `note` receives what the user should know."""
     return RayCluster(work, output.folder.resolve() / f".ray-{os.getpid()}", note)

@@ -1,4 +1,4 @@
-"""What `lseg embed` does with one picture, and what it writes: its embedding."""
+"""The steps of `lseg embed`: it writes the embedding of each picture."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -39,7 +39,7 @@ _DECISIVE = ("imgsz", "stride", "format")  # options that change what an embeddi
 
 @dataclass(frozen=True)
 class Inferred:
-    """What the network says of a picture.
+    """The network's answer for a picture.
 
     Attributes:
         features: (C, h, w).
@@ -101,7 +101,7 @@ class EmbedSteps:
         try:
             source, stride = str(item.source.path), check_stride(self._options.stride)
             features = self._segmenter.crop(answer.features, size, stride)
-            embedding = as_embedding(self._encoder, features, size, stride, source)
+            embedding = as_embedding(self._encoder, features, size, stride, source, loaded.valid)
             stage, watch = "write", Stopwatch()
             written = self._output.write(item.name, _writers(embedding, self._options.format))
         except (DataError, MemoryError) as error:
@@ -134,7 +134,7 @@ class EmbedWork:
 
     @property
     def choice(self) -> EngineChoice:
-        """What a worker opens."""
+        """The engine that a worker opens."""
         return self.options.engine
 
     def open(self, threads: int) -> EmbedSteps:
@@ -142,7 +142,7 @@ class EmbedWork:
         return self.steps(self.open_engine(replace(self.choice, threads=threads)))
 
     def steps(self, engine: Engine) -> EmbedSteps:
-        """What is done with a picture; raises as `EmbedSteps`."""
+        """Return the steps for a picture; raises as `EmbedSteps`."""
         output = OutputFolder(locate_output(self.options.out), self.options.share_name, EMBEDDINGS)
         return EmbedSteps(engine, output, self.options)
 
@@ -198,7 +198,7 @@ def kinds_of(format: str) -> tuple[str, ...]:
 
 
 def _writers(embedding: Embedding, format: str) -> dict[str, Callable[[Path], None]]:
-    """What writes these files."""
+    """Return the writer of each file."""
     info = embedding.info.model_dump_json(indent=2)
     writers: dict[str, Callable[[Path], None]] = {
         "embedding-info": lambda path: _write_text(path, info),

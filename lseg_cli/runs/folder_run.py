@@ -23,8 +23,9 @@ from lseg_cli.data.finding import Source
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.errors import LsegError, TooManyFailuresError
 from lseg_cli.metrics import Metric
+from lseg_cli.results.earlier import EarlierResults, Record
 from lseg_cli.results.folder import RUN, OutputFolder
-from lseg_cli.results.journal import Journal, Record
+from lseg_cli.results.journal import Journal
 from lseg_cli.results.lock import FolderLock
 from lseg_cli.results.names import output_names
 from lseg_cli.results.records import Done, Failed, Item, Result
@@ -48,7 +49,7 @@ _PACKAGES = (
 
 @dataclass(frozen=True)
 class Job:
-    """What a command gives a run to do.
+    """The job that a command gives a run.
 
     Attributes:
         verb: what is done with a picture, such as 'segmented'.
@@ -91,13 +92,14 @@ class FolderRun:
     """
 
     def __init__(self, job: Job) -> None:
-        """Nothing is written yet."""
+        """Binds a job; nothing is written yet."""
         self._start = time.perf_counter()
         self.job = job
         self.notices = job.notices
         self.summary = Summary(len(job.items), job.options.ignore_failures)
         self._most_failures = job.options.most_failures(len(job.items))
         self._lock = FolderLock(job.output.folder, job.output.shard)
+        self._earlier = EarlierResults(job.output)
         self._journal = Journal(job.output)
         self._left: Sequence[Item] = ()
         self._tables: list[str] = []
@@ -129,14 +131,14 @@ class FolderRun:
                 self._journal.end(is_whole=error is None and not self.summary.left)
             if error is None and not self.job.output.shard:
                 self.notices += self.job.write_tables(self._tables)
-            with suppress(LsegError) if error else nullcontext():  # of two errors the first is told
+            with suppress(LsegError) if error else nullcontext():  # of two errors the first is reported
                 report = self._report(exit_code(error, self.summary.exit_code))
                 self.job.output.write_json(self.job.output.named(RUN), report)
         finally:
             self._lock.release()
 
     def run(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Result]:
-        """Does what is left to do; a broken picture costs itself alone. Results in the order of the pictures.
+        """Process the pictures that are left, and yield results in their order; only a broken picture is skipped.
 
         Args:
             should_stop: asked between pictures; those in flight are finished.
@@ -151,7 +153,7 @@ class FolderRun:
             self.summary.add(result)
             yield result
         if self.job.options.ray is not None:
-            self._journal.clean()  # after workers that were killed
+            self._earlier.clean()  # after workers that were killed
         if self._has_failed_too_often:
             raise TooManyFailuresError(
                 f"{self.summary.failed} of {self.summary.total} pictures failed, more than the {self._most_failures} "
@@ -169,25 +171,25 @@ class FolderRun:
 
     def _begin(self) -> None:
         """Sets the folder up, and finds what is left to do."""
-        job, journal = self.job, self._journal
-        journal.check_foreign(job.tables)
+        job, earlier, journal = self.job, self._earlier, self._journal
+        earlier.check_foreign(job.tables)
         if job.options.overwrite:
             self._lock.check_alone()
-            journal.delete()
-        is_other = journal.has_other(job.record)
+            earlier.delete()
+        is_other = earlier.has_other(job.record)
         if is_other or not job.options.resume:
-            self._set_aside(journal.changes(job.record) if is_other else "")
-        journal.clean()
+            self._set_aside(earlier.changes(job.record) if is_other else "")
+        earlier.clean()
         self.notices += journal.mend()
-        settings = {**journal.settings(), **job.about.get("settings", {})}
-        self._drop(journal.changed_settings(settings))
+        settings = {**earlier.settings(), **job.about.get("settings", {})}
+        self._drop(earlier.changed_settings(settings))
         journal.read()
         self._left = journal.remaining(job.items, job.kinds)
         for item in self._left:
             if isinstance(item.source.path, FilmFrame):
                 item.source.path.film.expect(item.source.path.index)
         self.summary.before = len(job.items) - len(self._left)
-        self._tables = sorted({*job.tables, *journal.tables()})
+        self._tables = sorted({*job.tables, *earlier.tables()})
         job.output.begin({**job.about, "settings": settings, "record": job.record, "tables": self._tables})
         if self.summary.before:
             self.notices.append(f"{self.summary.before} of {self.summary.total} pictures were done before.")
@@ -203,14 +205,14 @@ class FolderRun:
                 "--shard, or choose another -o."
             )
         self._lock.check_alone()
-        self._journal.drop(kinds)
+        self._earlier.drop(kinds)
         self.notices.append(f"Files of other settings are written again: {named}.")
 
     def _set_aside(self, changes: str) -> None:
-        if self._journal.is_empty():
+        if self._earlier.is_empty():
             return
         self._lock.check_alone()
-        target = self._journal.set_aside()
+        target = self._earlier.set_aside()
         why = f"are of another run ({changes} differ)" if changes else "are not resumed"
         self.notices.append(f"The results in {self.job.output.folder} {why}: they are in {target} now.")
 
@@ -226,7 +228,7 @@ class FolderRun:
         return replace(result, files={**kept, **result.files}, sizes={**sizes, **result.sizes})
 
     def _report(self, code: int) -> dict[str, Any]:
-        """What run.json says."""
+        """Return the content of run.json."""
         job, summary = self.job, self.summary
         counts = {
             "found": summary.total,

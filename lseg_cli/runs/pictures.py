@@ -1,4 +1,4 @@
-"""What runs over pictures have in common: how a picture is read, and who infers it."""
+"""The common part of runs over pictures: reading one, and opening the engine that infers it."""
 
 import os
 from collections.abc import Callable
@@ -48,7 +48,7 @@ class LoadedPicture:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the image."""
+        """The shape of the image."""
         return self.image.shape
 
     @property
@@ -73,17 +73,17 @@ class OpenedPicture:
 
     @property
     def picture(self) -> Image.Image:
-        """In RGB."""
+        """The picture in RGB."""
         return self.read.image
 
     @property
     def valid(self) -> NDArray[np.bool_] | None:
-        """As in `Picture`."""
+        """The same as in `Picture`."""
         return self.read.valid
 
     @property
     def values(self) -> str:
-        """As in `Picture`."""
+        """The same as in `Picture`."""
         return self.read.values
 
     @property
@@ -130,7 +130,7 @@ def count_cores(threads: int | None) -> int:
 
 
 def plan_streams(choice: EngineChoice, batch: int | None, pictures: int) -> int:
-    """How many of so many pictures a CPU infers side by side."""
+    """Return how many pictures a CPU infers side by side, for a number of pictures."""
     return count_streams(count_cores(choice.threads), pictures) if batch in (None, 1) else 1
 
 

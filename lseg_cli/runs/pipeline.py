@@ -56,12 +56,12 @@ class Pipeline(Generic[L, A, R]):
     """
 
     def __init__(self, steps: Steps[L, A, R], workers: int, note: Callable[[str], None], streams: int = 1) -> None:
-        """Nothing begins yet.
+        """Binds the steps; nothing begins yet.
 
         Args:
             steps: what is done with a picture.
             workers: threads that load, and as many that finish.
-            note: is told what the user should know.
+            note: receives what the user should know.
             streams: pictures that the engine gets side by side, each in a batch of one; 1: one batch after another.
         """
         if streams > 1 and steps.batch > 1:
@@ -99,12 +99,12 @@ class Pipeline(Generic[L, A, R]):
 
     @property
     def device(self) -> str:
-        """That infers."""
+        """The device that infers."""
         return self._steps.device
 
     @property
     def precision(self) -> str:
-        """Of its arithmetic."""
+        """The precision of its arithmetic."""
         return self._steps.precision
 
     @contextmanager
@@ -147,7 +147,7 @@ class Pipeline(Generic[L, A, R]):
         try:
             loaded = self._steps.load(item, lambda pixels: self._budget.enter(turn, pixels))
         finally:
-            self._budget.enter(turn, 0)  # what is no picture has not asked
+            self._budget.enter(turn, 0)  # what is not a picture has not asked
         if not isinstance(loaded, Failed) and loaded.held_px is not None:
             self._budget.shrink(turn, loaded.held_px)
         return loaded

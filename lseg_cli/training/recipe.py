@@ -97,15 +97,15 @@ def parse_settings(texts: Iterable[str]) -> dict[str, object]:
 
 def _put(recipe: dict[str, Any], key: str, value: object) -> None:
     *outer, last = key.split(".")
-    place = recipe
+    section = recipe
     for name in outer:
-        inner = place.setdefault(name, TrainConfig.model_fields["model"].default if name == "model" else {})
+        inner = section.setdefault(name, TrainConfig.model_fields["model"].default if name == "model" else {})
         if name == "model" and isinstance(inner, str):
-            inner = place[name] = preset(inner).model_dump(mode="json")
+            inner = section[name] = preset(inner).model_dump(mode="json")
         if not isinstance(inner, dict):
             raise LsegError(f"The recipe's '{name}' is {inner!r}; to take '{key}' it must hold keys.")
-        place = inner
-    place[last] = value
+        section = inner
+    section[last] = value
 
 
 def read_recipe(path: Path) -> dict[str, Any]:

@@ -44,7 +44,7 @@ from lseg_engines.description import describe
 from lseg_engines.ort.engine import OnnxEngine
 from lseg_engines.tensorrt.options import BuildOptions
 from lseg_engines.tensorrt.sidecar import BuildRecord, Sidecar, check_is_of, make_build_id, read_sidecar, sidecar_path
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 from tests.fuzz.mutations import damaged, other_onnx, other_safetensors, other_text_json
 
 EXAMPLES = int(os.environ.get("LSEG_FUZZ_EXAMPLES", "0"))
@@ -235,10 +235,10 @@ _KINDS: dict[str, Kind] = {}  # made once
 
 @pytest.fixture
 def kinds(
-    pyramid_config: ModelConfig, exported: Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
+    pyramid_config: ModelConfig, exported: Callable[[ModelConfig, GraphOptions], tuple[Path, Path]]
 ) -> dict[str, Kind]:
     if not _KINDS:
-        files = exported(pyramid_config, ExportOptions())
+        files = exported(pyramid_config, GraphOptions())
         _KINDS.update((kind.name, kind) for kind in (*_text_kinds(), *_torch_kinds(), *_tensor_kinds(*files)))
     return _KINDS
 

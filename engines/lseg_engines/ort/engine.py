@@ -2,7 +2,8 @@
 
 import contextlib
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from onnxruntime.capi import onnxruntime_pybind11_state as errors
 from lseg_cli.contract import PRECISION_KEY, GraphSpec, Output
 from lseg_cli.errors import MemoryFullError, MismatchError, MissingError
 from lseg_engines.doctor.nvidia_driver import find_gpus
+from lseg_engines.ort import graph_cache
 from lseg_engines.ort.header import read_onnx
 from lseg_engines.ort.part import part_of
 from lseg_engines.text_tower import with_tower
 
 _SUFFIX = "ExecutionProvider"
+_CPU = "CPUExecutionProvider"
 _BESIDE = "session.model_external_initializers_file_folder_path"  # where a graph from memory finds its weights
 # Threads that have nothing to do sleep. By default they spin: of lseg-tiny's first picture in two threads beside other
 # work, making the session then took 0.10 CPU seconds instead of 0.06 and running it 0.36 instead of 0.24.
@@ -65,6 +68,7 @@ class OnnxEngine:
         device: str = "auto",
         threads: int | None = None,
         outputs: Collection[Output] | None = None,
+        keeps_memory: bool = True,
     ) -> "OnnxEngine":
         """Opens an `.onnx` file that `lseg export` wrote; data beside it is found by its name.
 
@@ -74,12 +78,14 @@ class OnnxEngine:
                 'cuda', 'cuda:1', or another execution provider by its name, such as 'openvino' or 'coreml'.
             threads: of the CPU for one picture; None: a thread per core.
             outputs: all that will ever be asked for; None: any.
+            keeps_memory: from one run to the next, in blocks of twice the size each time. Without, a run takes a tenth
+                longer, and half of the memory where answers are gigabytes.
 
         Raises:
             MissingError: a device that is not there or cannot be used; never another one instead.
             MismatchError: the file is not an ONNX graph, none of this tool, or has not these outputs.
         """
-        session, name = open_session(path, device, threads, outputs)
+        session, name = open_session(path, device, threads, outputs, keeps_memory)
         engine = cls(session, str(path), name)
         engine.spec = with_tower(engine.spec, path)
         return engine
@@ -124,7 +130,11 @@ class OnnxEngine:
 
 
 def open_session(
-    source: Path | bytes, device: str, threads: int | None = None, outputs: Collection[Output] | None = None
+    source: Path | bytes,
+    device: str,
+    threads: int | None = None,
+    outputs: Collection[Output] | None = None,
+    keeps_memory: bool = True,
 ) -> tuple[Any, str]:
     """A session of ONNX Runtime on a device, and the device's full name.
 
@@ -133,6 +143,7 @@ def open_session(
         device: as of `OnnxEngine.open`.
         threads: as of `OnnxEngine.open`.
         outputs: as of `OnnxEngine.open`; of a file.
+        keeps_memory: as of `OnnxEngine.open`.
 
     Raises:
         MissingError: a device that is not there or cannot be used; never another one instead.
@@ -143,10 +154,60 @@ def open_session(
         with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
             onnxruntime.preload_dlls()  # CUDA's libraries of the nvidia-* packages that came with PyTorch
     onnxruntime.set_default_logger_severity(_FATAL)
+    session = None
+    settings = partial(_settings, threads, keeps_memory)
+    if isinstance(source, Path) and name == "cpu":
+        session = _open_kept(source, outputs, settings, threads)
+    if session is None:
+        session = _open_new(source, (provider, options), outputs, settings())
+    if provider not in session.get_providers():
+        raise MissingError(
+            f"ONNX Runtime cannot use {name}: its {provider} does not load; CUDA {onnxruntime.cuda_version or '?'} "
+            "and cuDNN 9 must be installed, or take --device cpu."
+        )
+    return session, name
+
+
+def _settings(threads: int | None, keeps_memory: bool) -> Any:
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = _FATAL
     settings.intra_op_num_threads = threads or 0
+    settings.enable_cpu_mem_arena = keeps_memory
     settings.add_session_config_entry(_SPINNING, "0")
+    return settings
+
+
+def _open_kept(path: Path, outputs: Collection[Output] | None, settings: Callable[[], Any], threads: int | None) -> Any:
+    """A session of a graph that was optimised before, or that is kept now; None: neither can be."""
+    key = graph_cache.key_of(path, outputs, threads)
+    graph, chosen = graph_cache.find(key) if key else None, settings()
+    if graph is not None:
+        chosen.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        with contextlib.suppress(*_REFUSALS):
+            return onnxruntime.InferenceSession(str(graph), chosen, providers=[_CPU])
+        chosen = settings()
+    draft = graph_cache.draft_of(key) if key else None
+    if draft is None:
+        return None
+    try:
+        chosen.optimized_model_filepath = str(draft)
+        session = _open_new(path, (_CPU, {}), outputs, chosen)
+        graph_cache.keep(key, draft)
+    except MismatchError:  # of the graph, or of a full disk: said by who opens it without keeping it
+        return None
+    finally:
+        draft.unlink(missing_ok=True)
+    return session
+
+
+def _open_new(
+    source: Path | bytes, provider: tuple[str, dict[str, str]], outputs: Collection[Output] | None, settings: Any
+) -> Any:
+    """A session of a graph that is checked, cut and optimised.
+
+    Raises:
+        MismatchError: no ONNX graph.
+    """
     graph = source if isinstance(source, bytes) else str(source)
     if outputs is None and isinstance(source, Path):
         read_onnx(source)  # checks it
@@ -155,23 +216,12 @@ def open_session(
         settings.add_session_config_entry(_BESIDE, str(source.parent))
     try:
         # Without the fall-back, which would print and go on with the CPU.
-        session = onnxruntime.InferenceSession(
-            graph,
-            settings,
-            providers=[(provider, options)],
-            enable_fallback=0,
-        )
+        return onnxruntime.InferenceSession(graph, settings, providers=[provider], enable_fallback=0)
     except Exception as error:  # whatever it stumbles over: the graph is somebody else's
         origin = "The graph" if isinstance(source, bytes) else source
         raise MismatchError(
             f"{origin} is not a complete ONNX graph that ONNX Runtime can run: {_reason(error)}"
         ) from error
-    if provider not in session.get_providers():
-        raise MissingError(
-            f"ONNX Runtime cannot use {name}: its {provider} does not load; CUDA {onnxruntime.cuda_version or '?'} "
-            "and cuDNN 9 must be installed, or take --device cpu."
-        )
-    return session, name
 
 
 def _find_provider(device: str) -> tuple[str, dict[str, str], str]:

@@ -43,24 +43,26 @@ def check_graph(model: memoryview, spec: GraphSpec, path: Path) -> None:
         opsets = [field.content for field in wire.find(model, _OPSET)]
         if not any(wire.string(each, 1) in ("", "ai.onnx") and 0 < _number(each, 2) < 1_000 for each in opsets):
             raise ValueError("it names no opset")
-        (graph,) = [field.content for field in wire.find(model, _GRAPH)]
+        (content,) = [field.content for field in wire.find(model, _GRAPH)]
+        graph = wire.parsed(content)
         _check_ends(graph, spec)
         constants: dict[str, list[int]] = {}
         for field in wire.find(graph, _INITIALIZER):
-            _check_tensor(field.content, path)
-            constants[wire.string(field.content, _NAME)] = _integers(field.content)
+            tensor = wire.parsed(field.content)
+            _check_tensor(tensor, path)
+            constants[wire.string(tensor, _NAME)] = _integers(tensor)
         if any(True for _ in wire.find(graph, _SPARSE)):
             raise ValueError("its weights are sparse")
         for node in _nodes(model, graph):
             _check_node(node, constants, path)
 
 
-def _number(message: memoryview, number: int) -> int:
+def _number(message: wire.Message, number: int) -> int:
     value = next(iter(wire.numbers(message, number)), 0)
     return value - 2**64 if value >= 2**63 else value
 
 
-def _check_ends(graph: memoryview, spec: GraphSpec) -> None:
+def _check_ends(graph: wire.Message, spec: GraphSpec) -> None:
     weights = {wire.string(field.content, _NAME) for field in wire.find(graph, _INITIALIZER)}
     inputs = {wire.string(field.content, 1): field.content for field in wire.find(graph, _INPUT)}
     inputs = {name: value for name, value in inputs.items() if name not in weights}
@@ -86,29 +88,31 @@ def _check_end(name: str, value: memoryview) -> list[int]:
     return sides
 
 
-def _nodes(model: memoryview, graph: memoryview) -> Iterator[memoryview]:
+def _nodes(model: memoryview, graph: wire.Message) -> Iterator[memoryview]:
     yield from (field.content for field in wire.find(graph, _NODE))
     for function in wire.find(model, _FUNCTION):
         yield from (field.content for field in wire.find(function.content, _FUNCTION_NODE))
 
 
 def _check_node(node: memoryview, constants: dict[str, list[int]], path: Path) -> None:
-    kind, inputs = wire.string(node, _KIND), wire.strings(node, _NODE_INPUT)
-    for attribute in wire.find(node, _ATTRIBUTE):
+    parts = wire.parsed(node)
+    kind, inputs = wire.string(parts, _KIND), wire.strings(parts, _NODE_INPUT)
+    for attribute in wire.find(parts, _ATTRIBUTE):
         for field in wire.fields(attribute.content):
             if field.number in (_SUBGRAPH, _SUBGRAPHS):
                 raise ValueError(f"its node {kind[:40]!r} holds a program of its own, which may never end")
             if field.number in (_TENSOR, _TENSORS):
-                _check_tensor(field.content, path)
+                tensor = wire.parsed(field.content)
+                _check_tensor(tensor, path)
                 if kind == "Constant":
-                    constants.update(dict.fromkeys(wire.strings(node, 2), _integers(field.content)))
-    place = _MAKERS.get(kind)
-    shape = constants.get(inputs[place], []) if place is not None and len(inputs) > place else []
+                    constants.update(dict.fromkeys(wire.strings(parts, 2), _integers(tensor)))
+    position = _MAKERS.get(kind)
+    shape = constants.get(inputs[position], []) if position is not None and len(inputs) > position else []
     if math.prod(max(1, abs(side)) for side in shape) > _MOST:
         raise ValueError(f"its node {kind} asks for {' x '.join(map(str, shape))[:80]} numbers")
 
 
-def _integers(tensor: memoryview) -> list[int]:
+def _integers(tensor: wire.Message) -> list[int]:
     """The numbers of a tensor that may be a shape; none of another."""
     count = math.prod(wire.numbers(tensor, _DIMS))
     if _number(tensor, _TYPE) != _INT64 or count > _SMALL or any(True for _ in wire.find(tensor, _EXTERNAL)):
@@ -119,7 +123,7 @@ def _integers(tensor: memoryview) -> list[int]:
     return list(struct.unpack(f"<{count}q", raw[: 8 * count]))
 
 
-def _check_tensor(tensor: memoryview, path: Path) -> None:
+def _check_tensor(tensor: wire.Message, path: Path) -> None:
     """Whether there are as many numbers as a tensor's shape asks for."""
     name, kind = wire.string(tensor, _NAME)[:40], _number(tensor, _TYPE)
     dims = [value - 2**64 if value >= 2**63 else value for value in wire.numbers(tensor, _DIMS)]
@@ -135,17 +139,17 @@ def _check_tensor(tensor: memoryview, path: Path) -> None:
     return None
 
 
-def _check_external(tensor: memoryview, wanted_bits: int, path: Path) -> None:
+def _check_external(tensor: wire.Message, wanted_bits: int, path: Path) -> None:
     """Weights beside the graph: in its own folder, in a regular file, whole."""
     entries = [field.content for field in wire.find(tensor, _EXTERNAL)]
     facts = {wire.string(each, 1): wire.string(each, 2) for each in entries}
     location = facts.get("location", "")
     folder = path.parent.resolve()
-    place = (folder / location).resolve()
-    if folder not in place.parents:
+    file = (folder / location).resolve()
+    if folder not in file.parents:
         raise ValueError(f"its weights lie at {location[:80]!r}, outside its own folder")
-    open_regular(place).close()
-    size = place.stat().st_size
+    open_regular(file).close()
+    size = file.stat().st_size
     offset = int(facts.get("offset", "0")[:20])
     length = int(facts.get("length", str(size - offset))[:20])
     if min(offset, length) < 0 or offset + length > size or length * 8 < wanted_bits:

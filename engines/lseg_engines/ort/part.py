@@ -70,9 +70,10 @@ def _cut(graph: memoryview, needed: set[str]) -> list[wire.Field]:
     wanted = frozenset(needed)
     for field in reversed(list(wire.fields(graph))):  # the format lists nodes first, each before what needs it
         if field.number == _NODE:
-            if needed.isdisjoint(wire.strings(field.content, _NODE_OUTPUT)):
+            node = wire.parsed(field.content)
+            if needed.isdisjoint(wire.strings(node, _NODE_OUTPUT)):
                 continue
-            needed.update(wire.strings(field.content, _NODE_INPUT))
+            needed.update(wire.strings(node, _NODE_INPUT))
         elif field.number == OUTPUTS and wire.string(field.content, 1) not in wanted:
             continue
         kept.append(field)

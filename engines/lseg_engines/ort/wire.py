@@ -5,7 +5,7 @@ an installation that only runs models. Of the format's 200 fields some twenty ar
 their numbers (onnx.proto: "field numbers are never reused").
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # how a field's value is written
@@ -38,58 +38,69 @@ class Field(NamedTuple):
         return str(self.content, "utf-8")
 
 
-def fields(message: memoryview) -> Iterator[Field]:
+Message = memoryview | Sequence[Field]  # its bytes, or its fields where they are looked at several times
+
+
+def fields(message: Message) -> Iterator[Field]:
     """The fields of a message in the order of the file.
 
     Raises:
         ValueError: it is not a complete message.
     """
-    place, end = 0, len(message)
-    while place < end:
-        start = place
-        key, place = _varint(message, place)
-        kind, value = key & 7, 0
+    if not isinstance(message, memoryview):
+        yield from message
+        return
+    offset, end = 0, len(message)
+    while offset < end:
+        start = offset
+        key, offset = _varint(message, offset)
+        kind = key & 7
         if kind == _VARINT:
-            value, place = _varint(message, place)
-            yield Field(key >> 3, value, message[start:place])
+            number, offset = _varint(message, offset)
+            yield Field(key >> 3, number, message[start:offset])
             continue
         if kind == _BYTES:
-            length, place = _varint(message, place)
+            length, offset = _varint(message, offset)
         elif kind in _WIDTHS:
             length = _WIDTHS[kind]
         else:
             raise ValueError(f"There is no kind {kind} of field.")
-        if key < 8 or place + length > end:
+        if key < 8 or offset + length > end:
             raise ValueError("A field goes beyond its message.")
-        yield Field(key >> 3, message[place : place + length], message[start : place + length])
-        place += length
+        yield Field(key >> 3, message[offset : offset + length], message[start : offset + length])
+        offset += length
 
 
-def find(message: memoryview, number: int) -> Iterator[Field]:
+def parsed(message: memoryview) -> list[Field]:
+    """All fields of a message, to be looked at several times; raises as `fields`."""
+    return list(fields(message))
+
+
+def find(message: Message, number: int) -> Iterator[Field]:
     """The fields of one number."""
     return (field for field in fields(message) if field.number == number)
 
 
-def strings(message: memoryview, number: int) -> list[str]:
+def strings(message: Message, number: int) -> list[str]:
     """The strings of one number."""
-    return [field.text for field in find(message, number)]
+    return [field.text for field in fields(message) if field.number == number]
 
 
-def string(message: memoryview, number: int) -> str:
+def string(message: Message, number: int) -> str:
     """The string of a number; '' if it is not there."""
-    return next((field.text for field in find(message, number)), "")
+    return next((field.text for field in fields(message) if field.number == number), "")
 
 
-def numbers(message: memoryview, number: int) -> list[int]:
+def numbers(message: Message, number: int) -> list[int]:
     """Integers of one number, whether they are written together or one by one."""
     found: list[int] = []
     for field in find(message, number):
         if isinstance(field.value, int):
             found.append(field.value)
             continue
-        place = 0
-        while place < len(field.value):
-            value, place = _varint(field.value, place)
+        offset = 0
+        while offset < len(field.value):
+            value, offset = _varint(field.value, offset)
             found.append(value)
     return found
 
@@ -109,17 +120,19 @@ def integer(number: int, value: int) -> bytes:
     return _to_varint(number << 3 | _VARINT) + _to_varint(value)
 
 
-def _varint(data: memoryview, place: int) -> tuple[int, int]:
+def _varint(data: memoryview, offset: int) -> tuple[int, int]:
     """A number and where it ends; seven bits a byte, the lowest first."""
+    if offset < len(data) and (value := data[offset]) < 0x80:  # nearly all
+        return value, offset + 1
     value = shift = 0
     while True:
-        if place >= len(data) or shift > 63:
+        if offset >= len(data) or shift > 63:
             raise ValueError("A number has no end.")
-        byte = data[place]
-        place += 1
+        byte = data[offset]
+        offset += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
-            return value, place
+            return value, offset
         shift += 7
 
 

@@ -7,19 +7,20 @@ ICLR 2017).
 """
 
 import hashlib
+import mmap
+import os
 import re
 import struct
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import safetensors.numpy
 
 from lseg_cli.errors import LsegError, MismatchError, MissingError
-from lseg_cli.files import read_regular
+from lseg_cli.files import open_regular
 from lseg_cli.reading import parse_json, reading
 from lseg_cli.weights import WEIGHTS_DIR
 
@@ -32,7 +33,7 @@ LONGEST_PIECE = 24  # letters; CLIP's vocabulary has none longer
 _ASCII_MARKS = str.maketrans("\u2018\u2019\u02bc\u2010\u2011\u2012\u2013", "'''----")
 _NO_WORD = re.compile(r"[^\w'-]|_")
 _PARTS = re.compile(r"[^\W\d_]+|\d+")
-_DTYPES = {
+_DTYPES: dict[str, type[np.generic]] = {
     "entries": np.uint8,
     "entry_rows": np.int8,
     "entry_weights": np.float16,
@@ -40,6 +41,9 @@ _DTYPES = {
     "piece_rows": np.int8,
     "piece_scales": np.float16,
 }
+
+_NAMES: dict[type[np.generic], str] = {np.uint8: "U8", np.int8: "I8", np.float16: "F16"}  # in a safetensors file
+_MAX_HEADER = 1_000_000  # bytes
 
 Floats = npt.NDArray[np.float32]
 
@@ -96,14 +100,14 @@ class WordTable:
         """Take the tensors of a table's file; `open` is the usual way in."""
         self.sha256 = sha256
         self.words = tensors["entries"].tobytes().decode().split("\n")
-        self._pieces = {piece: row for row, piece in enumerate(tensors["pieces"].tobytes().decode().split("\n"))}
+        self._piece_texts = tensors["pieces"]
         self._rows = tensors["entry_rows"]
         self._weights = tensors["entry_weights"].astype(np.float32)
         self._piece_rows = tensors["piece_rows"]
         self._piece_scales = tensors["piece_scales"].astype(np.float32)
         self.width = int(self._rows.shape[1])
-        self._index = {word: row for row, word in enumerate(self.words)}
-        self._longest_phrase = max(word.count(" ") for word in self.words) + 1
+        self._index = dict(zip(self.words, range(len(self.words)), strict=True))
+        self._longest_phrase = _longest(tensors["entries"])
 
     @classmethod
     def open(cls, path: Path | None = None) -> "WordTable":
@@ -118,14 +122,29 @@ class WordTable:
         """
         path = path or BUNDLED
         try:
-            data = read_regular(path, _MAX_BYTES)
+            with open_regular(path, _MAX_BYTES) as file:
+                state = os.fstat(file.fileno())
+                return cls._of_state(path, state.st_size, state.st_mtime_ns, state.st_ino)
         except OSError as error:
             raise MissingError(f"Cannot read the word table {path} ({error.strerror}); reinstall lseg-cli.") from error
+
+    @classmethod
+    @lru_cache(1)
+    def _of_state(cls, path: Path, *state: int) -> "WordTable":
+        """The table of a file in a state: a run asks for it several times."""
         with reading(path, f"is damaged or no word table of format {FORMAT}", advice="; reinstall lseg-cli"):
-            tensors = _read_tensors(data)
+            with open_regular(path, _MAX_BYTES) as file:
+                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # goes with the last view of it
+            tensors = _read_tensors(memoryview(data))
         if tensors is None:
             raise MismatchError(f"{path} is damaged or no word table of format {FORMAT}; reinstall lseg-cli.")
         return cls(tensors, hashlib.sha256(data).hexdigest())
+
+    @cached_property
+    def _pieces(self) -> dict[str, int]:
+        """Pieces of spelling, by row; read when a word is not in the table."""
+        pieces = self._piece_texts.tobytes().decode().split("\n")
+        return dict(zip(pieces, range(len(pieces)), strict=True))
 
     @cached_property
     def vectors(self) -> Floats:
@@ -161,11 +180,11 @@ class WordTable:
         return [(self.words[row], float(cosines[row])) for row in best]
 
     def unknown(self, text: str) -> list[str]:
-        """List the words of a text that are no entry: spelled from pieces, or passed over if in another script."""
+        """List the words of a text that are not an entry: spelled from pieces, or passed over if in another script."""
         return [word for word, row in self._look_up(text) if row is None]
 
     def _look_up(self, text: str) -> Iterator[tuple[str, int | None]]:
-        """Cut a text into entries, the longest first, each with its row, or None for a word that is no entry."""
+        """Cut a text into entries, the longest first, each with its row, or None for a word that is not an entry."""
         words = self._split(text)
         start = 0
         while start < len(words):
@@ -217,13 +236,26 @@ def _unit(vector: Floats) -> Floats:
     return vector / length if length > 0 else vector
 
 
-def _read_tensors(data: bytes) -> dict[str, npt.NDArray[np.generic]] | None:
-    """Read the tensors of a table's file; None if they are others. Raises what safetensors and JSON raise."""
-    tensors: dict[str, npt.NDArray[np.generic]] = safetensors.numpy.load(data)
+def _longest(entries: npt.NDArray[np.generic]) -> int:
+    """The most words of an entry, of text with an entry a line."""
+    spaces = np.cumsum(entries == ord(" "), dtype=np.int32)
+    ends = np.append(np.flatnonzero(entries == ord("\n")), len(entries) - 1)
+    return int(np.diff(spaces[ends], prepend=0).max()) + 1
+
+
+def _read_tensors(data: memoryview) -> dict[str, npt.NDArray[np.generic]] | None:
+    """The tensors of a table's file where they lie; None if they are others. Raises what struct, JSON and numpy do."""
     (length,) = struct.unpack("<Q", data[:8])
-    kind = parse_json(data[8 : 8 + length])["__metadata__"]["format"]
-    if kind != FORMAT or any(name not in tensors or tensors[name].dtype != dtype for name, dtype in _DTYPES.items()):
+    header = parse_json(bytes(data[8 : 8 + min(length, _MAX_HEADER)]))
+    if header["__metadata__"]["format"] != FORMAT or any(
+        header[name]["dtype"] != _NAMES[dtype] for name, dtype in _DTYPES.items()
+    ):
         return None
+    tensors = dict[str, npt.NDArray[np.generic]]()
+    for name, dtype in _DTYPES.items():
+        shape, (start, end) = header[name]["shape"], header[name]["data_offsets"]
+        part = data[8 + length :][start:end]
+        tensors[name] = np.frombuffer(part, dtype).reshape(shape)
     return tensors if _fit_together(tensors) else None
 
 

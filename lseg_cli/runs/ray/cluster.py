@@ -41,17 +41,17 @@ class RayCluster:
     the one that RAY_ADDRESS names or that runs here, else 'local'.
 
     Attributes:
-        device: the workers, and theirs once one of them has told it.
-        precision: as asked for, until a worker tells.
+        device: the workers, and theirs once one of them has reported it.
+        precision: as asked for, until a worker reports its own.
     """
 
     def __init__(self, work: Work, scratch: Path, note: Callable[[str], None]) -> None:
-        """Nothing is connected yet.
+        """Binds the work; nothing is connected yet.
 
         Args:
             work: what each worker does.
             scratch: a folder to be made and removed, which all workers share.
-            note: is told what the user should know.
+            note: receives what the user should know.
         """
         self.device, self.precision = PACKAGE, str(work.choice.precision)
         self._work = work
@@ -129,7 +129,7 @@ def require_ray(address: str, device: str) -> None:
 
     Raises:
         MissingError: Ray is not installed, or nobody answers at the address.
-        LsegError: a device that a worker cannot be told to take.
+        LsegError: a device that a worker cannot take.
     """
     if importlib.util.find_spec(PACKAGE) is None:
         raise MissingError("--ray needs Ray, which is not installed; pip install 'lseg-cli[ray]'.")
@@ -191,7 +191,7 @@ def _connected(address: str, workers: int) -> Iterator[Any]:
 
 @contextmanager
 def _watched(plan: Plan, should_stop: Callable[[], bool]) -> Iterator[None]:
-    """Tells workers to stop as soon as the run is to: it may wait for one of them just then."""
+    """Let workers stop as soon as the run is to stop, even while it waits for one of them."""
     ended = threading.Event()
 
     def watch() -> None:
