@@ -56,6 +56,10 @@ End = Annotated[
     option(metavar="TIME", parser=parse_time, rich_help_panel=FILMS, help="Where to end. Default: the film's end."),
 ]
 
+Watch = Annotated[
+    bool,
+    option("--watch", rich_help_panel=RUN, help="Go on with pictures as they arrive, until interrupted (Ctrl-C)."),
+]
 Shard = Annotated[
     shard.Shard | None,
     option(
@@ -132,6 +136,7 @@ class PictureFlags:
     every: Every = FramePick.every
     start: Start = FramePick.start_s
     end: End = FramePick.end_s
+    watch: Watch = SegmentOptions.watch
 
     def values(self) -> dict[str, Any]:
         """Return the same as fields of `SegmentOptions` and `EmbedOptions`."""
@@ -139,5 +144,6 @@ class PictureFlags:
             "exclude": tuple(self.exclude or ()),
             "recursive": self.recursive,
             "max_megapixels": self.max_pixels,
+            "watch": self.watch,
             "frames": picked(self.fps, self.every, self.start, self.end),
         }

@@ -8,6 +8,7 @@ from lseg_cli.data.films import BrokenFilm, Film
 from lseg_cli.data.finding import Source, find_images
 from lseg_cli.data.formats import is_film
 from lseg_cli.data.images import PictureError
+from lseg_cli.data.store import absolute
 from lseg_cli.errors import LsegError
 from lseg_cli.results.names import output_names
 from lseg_cli.results.records import Item
@@ -28,6 +29,8 @@ def find_items(options: SegmentOptions | EmbedOptions, say: Callable[[str], None
         DataError: there is no picture at all.
     """
     sources = find_images(options.inputs, options.exclude, options.recursive, say)
+    if options.unsettled:
+        sources = [source for source in sources if absolute(source.path) not in options.unsettled]
     items = list(_items(sources, options))
     return shared(items, options.shard)
 

@@ -106,6 +106,8 @@ class SegmentOptions(MaskOptions):
         max_megapixels: pictures with more are refused.
         batch: pictures at a time; None: 1 on the CPU, else 8.
         frames: which of a film are taken.
+        watch: go on with pictures as they arrive, until interrupted.
+        unsettled: absolute paths that are passed over, for they are still being written.
     """
 
     engine: EngineChoice = field(default_factory=EngineChoice)
@@ -115,6 +117,8 @@ class SegmentOptions(MaskOptions):
     max_megapixels: float = 512.0
     batch: int | None = None
     frames: FramePick = ALL_FRAMES
+    watch: bool = False
+    unsettled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +133,8 @@ class EmbedOptions(RunOptions):
         max_megapixels: as in `SegmentOptions`.
         batch: as in `SegmentOptions`.
         frames: as in `SegmentOptions`.
+        watch: as in `SegmentOptions`.
+        unsettled: as in `SegmentOptions`.
     """
 
     out: str = "feats"
@@ -139,6 +145,8 @@ class EmbedOptions(RunOptions):
     max_megapixels: float = 512.0
     batch: int | None = None
     frames: FramePick = ALL_FRAMES
+    watch: bool = False
+    unsettled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
