@@ -29,7 +29,7 @@ from lseg_cli.results.formats import write_npy
 from lseg_cli.results.records import Embedded, Failed, Item
 from lseg_cli.runs.crew import call_cluster, make_pipeline, open_here
 from lseg_cli.runs.folder_run import FolderRun, Job
-from lseg_cli.runs.items import find_items
+from lseg_cli.runs.items import find_items, with_live
 from lseg_cli.runs.options import EmbedOptions
 from lseg_cli.runs.pictures import LoadedPicture, OpenEngine, ReadSpec, open_picture, plan_streams
 from lseg_cli.runs.steps import failed
@@ -176,20 +176,19 @@ def open_embedding(options: EmbedOptions, open_engine: OpenEngine, read_spec: Re
         crew = make_pipeline(work.steps(engine), options, streams, notices.append)
     decisive = {name: getattr(options, name) for name in _DECISIVE} | {"precision": options.engine.precision}
     model = {"name": spec.model.name, "sha256": spec.model_sha256}
-    return FolderRun(
-        Job(
-            verb="embedded",
-            options=options,
-            output=output,
-            items=items,
-            kinds=frozenset(kinds_of(options.format)),
-            crew=crew,
-            model=model,
-            record={"command": "embed", "model": spec.model_sha256, "options": decisive},
-            about={"model": model, "stride": options.stride, "format": options.format},
-            notices=notices,
-        )
+    job = Job(
+        verb="embedded",
+        options=options,
+        output=output,
+        items=items,
+        kinds=frozenset(kinds_of(options.format)),
+        crew=crew,
+        model=model,
+        record={"command": "embed", "model": spec.model_sha256, "options": decisive},
+        about={"model": model, "stride": options.stride, "format": options.format},
+        notices=notices,
     )
+    return FolderRun(with_live(job, options))
 
 
 def kinds_of(format: str) -> tuple[str, ...]:

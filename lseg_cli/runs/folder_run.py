@@ -9,7 +9,7 @@ import platform
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -65,6 +65,7 @@ class Job:
         write_tables: writes such files at the end; notices.
         labels: of the masks; None: there are none.
         notices: what there is to say before it begins; the crew adds to them.
+        live: what a camera gives, instead of items; None among it where none has come for now.
     """
 
     verb: str
@@ -80,6 +81,7 @@ class Job:
     tables: tuple[str, ...] = ()
     write_tables: Callable[[Sequence[str]], list[str]] = lambda _: []
     labels: LabelSet | None = None
+    live: Iterator[Item | None] | None = None
 
 
 class FolderRun:
@@ -147,10 +149,13 @@ class FolderRun:
             LsegError: what would stop every picture, such as a full disk.
             TooManyFailuresError: more than the options allow.
         """
-        for result in self.job.crew.run(self._left, lambda: should_stop() or self._has_failed_too_often):
+        items: Iterable[Item | None] = self._left if self.job.live is None else self.job.live
+        for result in self.job.crew.run(items, lambda: should_stop() or self._has_failed_too_often):
             result = self._whole(result)  # noqa: PLW2901
             self.job.output.record(result)
             self.summary.add(result)
+            if self.job.live is not None:
+                self.summary.total = self.summary.done + self.summary.failed
             yield result
         if self.job.options.ray is not None:
             self._earlier.clean()  # after workers that were killed

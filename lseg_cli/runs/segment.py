@@ -26,7 +26,7 @@ from lseg_cli.results.records import Done, Failed, Item
 from lseg_cli.runs.crew import call_cluster, make_pipeline, open_here
 from lseg_cli.runs.finish import Finding, finish_mask
 from lseg_cli.runs.folder_run import FolderRun
-from lseg_cli.runs.items import find_items
+from lseg_cli.runs.items import find_items, with_live
 from lseg_cli.runs.mask_run import MaskPlan, outputs_of, read_labels, style_of
 from lseg_cli.runs.options import SegmentOptions
 from lseg_cli.runs.pictures import (
@@ -237,7 +237,7 @@ def open_segmentation(options: SegmentOptions, open_engine: OpenEngine, read_spe
     decisive = {name: getattr(options, name) for name in _DECISIVE} | {"precision": options.engine.precision}
     model = {"name": spec.model.name, "sha256": spec.model_sha256}
     plan = MaskPlan("segment", options, output, labels, text.encoder, model, decisive)
-    return FolderRun(plan.job(items, crew, notices))
+    return FolderRun(with_live(plan.job(items, crew, notices), options))
 
 
 def needed_outputs(options: SegmentOptions) -> tuple[Output, ...]:

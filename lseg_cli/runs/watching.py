@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from lseg_cli.data.finding import find_images
+from lseg_cli.data.live import is_live
 from lseg_cli.data.store import Address, absolute, locate
 from lseg_cli.errors import DataError, LsegError
 from lseg_cli.results.records import Stamp
@@ -27,12 +28,12 @@ class Watch:
         """Check that the inputs can be watched.
 
         Raises:
-            LsegError: they are stdin or addresses, or a cluster is to do the work.
+            LsegError: they are stdin, addresses or cameras, or a cluster is to do the work.
         """
         if options.ray is not None or options.shard is not None:
             raise LsegError("--watch is of one process; omit --ray and --shard.")
-        if "-" in options.inputs or any(isinstance(locate(text), Address) for text in options.inputs):
-            raise LsegError("--watch looks at folders and files of this machine, not at stdin or addresses.")
+        if any(text == "-" or is_live(text) or isinstance(locate(text), Address) for text in options.inputs):
+            raise LsegError("--watch looks at folders and files of this machine, not at stdin, addresses or cameras.")
         self.look_s = look_s
         self._options = options
         self._seen: dict[str, Stamp] = {}

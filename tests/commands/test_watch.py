@@ -69,9 +69,9 @@ def test_a_folder_may_be_empty_at_first(tmp_path: Path) -> None:
     assert watch.wait(looks(5)) is not None
 
 
-@pytest.mark.parametrize("inputs", [("-",), ("s3://bucket/in",)])
+@pytest.mark.parametrize("inputs", [("-",), ("s3://bucket/in",), ("0",), ("rtsp://host/a",)])
 def test_what_cannot_be_watched(inputs: tuple[str, ...]) -> None:
-    with pytest.raises(LsegError, match="not at stdin or addresses"):
+    with pytest.raises(LsegError, match="not at stdin, addresses or cameras"):
         Watch(SegmentOptions(inputs=inputs, labels="sky"))
 
 
