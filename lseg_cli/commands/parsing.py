@@ -75,6 +75,38 @@ def parse_shard(text: str | Shard) -> Shard:
     return Shard(int(first), int(second))
 
 
+def parse_bands(text: str | tuple[int, ...]) -> tuple[int, ...]:
+    """`4,3,2` -> (4, 3, 2), numbers of bands from 1: one, or three.
+
+    Raises:
+        LsegError: the text is not such.
+    """
+    if not isinstance(text, str):
+        return text
+    parts = text.split(",")
+    if len(parts) not in (1, 3) or not all(part.strip().isdecimal() and int(part) for part in parts):
+        raise LsegError(f"--bands {text!r} is not valid; give one band or red, green and blue, from 1, such as 4,3,2.")
+    return tuple(map(int, parts))
+
+
+def parse_range(text: str | tuple[float, float]) -> tuple[float, float]:
+    """`0,3000` -> (0.0, 3000.0), what becomes black and white.
+
+    Raises:
+        LsegError: the text is not two numbers that rise.
+    """
+    if not isinstance(text, str):
+        return text
+    low, _, high = text.partition(",")
+    try:
+        found = float(low), float(high)
+    except ValueError:
+        found = (0.0, 0.0)
+    if not -float("inf") < found[0] < found[1] < float("inf"):
+        raise LsegError(f"--range {text!r} is not valid; give the values that are black and white, such as 0,3000.")
+    return found
+
+
 def parse_pixels(text: str | float) -> float:
     """`512M` or `512000000` -> 512.0, in megapixels; a number is in megapixels already.
 

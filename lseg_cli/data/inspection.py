@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.config import DataRef
-from lseg_cli.data.datasets import absent_classes, cannot_teach, list_dataset
+from lseg_cli.data.datasets import absent_classes, cannot_teach, list_dataset, mostly_ignored
 from lseg_cli.data.images import open_picture
 from lseg_cli.data.references import expanded, parse_data, unknown_set
 from lseg_cli.data.sets.folder import read_description
@@ -17,7 +17,6 @@ from lseg_cli.data.sets.registry import KNOWN
 from lseg_cli.data.split import Dataset
 from lseg_cli.errors import DataError
 
-_UNUSUAL = 0.5  # share of pixels without a label
 MAX_PROBLEMS = 50  # of a split that are reported in full; the others are counted
 
 
@@ -57,8 +56,8 @@ class SplitReport:
         absent = absent_classes(self.dataset, self.counts)
         if self.sound and absent:
             notes.append(absent)
-        if self.ignored() > _UNUSUAL:
-            notes.append(f"{self.ignored():.1%} of the pixels have no label.")
+        if note := mostly_ignored(self.counts):
+            notes.append(note)
         return notes
 
     def shares(self) -> dict[str, float]:

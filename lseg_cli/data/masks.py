@@ -28,7 +28,10 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
     """
     image = _opened(path)
     if image.format == "JPEG":
-        raise DataError(f"{path} is a JPEG, which changes ids where labels meet; save masks as PNG.")
+        raise DataError(
+            f"{path} is a JPEG, which changes ids where labels meet; save masks as PNG, or make ids of it "
+            "with lseg data import --from binary (black and white) or colours."
+        )
     ids = np.asarray(image)
     if image.mode == "1":
         ids = ids.astype(np.uint8)

@@ -47,8 +47,12 @@ class Vocabulary(LabelSet):
         return safetensors.numpy.save({_TENSOR: np.ascontiguousarray(self.embeddings)}, {VOCABULARY_KEY: facts})
 
 
-def open_labels(text: str) -> tuple[LabelSet, list[str]]:
+def open_labels(text: str, reads_files: bool = True) -> tuple[LabelSet, list[str]]:
     """Read the text of `--labels`: a compiled vocabulary, with or without an @, `words:N`, or as `parse_labels`.
+
+    Args:
+        text: as typed.
+        reads_files: as in `parse_labels`.
 
     Returns:
         The labels, a `Vocabulary` where they were compiled, and notices.
@@ -60,10 +64,10 @@ def open_labels(text: str) -> tuple[LabelSet, list[str]]:
     count = count_of(text)
     if count is not None:
         return LabelSet.of(frequent_words(count)), []
-    path = single_file(text)
+    path = single_file(text) if reads_files else None
     if path is not None and path.suffix.lower() == SUFFIX:
         return read_vocabulary(path), []
-    return parse_labels(text)
+    return parse_labels(text, reads_files)
 
 
 def read_vocabulary(path: Path) -> Vocabulary:

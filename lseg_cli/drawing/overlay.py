@@ -14,6 +14,7 @@ from lseg_cli.drawing.fonts import Font, drawn
 
 TINT = 0.5  # of the colour; the rest is the photograph
 _OUTLINE = 0.75  # of white, where two labels meet
+_DIM = 0.45  # of the light of what is not the one label shown
 _MIN_WIDTH_PX = 280  # of the strip: the legend of a thumbnail must be readable too
 _LEAST_SHARE = 0.001  # smaller ones are counted, not named
 _MAX_ROWS = 12
@@ -55,20 +56,71 @@ def draw_overlay(
     return canvas
 
 
-def tint(picture: NDArray[np.uint8], ids: Ids, labels: LabelSet, colors: Sequence[Color]) -> NDArray[np.uint8]:
-    """(H, W, 3) RGB and (H, W) ids -> (H, W, 3): half colour, half photograph, a thin white line between labels."""
-    table = np.zeros((labels.ignore_id + 1, 3), np.uint8)
-    table[list(labels.ids)] = colors
-    tinted = cv2.addWeighted(picture, 1 - TINT, table[ids], TINT, 0)
+def tint(
+    picture: NDArray[np.uint8], ids: Ids, labels: LabelSet, colors: Sequence[Color], opacity: float = TINT
+) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB and (H, W) ids -> (H, W, 3): colour over the photograph, a thin white line between labels.
+
+    Args:
+        picture: of H x W pixels.
+        ids: pixels with the ignore id stay as they are.
+        labels: what the ids mean.
+        colors: of the labels, in order.
+        opacity: of the colour, from 0 to 1.
+    """
+    tinted = cv2.addWeighted(picture, 1 - opacity, _table(labels, colors)[ids], opacity, 0)
     ignored = ids == labels.ignore_id
     tinted[ignored] = picture[ignored]
+    edge = _edges(ids, 900)
+    tinted[edge] = (tinted[edge] * (1 - _OUTLINE) + 255 * _OUTLINE).astype(np.uint8)
+    return np.asarray(tinted, np.uint8)
+
+
+def outline(picture: NDArray[np.uint8], ids: Ids, labels: LabelSet, colors: Sequence[Color]) -> NDArray[np.uint8]:
+    """As `tint`, but of each label's area only the border is drawn, in its colour on a dark line."""
+    drawn = picture.copy()
+    drawn[_edges(ids, 160)] //= 4
+    edge = _edges(ids, 300)
+    edge &= ids != labels.ignore_id
+    drawn[edge] = _table(labels, colors)[ids[edge]]
+    return drawn
+
+
+def alone(picture: NDArray[np.uint8], ids: Ids, label: int, color: Color, opacity: float = TINT) -> NDArray[np.uint8]:
+    """As `tint`, of the one label that has this id; all else is grey and dim."""
+    grey = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    drawn = np.asarray(cv2.addWeighted(grey, _DIM, grey, 0, 0), np.uint8)
+    here = ids == label
+    drawn[here] = (picture[here] * (1 - opacity) + np.array(color) * opacity).astype(np.uint8)
+    edge = _edges(here.astype(np.uint8), 900)
+    drawn[edge] = (drawn[edge] * (1 - _OUTLINE) + 255 * _OUTLINE).astype(np.uint8)
+    return drawn
+
+
+def heat_map(picture: NDArray[np.uint8], values: NDArray[np.float32], opacity: float = TINT) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB and (H, W) of any numbers -> (H, W, 3): the least dark blue, the greatest yellow, over grey."""
+    least, greatest = float(values.min()), float(values.max())
+    levels = ((values - least) * (255 / max(greatest - least, 1e-6))).astype(np.uint8)
+    heat = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_CIVIDIS), cv2.COLOR_BGR2RGB)  # also for the colour-blind
+    grey = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return np.asarray(cv2.addWeighted(grey, 1 - opacity, heat, opacity, 0), np.uint8)
+
+
+def _table(labels: LabelSet, colors: Sequence[Color]) -> NDArray[np.uint8]:
+    """(ids, 3) colours by id."""
+    table = np.zeros((labels.ignore_id + 1, 3), np.uint8)
+    table[list(labels.ids)] = colors
+    return table
+
+
+def _edges(ids: Ids, fineness: int) -> NDArray[np.bool_]:
+    """(H, W): where two labels meet; a line is as wide as the diagonal divided by `fineness`, at least a pixel."""
     is_edge = np.zeros(ids.shape, np.uint8)
     is_edge[:, 1:] |= ids[:, 1:] != ids[:, :-1]
     is_edge[1:] |= ids[1:] != ids[:-1]
-    thickness = max(1, round(math.hypot(*ids.shape) / 900))  # as thin on a large picture shown small
-    edge = cv2.dilate(is_edge, np.ones((thickness, thickness), np.uint8)).astype(np.bool_)
-    tinted[edge] = (tinted[edge] * (1 - _OUTLINE) + 255 * _OUTLINE).astype(np.uint8)
-    return np.asarray(tinted, np.uint8)
+    thickness = max(1, round(math.hypot(*ids.shape) / fineness))  # as thin on a large picture shown small
+    edge: NDArray[np.bool_] = cv2.dilate(is_edge, np.ones((thickness, thickness), np.uint8)).astype(np.bool_)
+    return edge
 
 
 def _entries(ids: Ids, labels: LabelSet, colors: Sequence[Color]) -> list[_Entry]:

@@ -411,6 +411,14 @@ def test_classes_that_occur_nowhere_are_noted_before_the_first_step(config: Trai
     assert noted == ["mini: 1 of 4 classes occur nowhere: train."] * 2
 
 
+def test_masks_that_are_mostly_ignored_are_noted(config: TrainConfig, mini: Path, tmp_path: Path) -> None:
+    for path in (mini.parent / "masks" / "train").iterdir():
+        ids = np.asarray(Image.open(path)).copy()
+        ids[:, : ids.shape[1] * 3 // 4] = 255
+        Image.fromarray(ids).save(path)
+    assert any("of the pixels have no label." in note for note in trainer(config, tmp_path / "run").notices)
+
+
 def test_masks_in_black_and_white_are_not_trained_on(config: TrainConfig, mini: Path) -> None:
     for path in (mini.parent / "masks" / "train").iterdir():
         ids = np.asarray(Image.open(path))
