@@ -220,7 +220,7 @@ def die(recipe: str, folder: str, *deaths: str) -> None:
 
 
 def die_instead_of_file(number: int) -> None:
-    """The process dies before it moves a file, which was written beside its target; counted from the first state on."""
+    """Files are written beside their place, then moved; the process dies before a move, once there is a state."""
     moves, move, is_begun = iter(range(1, 99)), Path.replace, False
 
     def replace(self: Path, target: str | os.PathLike[str]) -> Path:
