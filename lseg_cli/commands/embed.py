@@ -1,10 +1,10 @@
 """`lseg embed`: the dense embedding of every picture, to be labelled later or taken elsewhere."""
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Annotated
 
 from lseg_cli.commands import options
-from lseg_cli.commands.carrying_out import carry_out
+from lseg_cli.commands.carrying_out import carry_out, keep_on
 from lseg_cli.commands.network_options import NetworkFlags
 from lseg_cli.commands.option_groups import with_groups
 from lseg_cli.commands.run_options import PictureFlags, RunFlags
@@ -61,8 +61,12 @@ def embed(  # noqa: PLR0913  an option is a parameter
     )
     open_or_rebuild = partial(open_engine, rebuild=network.rebuild == "auto", outputs=FEATURES)
 
-    def prepare() -> "FolderRun":
-        require_kind(settings.engine)
-        return open_embedding(settings, open_or_rebuild, read_spec)
+    open_once = lru_cache(maxsize=1)(open_or_rebuild)  # for all that --watch does
 
+    def prepare(asked: EmbedOptions = settings) -> "FolderRun":
+        require_kind(settings.engine)
+        return open_embedding(asked, open_once, read_spec)
+
+    if settings.watch:
+        keep_on(prepare, settings, Console(quiet, verbose, json), "embed", metrics)
     carry_out(prepare, settings, Console(quiet, verbose, json), "embed", metrics)

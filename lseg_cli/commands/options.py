@@ -19,6 +19,7 @@ from lseg_cli.commands.parsing import (
 # Panels of --help, in the order in which they are first met.
 MASKS = "Masks"
 MACHINE = "Network and machine"
+FILMS = "Films"
 RUN = "Many pictures"
 MESSAGES = "Messages"
 
@@ -44,7 +45,8 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="PATHS",
-        help="Pictures, folders, patterns such as 'in/**/*.jpg', s3://bucket/in, @list.txt, or - for stdin.",
+        help="Pictures, folders, films, a camera (0), rtsp://…, patterns such as 'in/**/*.jpg', s3://bucket/in, "
+        "@list.txt, or - for stdin.",
     ),
 ]
 Labels = Annotated[

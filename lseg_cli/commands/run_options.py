@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from lseg_cli.commands import options
-from lseg_cli.commands.options import MACHINE, RUN, option
-from lseg_cli.commands.parsing import parse_failures, parse_pixels, parse_shard
+from lseg_cli.commands.options import FILMS, MACHINE, RUN, option
+from lseg_cli.commands.parsing import parse_failures, parse_pixels, parse_shard, parse_time, picked
+from lseg_cli.data.frame_pick import FramePick
 from lseg_cli.runs import shard  # noqa: TID253  imports nothing
 from lseg_cli.runs.failure_limit import FailureLimit  # noqa: TID253  imports nothing
 from lseg_cli.runs.options import RunOptions, SegmentOptions  # noqa: TID253  imports nothing
@@ -31,6 +32,33 @@ MaxPixels = Annotated[
         rich_help_panel=MACHINE,
         help="Reject pictures whose header claims more pixels, such as 512M or 400000000. Default: 512M.",
     ),
+]
+Fps = Annotated[
+    float | None,
+    option(metavar="N", min=0.001, rich_help_panel=FILMS, help="Frames of a second of film. Default: all."),
+]
+Every = Annotated[
+    int | None,
+    option(metavar="N", min=1, rich_help_panel=FILMS, help="Only every N-th frame."),
+]
+Start = Annotated[
+    float,
+    option(
+        metavar="TIME",
+        parser=parse_time,
+        rich_help_panel=FILMS,
+        show_default=False,
+        help="Where to begin, as seconds (90.5) or 1:30.5.",
+    ),
+]
+End = Annotated[
+    float | None,
+    option(metavar="TIME", parser=parse_time, rich_help_panel=FILMS, help="Where to end. Default: the film's end."),
+]
+
+Watch = Annotated[
+    bool,
+    option("--watch", rich_help_panel=RUN, help="Go on with pictures as they arrive, until interrupted (Ctrl-C)."),
 ]
 Shard = Annotated[
     shard.Shard | None,
@@ -104,6 +132,11 @@ class PictureFlags:
     exclude: Exclude = None
     recursive: Recursive = RunOptions.recursive
     max_pixels: MaxPixels = SegmentOptions.max_megapixels
+    fps: Fps = FramePick.fps
+    every: Every = FramePick.every
+    start: Start = FramePick.start_s
+    end: End = FramePick.end_s
+    watch: Watch = SegmentOptions.watch
 
     def values(self) -> dict[str, Any]:
         """Return the same as fields of `SegmentOptions` and `EmbedOptions`."""
@@ -111,4 +144,6 @@ class PictureFlags:
             "exclude": tuple(self.exclude or ()),
             "recursive": self.recursive,
             "max_megapixels": self.max_pixels,
+            "watch": self.watch,
+            "frames": picked(self.fps, self.every, self.start, self.end),
         }

@@ -1,10 +1,10 @@
 """`lseg segment`: a mask for every picture."""
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from lseg_cli.commands import network_options, options
-from lseg_cli.commands.carrying_out import carry_out
+from lseg_cli.commands.carrying_out import carry_out, keep_on
 from lseg_cli.commands.label_words import joined_labels
 from lseg_cli.commands.mask_options import MaskFlags
 from lseg_cli.commands.network_options import NetworkFlags
@@ -61,8 +61,12 @@ def segment(  # noqa: PLR0913  an option is a parameter
     outputs = needed_outputs(settings)
     open_or_rebuild = partial(open_engine, rebuild=network.rebuild == "auto", outputs=outputs)
 
-    def prepare() -> "FolderRun":
-        require_kind(settings.engine)
-        return open_segmentation(settings, open_or_rebuild, read_spec)
+    open_once = lru_cache(maxsize=1)(open_or_rebuild)  # for all that --watch does
 
+    def prepare(asked: SegmentOptions = settings) -> "FolderRun":
+        require_kind(settings.engine)
+        return open_segmentation(asked, open_once, read_spec)
+
+    if settings.watch:
+        keep_on(prepare, settings, Console(quiet, verbose, json), "segment", metrics)
     carry_out(prepare, settings, Console(quiet, verbose, json), "segment", metrics)

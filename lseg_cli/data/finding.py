@@ -16,7 +16,7 @@ from lseg_cli.files import decode_text, not_text, read_regular
 JOURNAL = "results.jsonl"  # lies in every output folder, beside:
 RESULT_FOLDERS = (
     "masks", "overlays", "cutouts", "conf", "probs", "embeddings", "topk", "npy", "binary", "coco-rle", "coco-polygons",
-    "coco-panoptic", "geojson", "labelme", "cvat", "yolo",
+    "coco-panoptic", "geojson", "labelme", "cvat", "yolo", "overlay-films",
 )  # fmt: skip
 
 _MAGIC = re.compile(r"[*?\[]")

@@ -19,6 +19,10 @@ _FORMATS = (
     "JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF", "HEIF", "JPEG2000", "PPM", "QOI", "SGI", "PCX",
     "ICO", "PSD",
 )  # fmt: skip
+FILM_ENDINGS = (
+    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp",
+    ".ogv",
+)  # fmt: skip
 # Thumbnails of a NAS, of desktops and of macOS's archives: never what the user means by a folder of pictures.
 _LEFT_OUT = ("@eadir", "@recycle", "#recycle", ".thumbnails", "__macosx")
 _FOREIGN = (  # a file's first bytes: what it is
@@ -45,6 +49,11 @@ def formats_of(name: str) -> tuple[str, ...]:
 def is_picture(name: str) -> bool:
     """Return whether a file in a folder counts as a picture, by its ending."""
     return name.lower().endswith(ENDINGS)
+
+
+def is_film(name: str) -> bool:
+    """Whether a file is a film, by its ending."""
+    return name.lower().endswith(FILM_ENDINGS)
 
 
 def is_heif(name: str) -> bool:
@@ -79,4 +88,5 @@ def passed_over(endings: Mapping[str, int]) -> str:
     named = [f"{count} {ending or 'without an ending'}" for ending, count in ranked[:_NAMED]]
     rest = total - sum(count for _, count in ranked[:_NAMED])
     listed = ", ".join([*named, f"{rest} others"] if rest else named)
-    return f"{total} {'file was' if total == 1 else 'files were'} passed over: {listed}."
+    advice = " Name films themselves to segment their frames." if any(map(is_film, endings)) else ""
+    return f"{total} {'file was' if total == 1 else 'files were'} passed over: {listed}.{advice}"

@@ -17,6 +17,7 @@ from textwrap import shorten
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote, unquote
 
+from lseg_cli.data.film_frame import FilmFrame
 from lseg_cli.errors import LsegError, MissingError
 
 _ADDRESS = re.compile(r"(?s)([A-Za-z][A-Za-z0-9+.-]+)://([^/?]*)([^?]*)(.*)")  # C: is a drive
@@ -184,7 +185,7 @@ def locate_output(text: str) -> Path:
     return place
 
 
-def absolute(place: Place) -> str:
+def absolute(place: Place | FilmFrame) -> str:
     """Return the text that identifies a place; links are not followed."""
     return str(place) if isinstance(place, Address) else os.path.abspath(place)  # noqa: PTH100  resolve() follows links
 

@@ -33,7 +33,9 @@ class _Entry:
     id: int | None = None  # drawn where no font has the name
 
 
-def draw_overlay(picture: NDArray[np.uint8], ids: Ids, labels: LabelSet, colors: Sequence[Color]) -> Image.Image:
+def draw_overlay(
+    picture: NDArray[np.uint8], ids: Ids, labels: LabelSet, colors: Sequence[Color], has_all_labels: bool = False
+) -> Image.Image:
     """The tinted picture above its legend, which is as wide as the picture but never narrower than 280 px.
 
     Args:
@@ -41,9 +43,12 @@ def draw_overlay(picture: NDArray[np.uint8], ids: Ids, labels: LabelSet, colors:
         ids: (H, W); pixels with the ignore id stay as they are.
         labels: what the ids mean.
         colors: of the labels, in order.
+        has_all_labels: the legend names all labels in their order, without shares, so that it is the same below every
+            frame of a film.
     """
     height, width = ids.shape
-    entries = _entries(ids, labels, colors)
+    pairs = zip(labels.names, colors, strict=True)
+    entries = [_Entry(name, "", color) for name, color in pairs] if has_all_labels else _entries(ids, labels, colors)
     strip = _legend(entries, max(width, _MIN_WIDTH_PX))
     canvas = Image.new("RGB", (strip.width, height + strip.height), _PAPER)
     canvas.paste(Image.fromarray(tint(picture, ids, labels, colors)), ((strip.width - width) // 2, 0))

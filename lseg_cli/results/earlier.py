@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lseg_cli.data.finding import JOURNAL, RESULT_FOLDERS
@@ -20,7 +20,7 @@ from lseg_cli.files import atomic
 from lseg_cli.results.folder import EMBEDDINGS, LABELS, RUN, OutputFolder, as_line
 from lseg_cli.results.journal_line import Entry
 from lseg_cli.results.journal_lines import find_journals, sound_entries
-from lseg_cli.results.kinds import TABLES
+from lseg_cli.results.kinds import OVERLAY_FILMS, TABLES
 from lseg_cli.results.report_options import REPORT
 
 Record = dict[str, Any]
@@ -69,7 +69,7 @@ class EarlierResults:
     def tables(self) -> list[str]:
         """The files of all pictures that earlier runs have written or meant to write."""
         tables = (self._about() or {}).get("tables", [])
-        return [name for name in TABLES.values() if name in tables] if isinstance(tables, list) else []
+        return [name for name in tables if _is_table(name)] if isinstance(tables, list) else []
 
     def is_empty(self) -> bool:
         """Return whether there is nothing of an earlier run."""
@@ -140,7 +140,7 @@ class EarlierResults:
         for path in find_journals(self._folder):
             for _, _, entry in sound_entries(path, self._folder):
                 remove_files(self._output, entry)
-        for path in self._results():
+        for path in (*self._results(), *(self._folder / name for name in self.tables())):
             if path.is_file() and not path.is_symlink():
                 path.unlink()
         for about in _ABOUT:
@@ -198,6 +198,14 @@ def _plain(record: Record) -> Record:
     """Return a record as JSON gives it back."""
     plain: Record = json.loads(json.dumps(record))
     return plain
+
+
+def _is_table(name: Any) -> bool:
+    """Whether a run gives a file of all pictures, or of all frames of a film, such a name."""
+    if name in TABLES.values():
+        return True
+    is_text = isinstance(name, str) and name.startswith(OVERLAY_FILMS)
+    return is_text and ".." not in PurePosixPath(name).parts and "\0" not in name
 
 
 def _is_report(path: Path) -> bool:

@@ -150,7 +150,8 @@ class OutputFolder:
         if not isinstance(result, Failed):
             result = replace(result, file=replace(result.file, path=relative_to(self.folder, result.file.path)))
         with writing(path):
-            append(path, as_line(asdict(result)))
+            known = {key: value for key, value in asdict(result).items() if value is not None}
+            append(path, as_line(known))
 
     def write_json(self, name: str, data: dict[str, Any]) -> None:
         """Writes a file of the folder.

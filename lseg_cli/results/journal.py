@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 
+from lseg_cli.data.film_frame import FilmFrame, film_of
 from lseg_cli.data.store import Place, absolute
 from lseg_cli.errors import LsegError
 from lseg_cli.files import atomic
@@ -141,7 +142,7 @@ class Journal:
     def _main(self, kinds: frozenset[str]) -> str:
         return next(kind for kind in ("mask", "embedding", "embedding-npy") if kind in kinds)
 
-    def _missing(self, path: Place, main: str, kinds: frozenset[str]) -> frozenset[str]:
+    def _missing(self, path: Place | FilmFrame, main: str, kinds: frozenset[str]) -> frozenset[str]:
         """The files that a picture lacks, as it is now and under this name; all where it must be done anew."""
         entry = self.done.get(absolute(path))
         if entry is None or entry.files[entry.main] != main or entry.stamp != Stamp.of(path):
@@ -158,7 +159,7 @@ class Journal:
         for item in items:
             candidates = (by_file.get(file_name(kind, item.name)) for kind in ("mask", "embedding", "embedding-npy"))
             key, entry = next((each for each in candidates if each is not None), ("", None))
-            if entry is None or key in ours or _key(item) in self.done or os.path.lexists(key):
+            if entry is None or key in ours or _key(item) in self.done or os.path.lexists(film_of(key)):
                 continue
             now = Stamp.of(item.source.path)
             if PurePath(key).name == PurePath(now.path).name and replace(now, path=key) == entry.stamp:

@@ -44,6 +44,7 @@ TABLES = {
     "cvat": "cvat.xml",
     "csv": "results.csv",
 }
+OVERLAY_FILMS = "overlay-films/"  # the overlays of a film as a film: a file for each of them
 _BINARY = "binary/"  # and the folder of a label: a kind for each, with a file of each picture
 _MOST_CHARS = 80  # of a label's name, in that of its folder
 _NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\x00-\x1f\ud800-\udfff]')

@@ -83,6 +83,7 @@ class WrittenMask:
             file=stamp,
             files=self.written.beside("mask"),
             sizes=self.written.sizes,
+            time_s=self.item.time_s,
         )
 
 
@@ -194,7 +195,7 @@ class MaskWriter:
         for kind, label_id in zip(self._style.binary, self._labels.ids, strict=bool(self._style.binary)):
             writers[kind] = partial(_write_binary, ids=ids, label_id=label_id)
         if picture is not None:
-            writers["overlay"] = lambda path: self._write_overlay(path, picture, ids)
+            writers["overlay"] = lambda path: self._write_overlay(path, picture, ids, item.time_s is not None)
         return writers
 
     def _write(self, item: Item, writers: Writers, ids: Ids, mean_confidence: float) -> WrittenMask:
@@ -232,8 +233,8 @@ class MaskWriter:
             unsure |= first - result.probability[1] < style.min_margin
         return unsure
 
-    def _write_overlay(self, path: Path, picture: Image.Image, ids: Ids) -> None:
-        overlay = draw_overlay(pixels_of(picture), ids, self._labels, self._colors)
+    def _write_overlay(self, path: Path, picture: Image.Image, ids: Ids, is_frame: bool) -> None:
+        overlay = draw_overlay(pixels_of(picture), ids, self._labels, self._colors, has_all_labels=is_frame)
         write_picture(path, overlay, "JPEG")
 
     def _write_cutout(self, path: Path, picture: Image.Image, ids: Ids, result: Segmentation) -> None:

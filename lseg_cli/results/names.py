@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from lseg_cli.data.finding import Source
+from lseg_cli.data.formats import is_film
 from lseg_cli.data.store import Address, Place
 from lseg_cli.results.kinds import FILES
 
@@ -24,7 +25,7 @@ def output_names(sources: Sequence[Source]) -> list[str]:
     digest of the whole.
     """
     paths = [prefix / source.name for prefix, source in zip(_prefixes(sources), sources, strict=True)]
-    shorts = [path.with_suffix("") if path.suffix else path for path in paths]
+    shorts = [path.with_suffix("") if path.suffix and not is_film(path.name) else path for path in paths]
     names = shorts
     while True:  # a name made longer may meet another one: `a.b.jpg` and `a.b`, so once more until nothing changes
         counts = Counter(_fold(name) for name in names)

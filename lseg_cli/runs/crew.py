@@ -1,7 +1,7 @@
 """The crew of a run: threads of this process, or workers of a Ray cluster."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from lseg_cli.contract import Engine
@@ -29,8 +29,12 @@ class Crew(Protocol):
         """The precision of its arithmetic."""
         ...
 
-    def run(self, items: Sequence[Item], should_stop: Callable[[], bool]) -> Iterator[Result]:
+    def run(self, items: Iterable[Item | None], should_stop: Callable[[], bool]) -> Iterator[Result]:
         """Results in the order of the items; once `should_stop` says so, only of those that were begun.
+
+        Args:
+            items: None among them where more may come, and none has for now.
+            should_stop: asked between items.
 
         Raises:
             LsegError: what would stop every picture, such as a full disk.

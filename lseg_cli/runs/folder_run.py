@@ -9,7 +9,7 @@ import platform
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from lseg_cli import __version__
+from lseg_cli.data.film_frame import FilmFrame
 from lseg_cli.data.finding import Source
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.errors import LsegError, TooManyFailuresError
@@ -64,6 +65,7 @@ class Job:
         write_tables: writes such files at the end; notices.
         labels: of the masks; None: there are none.
         notices: what there is to say before it begins; the crew adds to them.
+        live: what a camera gives, instead of items; None among it where none has come for now.
     """
 
     verb: str
@@ -79,6 +81,7 @@ class Job:
     tables: tuple[str, ...] = ()
     write_tables: Callable[[Sequence[str]], list[str]] = lambda _: []
     labels: LabelSet | None = None
+    live: Iterator[Item | None] | None = None
 
 
 class FolderRun:
@@ -146,10 +149,13 @@ class FolderRun:
             LsegError: what would stop every picture, such as a full disk.
             TooManyFailuresError: more than the options allow.
         """
-        for result in self.job.crew.run(self._left, lambda: should_stop() or self._has_failed_too_often):
+        items: Iterable[Item | None] = self._left if self.job.live is None else self.job.live
+        for result in self.job.crew.run(items, lambda: should_stop() or self._has_failed_too_often):
             result = self._whole(result)  # noqa: PLW2901
             self.job.output.record(result)
             self.summary.add(result)
+            if self.job.live is not None:
+                self.summary.total = self.summary.done + self.summary.failed
             yield result
         if self.job.options.ray is not None:
             self._earlier.clean()  # after workers that were killed
@@ -184,6 +190,9 @@ class FolderRun:
         self._drop(earlier.changed_settings(settings))
         journal.read()
         self._left = journal.remaining(job.items, job.kinds)
+        for item in self._left:
+            if isinstance(item.source.path, FilmFrame):
+                item.source.path.film.expect(item.source.path.index)
         self.summary.before = len(job.items) - len(self._left)
         self._tables = sorted({*job.tables, *earlier.tables()})
         job.output.begin({**job.about, "settings": settings, "record": job.record, "tables": self._tables})

@@ -6,20 +6,22 @@ from functools import partial
 from typing import Any
 
 from lseg_cli.config import TextConfig
+from lseg_cli.data.film_frame import FilmFrame
 from lseg_cli.data.labels import LabelSet, fold
 from lseg_cli.data.vocabulary import open_labels
 from lseg_cli.drawing import fonts
 from lseg_cli.drawing.palette import recolored
-from lseg_cli.errors import LsegError
+from lseg_cli.errors import DataError, LsegError
 from lseg_cli.files import atomic
 from lseg_cli.inference.segmenter import PixelOutputs
 from lseg_cli.results.cvat import write_cvat
-from lseg_cli.results.folder import OutputFolder
+from lseg_cli.results.folder import OutputFolder, file_name
 from lseg_cli.results.formats import write_coco, write_table
 from lseg_cli.results.journal_lines import JournalLines
-from lseg_cli.results.kinds import TABLES, binary_kinds
+from lseg_cli.results.kinds import OVERLAY_FILMS, TABLES, binary_kinds
 from lseg_cli.results.mask_style import MaskStyle
 from lseg_cli.results.masks import describe_labels
+from lseg_cli.results.overlay_film import Overlay, is_newer, write_film
 from lseg_cli.results.records import Item
 from lseg_cli.runs.crew import Crew
 from lseg_cli.runs.folder_run import Job
@@ -111,6 +113,7 @@ class MaskPlan:
     def job(self, items: Sequence[Item], crew: Crew, notices: list[str]) -> Job:
         """Return what `FolderRun` is to do with these items."""
         options, labels, text = self.options, self.labels, self.text
+        films = _films(items) if "overlay" in options.save else {}
         style = style_of(options, labels)
         record = {
             "command": self.command,
@@ -136,14 +139,29 @@ class MaskPlan:
             },
             notices=notices,
             # A share writes none.
-            tables=() if options.shard else tuple(TABLES[each] for each in options.formats if each in TABLES),
-            write_tables=partial(_write_tables, self.output, labels),
+            tables=() if options.shard else (*(TABLES[each] for each in options.formats if each in TABLES), *films),
+            write_tables=partial(_write_tables, self.output, labels, films),
             labels=labels,
         )
 
 
-def _write_tables(output: OutputFolder, labels: LabelSet, names: Sequence[str]) -> list[str]:
+def _films(items: Sequence[Item]) -> dict[str, dict[str, FilmFrame]]:
+    """The films that overlays are put together as: of each its frames, by their overlays."""
+    films: dict[str, dict[str, FilmFrame]] = {}
+    for item in items:
+        frame = item.source.path
+        if isinstance(frame, FilmFrame):
+            film = OVERLAY_FILMS + item.name.rpartition("/")[0].removesuffix(".mp4") + ".mp4"
+            films.setdefault(film, {})[file_name("overlay", item.name)] = frame
+    return films
+
+
+def _write_tables(
+    output: OutputFolder, labels: LabelSet, films: dict[str, dict[str, FilmFrame]], names: Sequence[str]
+) -> list[str]:
     notices, lines = [], JournalLines(output.folder)
+    for film in (name for name in films if name in names):
+        notices += _write_film(output, film, films[film])
     for kind, name in TABLES.items():
         if name not in names:
             continue
@@ -158,3 +176,18 @@ def _write_tables(output: OutputFolder, labels: LabelSet, names: Sequence[str]) 
         if left_out:
             notices.append(f"{output.folder / name} lacks {left_out} pictures, done without --format {kind}.")
     return notices
+
+
+def _write_film(output: OutputFolder, name: str, frames: dict[str, FilmFrame]) -> list[str]:
+    """Write the overlays of a film as a film, unless it is there; notices."""
+    there = [file for file in frames if (output.folder / file).is_file()]
+    overlays = [Overlay(frames[file].time_us, output.folder / file) for file in there]
+    if not overlays or is_newer(output.folder / name, overlays):
+        return []
+    output.confinement.check_folder(name)
+    try:
+        with atomic(output.folder / name) as path:
+            write_film(path, overlays, frames[there[0]].film.path)
+    except DataError as error:
+        return [str(error)]
+    return []

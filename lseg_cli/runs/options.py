@@ -6,6 +6,7 @@ Imports nothing heavy: the command line reads the defaults first.
 import os
 from dataclasses import dataclass, field
 
+from lseg_cli.data.frame_pick import ALL_FRAMES, FramePick
 from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.results.kinds import EmbeddingFormat, MaskFormat, SaveKind, Stride
 from lseg_cli.runs.failure_limit import FailureLimit
@@ -104,6 +105,9 @@ class SegmentOptions(MaskOptions):
         overlap: of tiles in px; None: an eighth of the tile.
         max_megapixels: pictures with more are refused.
         batch: pictures at a time; None: 1 on the CPU, else 8.
+        frames: which of a film are taken.
+        watch: go on with pictures as they arrive, until interrupted.
+        unsettled: absolute paths that are passed over, for they are still being written.
     """
 
     engine: EngineChoice = field(default_factory=EngineChoice)
@@ -112,6 +116,9 @@ class SegmentOptions(MaskOptions):
     overlap: int | None = None
     max_megapixels: float = 512.0
     batch: int | None = None
+    frames: FramePick = ALL_FRAMES
+    watch: bool = False
+    unsettled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +132,9 @@ class EmbedOptions(RunOptions):
         format: of the files.
         max_megapixels: as in `SegmentOptions`.
         batch: as in `SegmentOptions`.
+        frames: as in `SegmentOptions`.
+        watch: as in `SegmentOptions`.
+        unsettled: as in `SegmentOptions`.
     """
 
     out: str = "feats"
@@ -134,6 +144,9 @@ class EmbedOptions(RunOptions):
     format: EmbeddingFormat = "safetensors"
     max_megapixels: float = 512.0
     batch: int | None = None
+    frames: FramePick = ALL_FRAMES
+    watch: bool = False
+    unsettled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lseg_cli.contract import Engine, GraphSpec
+from lseg_cli.data.film_frame import FilmFrame
 from lseg_cli.data.images import Picture, PictureError
 from lseg_cli.data.images import open_picture as read_picture
 from lseg_cli.engine_choice import EngineChoice
@@ -109,12 +110,18 @@ def open_picture(item: Item, max_megapixels: float, admit: Callable[[int], None]
     path = item.source.path
     try:
         stamp, watch = Stamp.of(path), Stopwatch()
-        picture = read_picture(path, max_megapixels, wait)
+        picture = _read_frame(path, wait) if isinstance(path, FilmFrame) else read_picture(path, max_megapixels, wait)
         return OpenedPicture(picture, stamp, round(watch.ms - sum(waits), 3))
     except PictureError as error:
         return Failed(str(path), error.stage, str(error))
     except MemoryError:
         return Failed(str(path), "decode", FULL_MEMORY)
+
+
+def _read_frame(frame: FilmFrame, admit: Callable[[int], None]) -> Picture:
+    height, width = frame.film.size
+    admit(height * width)
+    return Picture(frame.film.read(frame.index))
 
 
 def count_cores(threads: int | None) -> int:

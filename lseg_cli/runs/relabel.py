@@ -11,6 +11,7 @@ from PIL import Image
 
 from lseg_cli.config import TextConfig
 from lseg_cli.contract import TOWER_SUFFIX
+from lseg_cli.data.films import frame_at
 from lseg_cli.data.finding import Source
 from lseg_cli.data.images import PictureError, open_image
 from lseg_cli.data.labels import LabelSet
@@ -145,7 +146,8 @@ class RelabelSteps:
         """The picture itself, for files that show it."""
         if not self._writer.needs_picture(item):
             return None
-        picture = open_image(locate(info.source))
+        frame = frame_at(info.source)
+        picture = open_image(locate(info.source)) if frame is None else frame.film.read(frame.index)
         if (picture.height, picture.width) != info.picture_px:
             raise DataError(f"{info.source} has another size than when it was embedded; embed it again.")
         return picture

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.contract import FEATURES, SCORES, Engine, Output
-from lseg_cli.data.finding import find_images
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.data.store import locate_output
 from lseg_cli.engine_choice import EngineChoice
@@ -26,7 +25,8 @@ from lseg_cli.results.masks import MaskWriter
 from lseg_cli.results.records import Done, Failed, Item
 from lseg_cli.runs.crew import call_cluster, make_pipeline, open_here
 from lseg_cli.runs.finish import Finding, finish_mask
-from lseg_cli.runs.folder_run import FolderRun, share_of
+from lseg_cli.runs.folder_run import FolderRun
+from lseg_cli.runs.items import find_items, with_live
 from lseg_cli.runs.mask_run import MaskPlan, outputs_of, read_labels, style_of
 from lseg_cli.runs.options import SegmentOptions
 from lseg_cli.runs.pictures import (
@@ -220,8 +220,7 @@ def open_segmentation(options: SegmentOptions, open_engine: OpenEngine, read_spe
     style.check()
     _check_tiling(options)
     output.check()
-    found = find_images(options.inputs, options.exclude, options.recursive, notices.append)
-    items = share_of(found, options.shard)
+    items = find_items(options, notices.append)
     streams = 1 if options.tile else plan_streams(options.engine, options.batch, len(items))
     engine = open_here(options, options.engine, streams, open_engine)
     spec = read_spec(options.engine.model) if engine is None else engine.spec
@@ -238,7 +237,7 @@ def open_segmentation(options: SegmentOptions, open_engine: OpenEngine, read_spe
     decisive = {name: getattr(options, name) for name in _DECISIVE} | {"precision": options.engine.precision}
     model = {"name": spec.model.name, "sha256": spec.model_sha256}
     plan = MaskPlan("segment", options, output, labels, text.encoder, model, decisive)
-    return FolderRun(plan.job(items, crew, notices))
+    return FolderRun(with_live(plan.job(items, crew, notices), options))
 
 
 def needed_outputs(options: SegmentOptions) -> tuple[Output, ...]:

@@ -12,7 +12,7 @@ import shutil
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,14 +58,15 @@ class RayCluster:
         self._scratch = scratch
         self._note = note
 
-    def run(self, items: Sequence[Item], should_stop: Callable[[], bool]) -> Iterator[Result]:
+    def run(self, items: Iterable[Item | None], should_stop: Callable[[], bool]) -> Iterator[Result]:
         """Results in the order of the items; once `should_stop` says so, only of those that were begun.
 
         Raises:
             LsegError: what would stop every picture, such as a full disk.
             MissingError: there is no such cluster, or it is gone.
         """
-        if not items:
+        found = [item for item in items if item is not None]
+        if not found:
             return
         options = self._work.options
         with _connected(str(options.ray), options.ray_workers or 1) as ray:
@@ -75,7 +76,7 @@ class RayCluster:
                 self.device = f"{workers} {'worker' if workers == 1 else 'workers'} of Ray"
                 with _watched(plan, should_stop):
                     idle = 0
-                    for answer in _answers(ray, items, workers, plan, resources):
+                    for answer in _answers(ray, found, workers, plan, resources):
                         yield from self._take(answer, workers)
                         idle += bool(answer.left and not answer.records)
                         if idle > _IN_FLIGHT * workers:  # whatever had been begun has come
