@@ -15,7 +15,7 @@ from lseg_cli.reading import parse_yaml, read_yaml, reading
 Keys = Mapping[str, object]  # with dots for nesting: 'optimizer.learning_rate'
 
 
-# What a small set and a trained model want, where the recipe and the flags say nothing else. On 60 pictures of CamVid an
+# What a small set and a trained model want, where recipe and flags say nothing else. On 60 pictures of CamVid an
 # encoder that was trained too, with the statistics of four crops a step and a decoder's rate of 5e-4, forgot: MSRC's
 # mIoU fell from 0.77 to 0.52 and CamVid's own from 0.64 to 0.62. Nothing begins with random weights here, so the
 # decoder's rate is no higher than the encoder's.
