@@ -43,7 +43,7 @@ def load(
             `.safetensors`, `.onnx` or `.engine` file.
         device: auto, cpu, cuda, cuda:1 or mps. A device that is named and cannot be used is an error.
         precision: fp32, or on CUDA fp16 or bf16; exported files have the one they were exported with.
-        engine: torch, onnx or trt: require the file to be of that kind.
+        engine: torch, onnx, openvino or trt: require the file to be of that kind.
         threads: of the CPU; None: as the engine chooses.
 
     Raises:

@@ -9,15 +9,16 @@ import gradio as gr
 
 from lseg_cli.app import fragments
 from lseg_cli.app.library import PAGE, page_count
-from lseg_cli.app.pictures import Chosen
+from lseg_cli.app.pictures import Chosen, smaller
 from lseg_cli.app.sessions import Session
 from lseg_cli.app.take_away import command
 from lseg_cli.app.view import KINDS, Look
 from lseg_cli.app.words import edited
-from lseg_cli.app.workbench import GRID, Asked, Shown, Workbench
+from lseg_cli.app.workbench import GRID, Asked, Chip, Shown, Workbench
 from lseg_cli.errors import LsegError
 
 _POLL_S = 0.3  # how often a run's progress is shown
+_GRID_PX = 480  # long side of each of twelve pictures
 _BUG = "This is a bug, and the terminal in which lseg app runs says where."
 _LOG = logging.getLogger(__name__)
 
@@ -104,8 +105,12 @@ class Answers:
 
     def clicked(self, request: gr.Request, event: gr.SelectData, *asked: Any) -> list[Any]:
         """The best labels where the result was clicked."""
-        column, row = event.index
-        return self._told(2, lambda: self._best(self._session(request), asked, int(row), int(column)))
+
+        def find() -> list[Any]:
+            column, row = event.index
+            return self._best(self._session(request), asked, int(row), int(column))
+
+        return self._told(2, find)
 
     def pointed(self, request: gr.Request, event: gr.EventData, *asked: Any) -> list[Any]:
         """The best labels where the keyboard's cross is."""
@@ -126,7 +131,7 @@ class Answers:
             for name, (text, model) in zip("AB", sides, strict=True):
                 shown = self._bench.show(session.picture, self._asked((text, model, *asked[2:]), of_one=False))
                 image = gr.update(value=shown.image, alt_text=fragments.summary(shown))
-                answer += [image, fragments.legend(shown, f"Labels of result {name}")]
+                answer += [image, fragments.legend([shown.chips], f"Labels of result {name}")]
             return answer
 
         return self._told(5, show)
@@ -134,16 +139,17 @@ class Answers:
     def grid(self, first: int, *asked: Any) -> Iterator[list[Any]]:
         """The labels on twelve pictures, as they come."""
         library, figures, wrong = self._bench.library, list[tuple[Any, str]](), list[str]()
+        chips = list[tuple[Chip, ...]]()
         numbers = range(first, min(first + GRID, len(library.sources)))
         for number in numbers:
             try:
                 shown = self._bench.show(library.choose(number), self._asked(asked))
-                figures.append((shown.image, f"{library.sources[number].name}: {_largest(shown)}"))
-                legend = fragments.legend(shown, "Labels")
+                figures.append((smaller(shown.image, _GRID_PX), f"{library.sources[number].name}: {_largest(shown)}"))
+                chips.append(shown.chips)
             except LsegError as error:
                 wrong.append(str(error))
-                legend = gr.skip()
             status = fragments.status(f"{len(figures)} of {len(numbers)} pictures.", wrong=list(dict.fromkeys(wrong)))
+            legend = fragments.legend(chips, "Labels and their mean shares")
             yield [status, list(figures), legend, numbers.stop if numbers.stop < len(library.sources) else 0]
 
     def files(self, request: gr.Request, cut_out: str, *asked: Any) -> list[Any]:
@@ -164,6 +170,8 @@ class Answers:
         job = self._bench.job
         begun = self._told(2, lambda: self._begin(out, asked, str(request.session_hash)))
         yield begun
+        if not isinstance(begun[1], str):  # it did not begin
+            return
         while job.is_running and job.owner == request.session_hash:
             yield [gr.skip(), fragments.progress_bar(job.progress)]
             time.sleep(_POLL_S)

@@ -127,8 +127,9 @@ class FolderJob:
                 if isinstance(result, Failed):
                     failure = f" {result.error}"
                 shares = Counter(summary.share)
+                text = f"Writing to {options.out}.{failure}"
                 self.progress = Progress(
-                    summary.before + summary.done, summary.failed, summary.total, False, f"{options.out}{failure}"
+                    summary.before + summary.done, summary.failed, summary.total, is_over=False, text=text
                 )
         summary = run.summary
         ranked = tuple((name, total / summary.done) for name, total in shares.most_common(12))

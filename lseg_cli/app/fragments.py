@@ -18,6 +18,7 @@ from lseg_cli.drawing.overlay import Color, Ids
 _HERE = Path(__file__).parent
 _MAP_PX = 320  # long side of the map of what lies under the pointer
 _NO_LABEL = 0xFFFF
+_MOST_IN_LEGEND = 24
 ACTS = (
     ("up", "\u2191", "Move up"),
     ("down", "\u2193", "Move down"),
@@ -81,10 +82,16 @@ def best_table(rows: Sequence[tuple[str, float]], row: int, column: int) -> str:
     return _BEST.render(title=title, rows=[(name, f"{share:.1%}") for name, share in rows])
 
 
-def legend(shown: Shown, title: str) -> str:
-    """Names, colours and shares of labels that the picture holds, the largest first."""
-    chips = sorted(shown.chips, key=lambda chip: -(chip.share or 0.0))
-    rows = [(chip.name, css_color(chip.color), percent(chip.share or 0.0)) for chip in chips if chip.share][:24]
+def legend(shown: Sequence[Sequence[Chip]], title: str) -> str:
+    """Names, colours and mean shares of labels in some pictures, the largest first.
+
+    Args:
+        shown: the same labels of each picture.
+        title: for screen readers.
+    """
+    means = [(sum(chip.share or 0.0 for chip in same) / len(same), same[0]) for same in zip(*shown, strict=True)]
+    ranked = sorted(means, key=lambda pair: -pair[0])[:_MOST_IN_LEGEND]
+    rows = [(chip.name, css_color(chip.color), percent(share)) for share, chip in ranked if share]
     return _LEGEND.render(title=title, rows=rows)
 
 

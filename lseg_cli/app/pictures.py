@@ -108,3 +108,9 @@ def shown_size(size: tuple[int, int], most_px: int = DISPLAY_PX) -> tuple[int, i
 def shown_pixels(image: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:
     """An RGB picture at the size at which it is shown, (h, w, 3)."""
     return np.array(image) if (image.height, image.width) == size else resized(image, *size)
+
+
+def smaller(pixels: NDArray[np.uint8], most_px: int) -> NDArray[np.uint8]:
+    """(h, w, 3) RGB with at most so many pixels along a side."""
+    height, width, _ = pixels.shape
+    return shown_pixels(Image.fromarray(pixels), shown_size((height, width), most_px))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Inputs = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[PATHS]", help="Pictures to choose from: files, folders, patterns, @list.txt. None: drop some."
+        metavar="PATHS", help="Pictures to choose from: files, folders, patterns, @list.txt. None: drop some."
     ),
 ]
 Labels = Annotated[

@@ -29,13 +29,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paths", nargs="+", help="pictures, one of them of a temple called china")
     parser.add_argument("--out", type=Path, default=Path("shots"))
+    parser.add_argument("--schemes", nargs="+", choices=("light", "dark"), default=("light", "dark"))
     settings = parser.parse_args()
     settings.out.mkdir(parents=True, exist_ok=True)
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     with served(tuple(settings.paths)) as address, sync_playwright() as driver:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = driver.chromium.launch(executable_path=program, args=arguments)
-        for scheme in ("light", "dark"):
+        for scheme in settings.schemes:
             take(browser, address, settings.out, scheme)
         browser.close()
 

@@ -220,12 +220,14 @@ def die(recipe: str, folder: str, *deaths: str) -> None:
 
 
 def die_instead_of_file(number: int) -> None:
-    """Files are written beside their place and then moved there; the process dies before a move."""
-    moves, move = iter(range(1, 99)), Path.replace
+    """Files are written beside their place, then moved; the process dies before a move, once there is a state."""
+    moves, move, is_begun = iter(range(1, 99)), Path.replace, False
 
     def replace(self: Path, target: str | os.PathLike[str]) -> Path:
-        if next(moves) == number:
+        nonlocal is_begun
+        if is_begun and next(moves) == number:
             os.kill(os.getpid(), signal.SIGKILL)
+        is_begun |= Path(target).name == "state.safetensors"
         return move(self, target)
 
     Path.replace = replace  # type: ignore[method-assign, assignment]
@@ -235,8 +237,8 @@ def die_instead_of_file(number: int) -> None:
 def test_a_killed_run_resumes_and_ends_as_one_that_was_not(config: TrainConfig, whole: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.json"
     recipe.write_text(config.model_dump_json())
-    # Each epoch writes four files, or three if it is not the best: the best, a line, the last model and the state.
-    deaths = [f"step-{random.randint(4, 8)}", "file-5", "file-6", "file-7", "file-8"]
+    # Each epoch writes at least two tables, the last model and the state; a best one its model and pictures besides.
+    deaths = [f"step-{random.randint(4, 8)}", "file-1", "file-2", "file-3", "file-4"]
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "engines")])}
     subprocess.run([sys.executable, "-c", DEATHS, __file__, recipe, tmp_path, *deaths], env=environment, check=True)
