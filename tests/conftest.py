@@ -220,7 +220,7 @@ def exported(
     Processes that run tests side by side share what one of them has exported, and so do later runs, as long as nothing
     changes that a graph is made of.
     """
-    if request.config.cache:
+    if getattr(request.config, "cache", None):  # there is none with `-p no:cacheprovider`
         folder = request.config.cache.mkdir(f"exported-{_made_of()}")
     else:
         folder = tmp_path_factory.mktemp("exported")
