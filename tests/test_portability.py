@@ -35,6 +35,7 @@ IN_CODE = {
         "lseg_cli/app/options.py": "NAME:PASSWORD; no path.",
         "lseg_cli/app/server.py": "HOST:PORT; no path.",
         "lseg_cli/commands/parsing.py": "cuda:1, a device; no path.",
+        "lseg_cli/data/live.py": "NAME:PASSWORD of a camera; no path.",
         "lseg_cli/data/references.py": "NAME:ROOT:SPLIT; one letter before it is a drive of Windows.",
         "engines/lseg_engines/ort/engine.py": "cuda:1, a device; no path.",
     },

@@ -45,8 +45,8 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="PATHS",
-        help="Pictures, folders, films, a camera (0), rtsp://…, patterns such as 'in/**/*.jpg', s3://bucket/in, "
-        "@list.txt, or - for stdin.",
+        help="Pictures, folders, films, a camera (0) or stream (rtsp://host), patterns such as 'in/**/*.jpg', "
+        "s3://bucket/in, @list.txt, or - for stdin.",
     ),
 ]
 Labels = Annotated[
