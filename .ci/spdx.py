@@ -31,6 +31,8 @@ FILES = {  # a pattern of the file's name in the wheel: its licence, and why
         "pieces from CLIP's vocabulary (MIT).",
     ),
     "lseg_cli/*.j2": ("Apache-2.0", "A template of this project."),
+    "lseg_cli/app/*.js": ("Apache-2.0", "A script of the page of lseg app, written by this project."),
+    "lseg_cli/app/*.css": ("Apache-2.0", "The style of the page of lseg app, written by this project."),
     "lseg_cli/data/vocabularies/*.txt": (
         "Apache-2.0",
         "Names of classes, facts; the header of each file says where they come from.",

@@ -8,7 +8,6 @@ import venv
 from pathlib import Path
 
 SCRIPT = """
-import numpy as np
 import lseg_cli as lseg
 
 result = lseg.load().segment("photo.png", "sky, ground, other")
@@ -40,7 +39,10 @@ def main(wheel: str) -> None:
         run("lseg", "report", "masks")
         if not (place / "masks" / "masks" / "photo.png").stat().st_size:
             raise SystemExit("The mask is empty.")
-        run("python", "-c", SCRIPT)
+        (place / "script.py").write_text(SCRIPT, encoding="utf-8")
+        run("python", "script.py")
+        run("python", "-m", "pip", "install", "--quiet", "mypy")
+        run("python", "-m", "mypy", "--strict", "script.py")
 
 
 if __name__ == "__main__":

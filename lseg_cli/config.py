@@ -210,6 +210,7 @@ class TrainConfig(Frozen):
         0.0, ge=0
     )  # weight of 1 - cosine to the pixel embeddings of `start`, so that it keeps its words
     freeze: Literal["none", "encoder"] = "none"  # what is not trained; the text encoder never is
+    keep_statistics: bool = False  # BatchNorm's stay those of the start: a few crops a step would spoil them
     encoder_weights: str = ""  # '': random; 'timm': timm's, from the hub; else a .safetensors under timm's names
     data: tuple[DataRef, ...] = Field(min_length=1)
     validation: DataRef | None = None

@@ -19,6 +19,7 @@ EXTRAS = {
     "slim": ("onnxslim",),
     "pull": ("gdown",),
     "ray": ("ray", "pyarrow"),
+    "app": ("gradio",),
 }
 
 

@@ -11,6 +11,7 @@ import typer
 from lseg_cli import __version__
 from lseg_cli.commands import data_import as _data_import  # noqa: F401  registers `data import`
 from lseg_cli.commands import options
+from lseg_cli.commands.app import app as page
 from lseg_cli.commands.bench import bench
 from lseg_cli.commands.build import build
 from lseg_cli.commands.convert import convert
@@ -21,6 +22,7 @@ from lseg_cli.commands.evaluate import evaluate
 from lseg_cli.commands.export import export
 from lseg_cli.commands.info import info
 from lseg_cli.commands.labels import labels_app
+from lseg_cli.commands.maps import map_rasters
 from lseg_cli.commands.models import app as models
 from lseg_cli.commands.relabel import relabel
 from lseg_cli.commands.report import report
@@ -46,10 +48,12 @@ app = typer.Typer(
 # Panels of --help.
 _USE, _TRAIN, _SHIP, _LOOK = "Use", "Train and measure", "Ship", "Look"
 app.command("segment", rich_help_panel=_USE)(segment)
+app.command("map", rich_help_panel=_USE)(map_rasters)
 app.command("embed", rich_help_panel=_USE)(embed)
 app.command("relabel", rich_help_panel=_USE)(relabel)
 app.command("report", rich_help_panel=_USE)(report)
 app.add_typer(labels_app, rich_help_panel=_USE)
+app.command("app", rich_help_panel=_USE)(page)
 app.command("train", rich_help_panel=_TRAIN)(train)
 app.command("sweep", rich_help_panel=_TRAIN)(sweep)
 app.command("eval", rich_help_panel=_TRAIN)(evaluate)

@@ -28,7 +28,7 @@ class Metric:
         about: what it is, as a sentence.
         value: NaN and infinities are allowed.
         kind: a gauge, or a counter, which only grows while the run lasts.
-        labels: what tells it from others of the name, such as the stage.
+        labels: what separates it from others of the name, such as the stage.
     """
 
     name: str

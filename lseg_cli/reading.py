@@ -9,10 +9,12 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
+
+from safetensors import safe_open
 
 from lseg_cli.errors import DataError, LsegError, MismatchError
-from lseg_cli.files import read_regular
+from lseg_cli.files import open_regular, read_regular
 
 MOST_YAML_BYTES = 16_000_000  # of a recipe, a description of a data set, a list of words
 _MOST_REASON = 200  # characters of what a parser says
@@ -30,7 +32,7 @@ def reading(
 
     Args:
         path: of the file.
-        complaint: what is wrong if it cannot be parsed, such as 'is no valid JSON'.
+        complaint: what is wrong if it cannot be parsed, such as 'is not valid JSON'.
         error: to raise.
         advice: what to do, such as '; export it again'.
 
@@ -85,6 +87,32 @@ def read_text(path: str | os.PathLike[str], max_bytes: int) -> str:
         ValueError: it is neither UTF-8 nor UTF-16 with a byte order mark.
     """
     return decoded(read_regular(path, max_bytes))
+
+
+class SafetensorsHeader(NamedTuple):
+    """The header of a safetensors file.
+
+    Attributes:
+        metadata: texts by key.
+        tensors: type, such as 'F32', and shape of each tensor, by name.
+    """
+
+    metadata: dict[str, str]
+    tensors: dict[str, tuple[str, tuple[int, ...]]]
+
+
+def read_safetensors_header(path: str | os.PathLike[str]) -> SafetensorsHeader:
+    """The header of a safetensors file, without its tensors, which must be there in full.
+
+    Raises:
+        OSError: as `open_regular`.
+        Exception: whatever safetensors raises for a damaged file; see `reading`.
+    """
+    open_regular(path).close()
+    with safe_open(path, framework="np") as file:
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+        tensors = {name: (str(part.get_dtype()), tuple(part.get_shape())) for name, part in slices.items()}
+        return SafetensorsHeader(file.metadata() or {}, tensors)
 
 
 def read_yaml(path: str | os.PathLike[str], what: str = "", complaint: str = "is not valid YAML") -> Any:

@@ -3,11 +3,15 @@
 import hashlib
 import json
 import logging
+import os
+import platform
 import secrets
+import sys
 import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
+from importlib.metadata import distributions
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,7 +29,7 @@ from lseg_cli.model.lseg import build
 from lseg_cli.model.published import conversion
 from lseg_cli.model.published.names import original_name
 from lseg_export.onnx_file import export_onnx
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 
 # A busy machine, or one that measures coverage, is not a slow function.
 settings.register_profile("project", deadline=None)
@@ -34,6 +38,12 @@ settings.load_profile("project")
 CLASSES = ("sky", "road", "car")
 COLOURS = np.array([[90, 160, 240], [110, 110, 110], [200, 30, 30]], np.uint8)
 HEIGHT_PX, WIDTH_PX = 64, 96
+ROOT = Path(__file__).parents[1]
+
+# Tests run side by side, a process per core: threads beyond that only wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that tests start
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -184,20 +194,39 @@ def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     return Bucket(s3_server, f"pictures-{secrets.token_hex(4)}")
 
 
+def _made_of() -> str:
+    """All that decides what an exported graph is, as a hash."""
+    packages = sorted({f"{each.name} {each.version}" for each in distributions()})
+    digest = hashlib.sha256("\n".join([platform.platform(), sys.version, *packages]).encode())
+    folders = ROOT / "lseg_cli" / "model", ROOT / "export"
+    sources = [path for folder in folders for path in folder.rglob("*.py")]
+    for path in sorted([*sources, *ROOT.glob("lseg_cli/*.py"), Path(__file__)]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: what is long must not be the last that one process does while others wait."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def exported(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]:
+) -> Callable[[ModelConfig, GraphOptions], tuple[Path, Path]]:
     """Makes a model of random weights and exports it, once for all tests: its `.safetensors` and its `.onnx` file.
 
-    Processes that run tests side by side share what one of them has exported.
+    Processes that run tests side by side share what one of them has exported, and so do later runs, as long as nothing
+    changes that a graph is made of.
     """
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if hasattr(request.config, "workerinput") else base) / "exported"
-    folder.mkdir(exist_ok=True)
+    if getattr(request.config, "cache", None):  # there is none with `-p no:cacheprovider`
+        folder = request.config.cache.mkdir(f"exported-{_made_of()}")
+    else:
+        folder = tmp_path_factory.mktemp("exported")
 
     @cache
-    def export(config: ModelConfig, options: ExportOptions) -> tuple[Path, Path]:
+    def export(config: ModelConfig, options: GraphOptions) -> tuple[Path, Path]:
         key = hashlib.sha256(f"{config!r} {options!r}".encode()).hexdigest()[:16]
         source, path = folder / key / "model.safetensors", folder / key / "model.onnx"
         with FileLock(folder / f"{key}.lock"):

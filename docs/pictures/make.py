@@ -11,10 +11,9 @@ from sklearn.datasets import load_sample_image
 import lseg_cli as lseg
 
 if __name__ == "__main__":
-    result = lseg.load().segment(load_sample_image("china.jpg"), "sky, building, tree, water, other")
-    before = Image.fromarray(load_sample_image("china.jpg"))
-    overlay = result.overlay()
+    before = Image.fromarray(load_sample_image("china.jpg")).resize((420, 280))  # so that the legend can be read
+    overlay = lseg.load().segment(before, "sky, building, tree, water, other").overlay()
     both = Image.new("RGB", (2 * before.width + 10, overlay.height), "white")
     both.paste(before, (0, 0))
     both.paste(overlay, (before.width + 10, 0))
-    both.save(Path(__file__).parent / "start.jpg", quality=85)
+    both.save(Path(__file__).parent / "start.jpg", quality=88)

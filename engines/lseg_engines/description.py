@@ -9,7 +9,7 @@ from lseg_cli.contract import METADATA_PREFIX, PRECISION_KEY, TOWER_KEY, GraphSp
 from lseg_cli.data.vocabulary import VOCABULARY_KEY, read_vocabulary
 from lseg_cli.files import file_sha256
 from lseg_cli.model.header import read_config, read_header, read_model_config
-from lseg_cli.reading import reading
+from lseg_cli.reading import SafetensorsHeader
 from lseg_engines.bundled import BUNDLED
 from lseg_engines.opener import find_model, kind_of
 from lseg_engines.ort.header import read_onnx
@@ -36,7 +36,7 @@ def describe(path: Path) -> Facts:
         facts = _of_engine(path)
     else:
         header = read_header(path)
-        is_vocabulary = VOCABULARY_KEY in header.get("__metadata__", {})
+        is_vocabulary = VOCABULARY_KEY in header.metadata
         kind, facts = ("vocabulary", _of_vocabulary(path)) if is_vocabulary else (kind, _of_safetensors(path, header))
     return {"file": str(path), "kind": kind, "size_mb": round(path.stat().st_size / 1e6, 3), **facts}
 
@@ -95,21 +95,15 @@ def _of_model(config: ModelConfig) -> Facts:
     }
 
 
-def _of_safetensors(path: Path, header: dict[str, Any]) -> Facts:
-    with reading(path, "is damaged: its header cannot be read"):
-        tensors = [
-            (str(entry["dtype"]), math.prod(int(side) for side in entry["shape"]))
-            for name, entry in header.items()
-            if name != "__metadata__"
-        ]
-    types = sorted({dtype for dtype, _ in tensors})
-    facts = _of_model(read_config(path, header.get("__metadata__", {})))
-    if TOWER_KEY in header["__metadata__"]:
+def _of_safetensors(path: Path, header: SafetensorsHeader) -> Facts:
+    tensors = header.tensors.values()
+    facts = _of_model(read_config(path, header.metadata))
+    if TOWER_KEY in header.metadata:
         facts["text_encoder"] += ", in this file"
     return facts | {
         "tensors": len(tensors),
-        "numbers": sum(count for _, count in tensors),
-        "types": types,
+        "numbers": sum(math.prod(shape) for _, shape in tensors),
+        "types": sorted({dtype for dtype, _ in tensors}),
     }
 
 

@@ -1,4 +1,4 @@
-"""Which engine runs a model: told by the content of its file, whatever it is called."""
+"""The engine that runs a model: found by the content of its file, whatever it is called."""
 
 from collections.abc import Collection
 from pathlib import Path

@@ -61,11 +61,11 @@ def check_graph(model: onnx.ModelProto, traced: Mapping[str, int], dims: Mapping
     Raises:
         VerificationError: a constant of the example, or an axis that is fixed or free against the wish.
     """
-    for place, number in _numbers(model.graph):
+    for where, number in _numbers(model.graph):
         for axis, prime in traced.items():
             if number and number % prime == 0:
                 raise VerificationError(
-                    f"The exported graph holds the {axis} of the example it was traced with ({number:g} in {place}); "
+                    f"The exported graph holds the {axis} of the example it was traced with ({number:g} in {where}); "
                     "it would be wrong for any other. This is a bug of the exporter or of the model's code."
                 )
     for value in (*model.graph.input, *model.graph.output):
@@ -87,9 +87,9 @@ def _numbers(graph: onnx.GraphProto) -> Iterator[tuple[str, float]]:
             yield f"the constant {tensor.name}", number
     for node in graph.node:
         for attribute in node.attribute:
-            place = f"{node.op_type} {node.name}, {attribute.name}"
+            where = f"{node.op_type} {node.name}, {attribute.name}"
             numbers = [*attribute.ints, attribute.i, *attribute.floats, attribute.f, *_of_tensor(attribute.t)]
-            yield from ((place, number) for number in numbers)
+            yield from ((where, number) for number in numbers)
 
 
 def _of_tensor(tensor: onnx.TensorProto) -> list[float]:

@@ -19,7 +19,7 @@ from lseg_cli.model.lseg import LSeg, check_size
 from lseg_cli.model.regularizer import kernel_of
 from lseg_export.graph import Graph
 from lseg_export.lint import Dims, check_graph, free_primes
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 from lseg_export.precision import PRECISIONS, cast
 
 _BF16_OPSET = 22  # the first whose convolutions take bfloat16
@@ -27,7 +27,7 @@ OPSETS = range(18, 23)  # 18 is the exporter's first; from 23 on it writes Atten
 LARGEST_FILE = 2_000_000_000  # bytes: a protobuf message ends at 2 GiB, and some are for the graph
 
 
-def export_onnx(model_path: Path, path: Path, options: ExportOptions) -> GraphSpec:
+def export_onnx(model_path: Path, path: Path, options: GraphOptions) -> GraphSpec:
     """Writes a model as ONNX; beyond 2 GB its weights stand beside it, in `<name>.data`.
 
     Args:
@@ -57,7 +57,7 @@ def export_onnx(model_path: Path, path: Path, options: ExportOptions) -> GraphSp
     return spec
 
 
-def trace(model: LSeg, spec: GraphSpec, options: ExportOptions) -> onnx.ModelProto:
+def trace(model: LSeg, spec: GraphSpec, options: GraphOptions) -> onnx.ModelProto:
     """The graph of a model, checked to be free of its example; casts the model to the precision, in place.
 
     Raises:
@@ -84,7 +84,7 @@ def trace(model: LSeg, spec: GraphSpec, options: ExportOptions) -> onnx.ModelPro
     return proto
 
 
-def check_options(options: ExportOptions) -> None:
+def check_options(options: GraphOptions) -> None:
     """Whether a graph can be as it is wanted.
 
     Raises:

@@ -1,11 +1,11 @@
-"""What `lseg export` is asked to do. Imports next to nothing, for the command line reads its defaults first."""
+"""What kind of graph `lseg export` writes. Imports next to nothing, for the command line reads its defaults first."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 
 @dataclass(frozen=True)
-class ExportOptions:
+class GraphOptions:
     """What kind of graph is wanted.
 
     Attributes:

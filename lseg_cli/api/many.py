@@ -123,7 +123,7 @@ def segment_all(
         items: the pictures.
         labels: of the results.
         workers: threads that read, and as many that finish; None: one per core.
-        note: is told what the user should know.
+        note: receives what the user should know.
     """
     threads = RunOptions(inputs=(), workers=workers).thread_count
     for found in Pipeline(steps, threads, note).run(items, lambda: False):

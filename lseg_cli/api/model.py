@@ -20,6 +20,7 @@ from lseg_cli.inference.embedding import check_stride
 from lseg_cli.inference.frame import Size
 from lseg_cli.inference.interpolation import Floats
 from lseg_cli.inference.label_embedding import embed_label_set
+from lseg_cli.inference.no_data import packed
 from lseg_cli.inference.segmenter import PixelOutputs, Segmenter
 from lseg_cli.inference.tiling import Tiling, segment_in_tiles
 from lseg_cli.model.text.cache import EmbeddingCache
@@ -42,7 +43,7 @@ def load(
             `.safetensors`, `.onnx` or `.engine` file.
         device: auto, cpu, cuda, cuda:1 or mps. A device that is named and cannot be used is an error.
         precision: fp32, or on CUDA fp16 or bf16; exported files have the one they were exported with.
-        engine: torch, onnx or trt: require the file to be of that kind.
+        engine: torch, onnx, openvino or trt: require the file to be of that kind.
         threads: of the CPU; None: as the engine chooses.
 
     Raises:
@@ -181,7 +182,8 @@ class Model:
         segmenter = Segmenter(self._engine, np.eye(1, width, dtype=np.float32), size)  # no labels are asked for
         with self._turn:
             found = segmenter.encode(np.asarray(shown.image), kind)
-        found = replace(found, info=found.info.model_copy(update={"source": shown.source or ""}))
+        update = {"source": shown.source or "", "no_data": packed(shown.valid)}
+        found = replace(found, info=found.info.model_copy(update=update))
         return Embedding(found, shown, self._embed_labels)
 
     def __repr__(self) -> str:

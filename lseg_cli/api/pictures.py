@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
-from lseg_cli.data.images import open_image
+from lseg_cli.data.images import as_displayed, open_picture
 from lseg_cli.data.store import locate
 from lseg_cli.errors import DataError, LsegError
 
@@ -22,14 +22,16 @@ class ShownPicture:
     Attributes:
         image: in RGB.
         source: the path that it was read from; None: it was given as pixels.
+        valid: (H, W), False where it holds no data or nothing can be seen; None: it holds data everywhere.
     """
 
     image: Image.Image
     source: str | None
+    valid: NDArray[np.bool_] | None = None
 
 
 def read_picture(picture: Picture, admit: Callable[[int], None] = lambda _: None) -> ShownPicture:
-    """Return a picture of any form in RGB; a path is read as the command line reads it.
+    """Return a picture of any form in RGB; a path or a PIL image is read as the command line reads it.
 
     Args:
         picture: a path, a PIL image, or an (H, W, 3) uint8 array in RGB.
@@ -41,12 +43,14 @@ def read_picture(picture: Picture, admit: Callable[[int], None] = lambda _: None
     """
     if isinstance(picture, str | os.PathLike):
         source = os.fspath(picture)
-        return ShownPicture(open_image(locate(source), admit=admit), source)
+        opened = open_picture(locate(source), admit=admit)
+        return ShownPicture(opened.image, source, opened.valid)
     if isinstance(picture, Image.Image):
         if not picture.width or not picture.height:
             raise DataError("The picture is empty.")
         admit(picture.width * picture.height)
-        return ShownPicture(ImageOps.exif_transpose(picture).convert("RGB"), None)
+        shown = as_displayed(picture)
+        return ShownPicture(shown.image, None, shown.valid)
     if not isinstance(picture, np.ndarray):
         raise LsegError(
             f"The picture is a {type(picture).__name__}; give a path, a PIL image, or an (H, W, 3) uint8 array in RGB."

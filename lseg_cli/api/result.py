@@ -1,9 +1,8 @@
 """A segmented picture: mask, names, shares, and what people make of them."""
 
-import io
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +16,13 @@ from lseg_cli.data.images import pixels_of
 from lseg_cli.data.labels import IGNORE_8_BIT, LabelSet, fold
 from lseg_cli.drawing.overlay import draw_overlay
 from lseg_cli.drawing.palette import colors, png_palette
+from lseg_cli.drawing.picture_file import encode_picture
 from lseg_cli.drawing.png import write_png
 from lseg_cli.errors import DataError, LsegError, MissingError
 from lseg_cli.files import atomic
 from lseg_cli.inference.segmentation import Segmentation
 from lseg_cli.results.formats import coco_annotations, coco_categories, write_npy
+from lseg_cli.results.masks import shown_confidence
 
 if TYPE_CHECKING:
     import supervision
@@ -38,7 +39,7 @@ class Segmented:
     Attributes:
         picture: in RGB, as displayed.
         ids: (H, W), the ignore id where there is no label.
-        confidence: (H, W), the probability of the label that won.
+        confidence: (H, W), the probability of the label that won; 0 where the picture holds no data.
         mean_confidence: over the picture.
     """
 
@@ -64,12 +65,16 @@ def segmented(shown: ShownPicture, found: Segmentation, labels: LabelSet, min_co
         labels: that it was segmented by.
         min_confidence: pixels below it get the ignore id.
     """
-    if found.confidence is None:
+    found = replace(found, valid=shown.valid)
+    confidence = shown_confidence(found)
+    if confidence is None:
         raise ValueError("a segmentation without confidence")
     ids: Ids = np.take(np.array(labels.ids, np.uint8 if labels.ignore_id == IGNORE_8_BIT else np.uint16), found.index)
     if min_confidence:
-        ids[found.confidence < min_confidence] = labels.ignore_id
-    return Segmented(shown.image, ids, found.confidence, found.mean_confidence)
+        ids[confidence < min_confidence] = labels.ignore_id
+    if found.valid is not None:
+        ids[~found.valid] = labels.ignore_id
+    return Segmented(shown.image, ids, confidence, found.mean_confidence)
 
 
 class Result:
@@ -219,10 +224,9 @@ class Result:
         """The overlay, for notebooks."""
         if self._segmented is None:
             return None
-        preview, file = self.overlay(), io.BytesIO()
+        preview = self.overlay()
         preview.thumbnail((_PREVIEW_PX, _PREVIEW_PX))
-        preview.save(file, "PNG")
-        return file.getvalue()
+        return encode_picture(preview, "PNG")
 
     @property
     def _there(self) -> Segmented:

@@ -14,7 +14,7 @@ from lseg_cli.exporting.options import Companions, Verification, check_calibrati
 from lseg_cli.extras import require
 from lseg_cli.training.options import TrainOptions
 from lseg_engines.tensorrt.options import BuildOptions
-from lseg_export.options import ExportOptions as GraphOptions
+from lseg_export.options import GraphOptions
 
 if TYPE_CHECKING:
     from lseg_cli.config import TrainConfig

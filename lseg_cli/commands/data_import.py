@@ -21,7 +21,7 @@ Source = Annotated[
 Target = Annotated[Path, options.option("-o", "--out", metavar="FOLDER", help="The folder to write; new or empty.")]
 From = Annotated[
     Kind | None,
-    options.option("--from", metavar="KIND", help="Whose format it is. Default: told by its content."),
+    options.option("--from", metavar="KIND", help="Whose format it is. Default: found by its content."),
 ]
 Images = Annotated[
     Path | None,

@@ -1,10 +1,13 @@
 """`lseg embed`: the dense embedding of every picture, to be labelled later or taken elsewhere."""
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Annotated
 
-from lseg_cli.commands import engine_options, options
-from lseg_cli.commands.carrying_out import carry_out
+from lseg_cli.commands import options
+from lseg_cli.commands.carrying_out import carry_out, keep_on
+from lseg_cli.commands.network_options import NetworkFlags
+from lseg_cli.commands.option_groups import with_groups
+from lseg_cli.commands.run_options import PictureFlags, RunFlags
 from lseg_cli.console.terminal import Console
 from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.results import kinds  # noqa: TID253  imports nothing
@@ -20,32 +23,17 @@ Stride = Annotated[
 Format = Annotated[kinds.EmbeddingFormat, options.option("--format", metavar="KIND", help="safetensors or npy.")]
 
 
+@with_groups
 def embed(  # noqa: PLR0913  an option is a parameter
     inputs: options.Inputs,
     *,
     model: options.Model = EngineChoice.model,
     out: options.Out = EmbedOptions.out,
-    imgsz: options.ImageSize = EmbedOptions.imgsz,
     stride: Stride = EmbedOptions.stride,
     kind: Format = EmbedOptions.format,
-    engine: options.Engine = EngineChoice.kind,
-    device: options.Device = EngineChoice.device,
-    precision: options.Precision = EngineChoice.precision,
-    threads: options.Threads = EngineChoice.threads,
-    batch: options.Batch = EmbedOptions.batch,
-    workers: options.Workers = EmbedOptions.workers,
-    shard: options.Shard = EmbedOptions.shard,
-    ray: options.Ray = EmbedOptions.ray,
-    ray_workers: options.RayWorkers = EmbedOptions.ray_workers,
-    resume: options.Resume = EmbedOptions.resume,
-    overwrite: options.Overwrite = EmbedOptions.overwrite,
-    max_failures: options.MaxFailures = EmbedOptions.max_failures,
-    fail_fast: options.FailFast = EmbedOptions.fail_fast,
-    ignore_failures: options.IgnoreFailures = EmbedOptions.ignore_failures,
-    exclude: options.Exclude = None,
-    recursive: options.Recursive = EmbedOptions.recursive,
-    max_pixels: options.MaxPixels = EmbedOptions.max_megapixels,
-    rebuild: engine_options.Rebuild = "never",
+    network: NetworkFlags,
+    run: RunFlags,
+    pictures: PictureFlags,
     metrics: options.Metrics = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -62,29 +50,23 @@ def embed(  # noqa: PLR0913  an option is a parameter
 
     settings = EmbedOptions(
         inputs=tuple(inputs),
-        exclude=tuple(exclude or ()),
-        recursive=recursive,
         out=out,
-        engine=EngineChoice(model, engine, device, precision, threads),
-        imgsz=imgsz,
+        engine=network.choice(model),
+        imgsz=network.imgsz,
+        batch=network.batch,
         stride=stride,
         format=kind,
-        batch=batch,
-        workers=workers,
-        shard=shard,
-        ray=ray,
-        ray_workers=ray_workers,
-        resume=resume,
-        overwrite=overwrite,
-        max_failures=max_failures,
-        fail_fast=fail_fast,
-        ignore_failures=ignore_failures,
-        max_megapixels=max_pixels,
+        **vars(run),
+        **pictures.values(),
     )
-    open_or_rebuild = partial(open_engine, rebuild=rebuild == "auto", outputs=FEATURES)
+    open_or_rebuild = partial(open_engine, rebuild=network.rebuild == "auto", outputs=FEATURES)
 
-    def prepare() -> "FolderRun":
+    open_once = lru_cache(maxsize=1)(open_or_rebuild)  # for all that --watch does
+
+    def prepare(asked: EmbedOptions = settings) -> "FolderRun":
         require_kind(settings.engine)
-        return open_embedding(settings, open_or_rebuild, read_spec)
+        return open_embedding(asked, open_once, read_spec)
 
+    if settings.watch:
+        keep_on(prepare, settings, Console(quiet, verbose, json), "embed", metrics)
     carry_out(prepare, settings, Console(quiet, verbose, json), "embed", metrics)

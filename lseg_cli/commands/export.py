@@ -22,7 +22,7 @@ from lseg_cli.exporting.options import (  # noqa: TID253  imports nothing
 )
 from lseg_cli.extras import require
 from lseg_engines.tensorrt.options import BuildOptions  # noqa: TID253  imports nothing
-from lseg_export.options import ExportOptions  # noqa: TID253  imports nothing
+from lseg_export.options import GraphOptions  # noqa: TID253  imports nothing
 
 Source = Annotated[str, typer.Argument(metavar="MODEL", help="The bundled model's name, or a .safetensors file.")]
 Target = Annotated[
@@ -85,10 +85,10 @@ def export(  # noqa: PLR0913, PLR0917  an option is a parameter
     out: Target = None,
     imgsz: ImageSize = None,
     dynamic_size: DynamicSize = False,
-    precision: Precision = ExportOptions.precision,
-    opset: Opset = ExportOptions.opset,
+    precision: Precision = GraphOptions.precision,
+    opset: Opset = GraphOptions.opset,
     calibrate: Calibrate = None,
-    slim: Slim = ExportOptions.is_slim,
+    slim: Slim = GraphOptions.is_slim,
     with_text_encoder: TextEncoder = None,
     triton: Triton = None,
     trt: engine_options.Trt = False,
@@ -130,7 +130,7 @@ def export(  # noqa: PLR0913, PLR0917  an option is a parameter
     from lseg_cli.exporting.export import export_engine, export_graph
 
     size = imgsz or (usual_size(source) if flavour and not dynamic_size else None)
-    wanted = ExportOptions(size, precision, opset, slim)
+    wanted = GraphOptions(size, precision, opset, slim)
     verification = Verification(verify, verify_images or calibrate, threads)
     companions = Companions(tower, bool(with_text_encoder), triton, keep_onnx)
     if flavour is None:

@@ -7,7 +7,7 @@ from types import FrameType
 
 
 class Interrupt:
-    """Called, it says whether to stop; `signal_number` tells why."""
+    """Called, it says whether to stop; `signal_number` says why."""
 
     signal_number: int | None = None
 

@@ -6,6 +6,7 @@ A parser takes the option's text, or its default, which is a value already. What
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from lseg_cli.data.frame_pick import FramePick
 from lseg_cli.engine_choice import DEVICE_KINDS
 from lseg_cli.errors import LsegError
 from lseg_cli.evaluation.options import FOLDS  # noqa: TID253  imports nothing
@@ -74,6 +75,38 @@ def parse_shard(text: str | Shard) -> Shard:
     return Shard(int(first), int(second))
 
 
+def parse_bands(text: str | tuple[int, ...]) -> tuple[int, ...]:
+    """`4,3,2` -> (4, 3, 2), numbers of bands from 1: one, or three.
+
+    Raises:
+        LsegError: the text is not such.
+    """
+    if not isinstance(text, str):
+        return text
+    parts = text.split(",")
+    if len(parts) not in (1, 3) or not all(part.strip().isdecimal() and int(part) for part in parts):
+        raise LsegError(f"--bands {text!r} is not valid; give one band or red, green and blue, from 1, such as 4,3,2.")
+    return tuple(map(int, parts))
+
+
+def parse_range(text: str | tuple[float, float]) -> tuple[float, float]:
+    """`0,3000` -> (0.0, 3000.0), what becomes black and white.
+
+    Raises:
+        LsegError: the text is not two numbers that rise.
+    """
+    if not isinstance(text, str):
+        return text
+    low, _, high = text.partition(",")
+    try:
+        found = float(low), float(high)
+    except ValueError:
+        found = (0.0, 0.0)
+    if not -float("inf") < found[0] < found[1] < float("inf"):
+        raise LsegError(f"--range {text!r} is not valid; give the values that are black and white, such as 0,3000.")
+    return found
+
+
 def parse_pixels(text: str | float) -> float:
     """`512M` or `512000000` -> 512.0, in megapixels; a number is in megapixels already.
 
@@ -90,6 +123,38 @@ def parse_pixels(text: str | float) -> float:
     if not 0 < megapixels < float("inf"):
         raise LsegError(f"--max-pixels {text!r} is not a valid number of pixels; give one such as 512M or 400000000.")
     return megapixels
+
+
+def parse_time(text: str | float) -> float:
+    """`90.5`, `1:30.5` or `0:01:30.5` -> 90.5 seconds.
+
+    Raises:
+        LsegError: the text is not a time.
+    """
+    if not isinstance(text, str):
+        return text
+    parts = text.strip().split(":")
+    try:
+        *before, seconds = [float(part) for part in parts]
+        is_time = len(parts) <= 3 and all(part >= 0 for part in (*before, seconds)) and (not before or seconds < 60)
+    except ValueError:
+        is_time = False
+    if not is_time or not all(part.isdecimal() for part in parts[:-1]) or not seconds < float("inf"):
+        raise LsegError(f"{text!r} is not a valid time of a film; give seconds (90.5), or 1:30.5, or 0:01:30.5.")
+    return seconds + sum(float(60**power) * part for power, part in enumerate(reversed(before), 1))
+
+
+def picked(fps: float | None, every: int | None, start: float, end: float | None) -> FramePick:
+    """The frames of films that these options ask for.
+
+    Raises:
+        LsegError: two of them do not go together.
+    """
+    if fps is not None and every is not None:
+        raise LsegError("--fps and --every both say which frames are taken; give one of them.")
+    if end is not None and end <= start:
+        raise LsegError(f"--end {end:g} is not after --start {start:g}.")
+    return FramePick(fps, every, start, end)
 
 
 def parse_failures(text: str | FailureLimit) -> FailureLimit:

@@ -1,5 +1,6 @@
 """`lseg relabel`: masks for new labels from embeddings, without the image encoder."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -7,7 +8,10 @@ import typer
 from lseg_cli.commands import options
 from lseg_cli.commands.carrying_out import carry_out
 from lseg_cli.commands.label_words import joined_labels
-from lseg_cli.commands.parsing import joined, parse_kinds, split
+from lseg_cli.commands.mask_options import MaskFlags
+from lseg_cli.commands.option_groups import with_groups
+from lseg_cli.commands.parsing import parse_kinds
+from lseg_cli.commands.run_options import RunFlags
 from lseg_cli.console.terminal import Console
 from lseg_cli.runs.options import RelabelOptions  # noqa: TID253  imports nothing
 
@@ -42,30 +46,23 @@ Save = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class _MaskFlags(MaskFlags):
+    """Without embeddings, which are there already."""
+
+    save: Save = None
+
+
+@with_groups
 def relabel(  # noqa: PLR0913  an option is a parameter
     inputs: Inputs,
     *,
     labels: options.Labels,
     model: Model = RelabelOptions.model,
     out: options.Out = RelabelOptions.out,
-    save: Save = None,
-    cutout: options.Cutout = None,
-    format: options.Format = None,
-    palette: options.Palette = RelabelOptions.palette,
-    template: options.Template = None,
-    min_confidence: options.MinConfidence = RelabelOptions.min_confidence,
-    min_margin: options.MinMargin = RelabelOptions.min_margin,
-    top_k: options.TopK = RelabelOptions.top_k,
+    masks: _MaskFlags,
     threads: options.Threads = RelabelOptions.threads,
-    workers: options.Workers = RelabelOptions.workers,
-    shard: options.Shard = RelabelOptions.shard,
-    ray: options.Ray = RelabelOptions.ray,
-    ray_workers: options.RayWorkers = RelabelOptions.ray_workers,
-    resume: options.Resume = RelabelOptions.resume,
-    overwrite: options.Overwrite = RelabelOptions.overwrite,
-    max_failures: options.MaxFailures = RelabelOptions.max_failures,
-    fail_fast: options.FailFast = RelabelOptions.fail_fast,
-    ignore_failures: options.IgnoreFailures = RelabelOptions.ignore_failures,
+    run: RunFlags,
     offline: options.Offline = False,  # acted on where it is defined
     metrics: options.Metrics = None,
     json: options.Json = False,
@@ -84,24 +81,9 @@ def relabel(  # noqa: PLR0913  an option is a parameter
         labels=joined_labels(labels, inputs),
         model=model,
         out=out,
-        save=joined(save),
-        cutout=split(cutout),
-        formats=joined(format) or RelabelOptions.formats,
-        palette=palette,
-        templates=tuple(template or ()),
-        min_confidence=min_confidence,
-        min_margin=min_margin,
-        top_k=top_k,
         threads=threads,
-        workers=workers,
-        shard=shard,
-        ray=ray,
-        ray_workers=ray_workers,
-        resume=resume,
-        overwrite=overwrite,
-        max_failures=max_failures,
-        fail_fast=fail_fast,
-        ignore_failures=ignore_failures,
+        **vars(run),
+        **masks.values(),
     )
 
     def prepare() -> "FolderRun":

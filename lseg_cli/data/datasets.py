@@ -14,6 +14,7 @@ from lseg_cli.data.sets.registry import KNOWN
 from lseg_cli.data.split import Dataset
 from lseg_cli.errors import DataError, LsegError
 
+_UNUSUAL = 0.5  # share of pixels without a label
 _NAMED = 12  # classes that occur nowhere which are named
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "check_dataset",
     "first_epoch_steps",
     "list_dataset",
+    "mostly_ignored",
     "open_dataset",
 ]
 
@@ -46,7 +48,7 @@ def list_dataset(ref: DataRef) -> Dataset:
     if not ref.root:
         raise LsegError(f"Say where {ref.path} lies, as {ref.path}:ROOT; ROOT holds {known.layout}.")
     lists = expanded(ref.lists) if ref.lists else None
-    return known.list(known.place(expanded(ref.root), ref.split, ref.fold, lists))
+    return known.list(known.home(expanded(ref.root), ref.split, ref.fold, lists))
 
 
 def open_dataset(ref: DataRef) -> Dataset:
@@ -79,6 +81,8 @@ def check_dataset(dataset: Dataset) -> NDArray[np.int64]:
     useless = cannot_teach(dataset, counts)
     if useless:
         raise DataError(useless)
+    if note := mostly_ignored(counts):
+        dataset.notes.append(note)
     return counts[:-1]
 
 
@@ -99,6 +103,12 @@ def cannot_teach(dataset: Dataset, counts: NDArray[np.int64]) -> str:
             "class, as in masks in black and white, make ids of it (lseg data import)."
         )
     return ""
+
+
+def mostly_ignored(counts: NDArray[np.int64]) -> str:
+    """A sentence on an unusual share of pixels without a label, or nothing; `counts` as in `cannot_teach`."""
+    share = int(counts[-1]) / max(1, int(counts.sum()))
+    return f"{share:.1%} of the pixels have no label." if share > _UNUSUAL else ""
 
 
 def absent_classes(dataset: Dataset, counts: NDArray[np.int64]) -> str:

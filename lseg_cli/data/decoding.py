@@ -29,7 +29,7 @@ _LARGEST = 2_000_000_000  # bytes of a file; of a TIFF, which may hold plain num
 _BYTES_PER_PIXEL = 16
 _LOG = cv2.utils.logging
 _HEAD = 32  # bytes that tell what a file is
-_MOST_READS = 3_000_000  # Pillow goes byte by byte through what is no picture
+_MOST_READS = 3_000_000  # Pillow goes byte by byte through what is not a picture
 
 
 class PictureError(DataError):
@@ -118,7 +118,7 @@ def any_size() -> AbstractContextManager[None]:
 
 
 class _Patient(io.BufferedReader):
-    """Gives up where a decoder reads for ever: gigabytes of what is no picture, a byte at a time."""
+    """Stop a decoder that would read for ever: gigabytes that hold no picture, a byte at a time."""
 
     reads = 0
 
@@ -138,24 +138,24 @@ def _opened(path: Place, most_bytes: float) -> Iterator[io.BufferedReader]:
 
 
 def _headed(path: Place, stream: io.BufferedReader, head: bytes) -> Decoded:
-    """What the header says."""
+    """Return what the header says."""
     tiff = read_tiff(stream) if head[:2] in (b"II", b"MM") else None
     if tiff is not None and tiff.refusal():
         raise PictureError(f"{path} {tiff.refusal()}.", "decode")
     if tiff is not None and tiff.is_deep:
         return Decoded(tiff.size, tiff.orientation, tiff)
     image = _recognised(path, stream, head, tiff)
-    return Decoded(image.size, _orientation(image, may_load=False), tiff, image)
+    return Decoded(image.size, orientation_of(image, may_load=False), tiff, image)
 
 
 def _loaded(path: Place, stream: io.BufferedReader, head: bytes, found: Decoded) -> Decoded:
-    """With its pixels."""
+    """Return the same with its pixels."""
     image = found.image
     if image is None:
         return replace(found, deep=_deep(path, stream, found.tiff))
     _load(path, image, found.tiff)
     deep = _deep(path, stream, None) if _is_deep_png(head) else None
-    return replace(found, orientation=_orientation(image, may_load=True), deep=deep)
+    return replace(found, orientation=orientation_of(image, may_load=True), deep=deep)
 
 
 def _recognised(path: Place, stream: io.BufferedReader, head: bytes, tiff: Tiff | None) -> Image.Image:
@@ -220,7 +220,7 @@ def _deep(path: Place, stream: io.BufferedReader, tiff: Tiff | None) -> NDArray[
     return deep
 
 
-def _orientation(image: Image.Image, may_load: bool) -> int:
+def orientation_of(image: Image.Image, may_load: bool = True) -> int:
     """EXIF's; unlike `ImageOps.exif_transpose` it never rewrites the metadata, which fails where they are damaged."""
     with suppress(Exception):  # damaged metadata: shown as stored, as every viewer does
         exif = image.getexif() if may_load else Image.Image.getexif(image)  # that of a PNG would load its pixels

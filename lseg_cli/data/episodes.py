@@ -16,7 +16,7 @@ from lseg_cli.data.fold_lists import find_list, read_classwise, read_pairs
 from lseg_cli.data.images import open_picture, pixels_of
 from lseg_cli.data.masks import IGNORE, read_mask
 from lseg_cli.data.sets import coco20i, fss1000, pascal
-from lseg_cli.data.sets.known import Place
+from lseg_cli.data.sets.known import SetFolder
 from lseg_cli.data.sets.vocabulary import Names, known_names
 from lseg_cli.data.split import check_size
 from lseg_cli.errors import DataError, LsegError
@@ -36,7 +36,7 @@ class Episode:
 
 @dataclass(frozen=True)
 class Query:
-    """Where an episode's files lie."""
+    """The files of an episode."""
 
     name: str
     class_id: int
@@ -95,7 +95,7 @@ def open_episodes(name: str, root: Path, fold: int | None, lists: Path | None = 
     if name not in openers:
         raise LsegError(f"There are no episodes of '{name}'; there are those of {', '.join(openers)}.")
     opener, known, split = openers[name]
-    episodes = opener(known.place(root, split, fold, lists))
+    episodes = opener(known.home(root, split, fold, lists))
     files = dict.fromkeys(path for query in episodes.queries for path in (query.image, query.mask))
     missing = [path for path in files if not path.is_file()]
     if missing:
@@ -106,34 +106,34 @@ def open_episodes(name: str, root: Path, fold: int | None, lists: Path | None = 
     return episodes
 
 
-def _pascal(place: Place) -> Episodes:
-    path = find_list(place.lists, place.root, "pascal", f"val/fold{place.fold}")
-    held_out = pascal.held_out(place.fold)
+def _pascal(home: SetFolder) -> Episodes:
+    path = find_list(home.lists, home.root, "pascal", f"val/fold{home.fold}")
+    held_out = pascal.held_out(home.fold)
     pairs = read_pairs(path, pascal.COUNT)
     strange = [f"{name}__{number + 1:02d}" for name, number in pairs if number not in held_out]
     if strange:
-        raise DataError(f"{path} holds {strange[0]}, whose class is none of fold {place.fold}.")
-    images, masks = place.find(pascal.IMAGES), place.find(*pascal.MASKS)
+        raise DataError(f"{path} holds {strange[0]}, whose class is none of fold {home.fold}.")
+    images, masks = home.find(pascal.IMAGES), home.find(*pascal.MASKS)
     queries = [
         Query(name, held_out.index(number), images / f"{name}.jpg", masks / f"{name}.png")
         for name, number in (pairs[index % len(pairs)] for index in range(COUNT))
     ]
-    return _episodes(place, known_names("pascal-official").at(held_out), queries, _Numbered(tuple(held_out), IGNORE))
+    return _episodes(home, known_names("pascal-official").at(held_out), queries, _Numbered(tuple(held_out), IGNORE))
 
 
-def _coco(place: Place) -> Episodes:
-    path = find_list(place.lists, place.root, "coco", f"val/fold{place.fold}")
-    held_out = coco20i.held_out(place.fold)
+def _coco(home: SetFolder) -> Episodes:
+    path = find_list(home.lists, home.root, "coco", f"val/fold{home.fold}")
+    held_out = coco20i.held_out(home.fold)
     classwise = read_classwise(path, coco20i.COUNT)
     empty = [number for number in held_out if not classwise.get(number)]
     if empty:
-        raise DataError(f"{path} lists no picture of class {empty[0]}, which is one of fold {place.fold}.")
-    masks = place.find("annotations")
+        raise DataError(f"{path} lists no picture of class {empty[0]}, which is one of fold {home.fold}.")
+    masks = home.find("annotations")
     queries = []
     for class_id, at in draw_coco([len(classwise[number]) for number in held_out]):
         name = classwise[held_out[class_id]][at]
-        queries.append(Query(name, class_id, place.base / name, (masks / name).with_suffix(".png")))
-    return _episodes(place, known_names("coco-official").at(held_out), queries, _Numbered(tuple(held_out), None))
+        queries.append(Query(name, class_id, home.base / name, (masks / name).with_suffix(".png")))
+    return _episodes(home, known_names("coco-official").at(held_out), queries, _Numbered(tuple(held_out), None))
 
 
 def draw_coco(sizes: list[int]) -> list[tuple[int, int]]:
@@ -153,19 +153,19 @@ def draw_coco(sizes: list[int]) -> list[tuple[int, int]]:
     return draws
 
 
-def _fss(place: Place) -> Episodes:
-    classes = fss1000.class_names(place)
+def _fss(home: SetFolder) -> Episodes:
+    classes = fss1000.class_names(home)
     queries = [
         Query(f"{image.parent.name}/{image.stem}", classes.index(image.parent.name), image, image.with_suffix(".png"))
-        for image in fss1000.find_pictures(place, classes)
+        for image in fss1000.find_pictures(home, classes)
     ]
     if not queries:
-        raise place.absent(place.base / classes[0] / "1.jpg")
-    return _episodes(place, Names(classes, classes), queries, _white)
+        raise home.absent(home.base / classes[0] / "1.jpg")
+    return _episodes(home, Names(classes, classes), queries, _white)
 
 
-def _episodes(place: Place, names: Names, queries: list[Query], decode: Decode) -> Episodes:
-    return Episodes(place.known.name, names.classes, names.prompts, tuple(queries), decode)
+def _episodes(home: SetFolder, names: Names, queries: list[Query], decode: Decode) -> Episodes:
+    return Episodes(home.known.name, names.classes, names.prompts, tuple(queries), decode)
 
 
 @dataclass(frozen=True)

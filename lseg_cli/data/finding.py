@@ -16,7 +16,7 @@ from lseg_cli.files import decode_text, not_text, read_regular
 JOURNAL = "results.jsonl"  # lies in every output folder, beside:
 RESULT_FOLDERS = (
     "masks", "overlays", "cutouts", "conf", "probs", "embeddings", "topk", "npy", "binary", "coco-rle", "coco-polygons",
-    "coco-panoptic", "geojson", "labelme", "cvat", "yolo",
+    "coco-panoptic", "geojson", "labelme", "cvat", "yolo", "overlay-films",
 )  # fmt: skip
 
 _MAGIC = re.compile(r"[*?\[]")
@@ -51,7 +51,7 @@ def find_images(
         inputs: as the user wrote them.
         exclude: patterns of names to leave out in folders: of a name below the folder, or of one part of it.
         recursive: a list may name a folder that holds the list itself.
-        say: is told what was passed over, in a sentence.
+        say: receives a sentence on what was passed over.
 
     Raises:
         LsegError: a path, store or list that is not there, or a list that cannot be used.
@@ -84,12 +84,12 @@ class _Search:
 
     def __init__(self, exclude: tuple[str, ...], recursive: bool) -> None:
         self._exclude, self._recursive = exclude, recursive
-        self._endings: Counter[str] = Counter()  # of files that are no pictures
+        self._endings: Counter[str] = Counter()  # of files that are not pictures
         self._folders: Counter[str] = Counter()  # of thumbnails
         self._excluded = 0
 
     def notes(self) -> list[str]:
-        """What was passed over, in sentences."""
+        """Return sentences on what was passed over."""
         notes = [passed_over(self._endings)]
         if self._folders:
             names = ", ".join(f"{count} {name}" for name, count in self._folders.most_common())
@@ -99,7 +99,7 @@ class _Search:
         return [note for note in notes if note]
 
     def expand(self, text: str) -> Iterator[Source]:
-        """What one input names."""
+        """Yield the sources that one input names."""
         if text == "-":
             return self._listed(_names(sys.stdin.buffer.read(), "stdin"), Path.cwd())
         if os.path.lexists(text):
@@ -124,7 +124,7 @@ class _Search:
         )
 
     def _listed(self, names: Iterable[str], home: Path | None) -> Iterator[Source]:
-        """What names lead to; `home`: the folder of their list, None: they are no list."""
+        """Yield the sources of several names; `home`: the folder of their list, None: they are not from a list."""
         for name in names:
             path = locate(name)
             if isinstance(path, Address):
@@ -144,7 +144,7 @@ class _Search:
                 yield Source(path, path.parent, path.name)
 
     def _stored(self, address: Address, is_listed: bool = False) -> list[Source]:
-        """What an address names: an object, or a folder with all that is in it."""
+        """Yield the sources of an address: an object, or all objects of a folder."""
         if is_listed and is_picture(address.name):  # not asked for: a list of a million would take hours
             address.check()
             kind = None
@@ -222,7 +222,7 @@ class _Search:
         return sorted(sources, key=lambda source: source.name)
 
     def _enters(self, name: str) -> bool:
-        """Whether a folder, by its name below the root, is gone into; counts it if not."""
+        """Return whether a folder, by its name below the root, is gone into; counts it if not."""
         last = PurePath(name).name
         if is_left_out(last):
             self._folders[last] += 1
@@ -230,7 +230,7 @@ class _Search:
         return not self._is_excluded(name)
 
     def _takes(self, name: str, takes_any: bool = False) -> bool:
-        """Whether a file, by its name below the root, is a picture to take; counts it if not."""
+        """Return whether a file, by its name below the root, is a picture to take; counts it if not."""
         left_out = [part for part in PurePosixPath(name).parts[:-1] if is_left_out(part)]
         if left_out:
             self._folders.setdefault(left_out[0], 1)
@@ -268,6 +268,6 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def _holds_results(root: Path, relative: Path) -> bool:
-    """Whether a path lies in the output of an earlier run below `root`."""
+    """Return whether a path lies in the output of an earlier run below `root`."""
     folders = (folder for folder in (relative, *relative.parents) if folder.name in RESULT_FOLDERS)
     return any((root / folder).with_name(JOURNAL).exists() for folder in folders)

@@ -62,7 +62,7 @@ def read_pairs(path: Path, count: int) -> list[tuple[str, int]]:
     for number, line in enumerate(read_lines(path), 1):
         name, mark, digits = line.rpartition("__")
         if not mark or not name or not digits.isdecimal() or not 1 <= int(digits) <= count:
-            raise DataError(f"{path}, line {number}: {line[:80]!r} is no NAME__CLASS with a class of 1 to {count}.")
+            raise DataError(f"{path}, line {number}: {line[:80]!r} is not NAME__CLASS with a class of 1 to {count}.")
         pairs.append((name, int(digits) - 1))
     if not pairs:
         raise DataError(f"The split list {path} is empty.")

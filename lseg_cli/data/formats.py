@@ -1,4 +1,4 @@
-"""Which files are pictures: the one list of endings for all readers, and the formats that are opened, by content.
+"""The formats of pictures: one list of endings for all readers, and the formats that are opened, by content.
 
 Pillow knows more formats than these. Some of the others start a program (EPS: Ghostscript), read a file without end or
 have no mark by which their content is known, so nothing is opened without this list.
@@ -18,6 +18,10 @@ MASK_ENDINGS = (".png", ".tif", ".tiff", ".bmp")  # they keep ids as they are
 _FORMATS = (
     "JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "AVIF", "HEIF", "JPEG2000", "PPM", "QOI", "SGI", "PCX",
     "ICO", "PSD",
+)  # fmt: skip
+FILM_ENDINGS = (
+    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp",
+    ".ogv",
 )  # fmt: skip
 # Thumbnails of a NAS, of desktops and of macOS's archives: never what the user means by a folder of pictures.
 _LEFT_OUT = ("@eadir", "@recycle", "#recycle", ".thumbnails", "__macosx")
@@ -43,28 +47,33 @@ def formats_of(name: str) -> tuple[str, ...]:
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file in a folder counts as a picture, by its ending."""
+    """Return whether a file in a folder counts as a picture, by its ending."""
     return name.lower().endswith(ENDINGS)
 
 
+def is_film(name: str) -> bool:
+    """Whether a file is a film, by its ending."""
+    return name.lower().endswith(FILM_ENDINGS)
+
+
 def is_heif(name: str) -> bool:
-    """Whether its ending is of HEIF, which needs a package."""
+    """Return whether its ending is of HEIF, which needs a package."""
     return name.lower().endswith(_HEIF)
 
 
 def is_left_out(folder: str) -> bool:
-    """Whether a folder of this name holds thumbnails, which are never meant."""
+    """Return whether a folder of this name holds thumbnails, which are never meant."""
     return folder.lower() in _LEFT_OUT
 
 
 def is_excluded(name: str, patterns: Iterable[str]) -> bool:
-    """Whether one of the patterns of `--exclude` fits: the whole name with its '/', or any one part of it."""
+    """Return whether one of the patterns of `--exclude` fits: the whole name with its '/', or any one part of it."""
     parts = (name, *PurePath(name).parts)
     return any(fnmatch(part, pattern.rstrip("/")) for pattern in patterns for part in parts)
 
 
 def foreign(head: bytes) -> str:
-    """What a file with these first bytes is, where it is known and not opened; else nothing."""
+    """Return the name of a known format that is not opened, by a file's first bytes; '' for any other."""
     if head[4:8] == b"ftyp":
         return "a film" if head[8:12] in _FILMS else "a camera's raw file" if head[8:12] == b"crx " else ""
     return next((kind for start, kind in _FOREIGN if head.startswith(start)), "")
@@ -79,4 +88,5 @@ def passed_over(endings: Mapping[str, int]) -> str:
     named = [f"{count} {ending or 'without an ending'}" for ending, count in ranked[:_NAMED]]
     rest = total - sum(count for _, count in ranked[:_NAMED])
     listed = ", ".join([*named, f"{rest} others"] if rest else named)
-    return f"{total} {'file was' if total == 1 else 'files were'} passed over: {listed}."
+    advice = " Name films themselves to segment their frames." if any(map(is_film, endings)) else ""
+    return f"{total} {'file was' if total == 1 else 'files were'} passed over: {listed}.{advice}"

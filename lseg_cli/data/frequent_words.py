@@ -19,7 +19,7 @@ _LETTERS = re.compile(r"[a-z]{3,}")
 
 
 def count_of(text: str) -> int | None:
-    """How many words a label text asks for, as in ``words:10000``; None if it is not of this form."""
+    """Return how many words a label text asks for, as in ``words:10000``; None if it has another form."""
     match = _SPEC.fullmatch(text.strip())
     return int(match[1]) if match else None
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lseg_cli.data.decoding import Decoded, PictureError, any_size, decode
+from lseg_cli.data.decoding import Decoded, PictureError, any_size, decode, orientation_of
 from lseg_cli.data.store import Place
 from lseg_cli.data.values import is_transparency, scale, without
 
@@ -81,6 +81,20 @@ def open_picture(
         raise PictureError(f"{path} is damaged: {str(error) or 'its colours are not whole'}.", "decode") from error
 
 
+def as_displayed(image: Image.Image) -> Picture:
+    """A picture that a program holds, of any of Pillow's modes, as `open_picture` shows one of a file.
+
+    Raises:
+        PictureError: it is not whole.
+    """
+    try:
+        image.load()
+        decoded = Decoded(image.size, orientation_of(image), image=image)
+        return _upright(_from_image(decoded), decoded.orientation)
+    except (OSError, ValueError, AssertionError) as error:
+        raise PictureError(f"The picture is damaged: {error}.", "decode") from error
+
+
 def open_image(
     path: Place, max_megapixels: float = MAX_MEGAPIXELS, admit: Callable[[int], None] | None = None
 ) -> Image.Image:
@@ -123,7 +137,7 @@ def resized(picture: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
 
 
 def _from_deep(decoded: Decoded) -> Picture:
-    """Of several bands of more than 8 bits."""
+    """Read a picture of several bands of more than 8 bits."""
     deep = np.asarray(decoded.deep)
     nodata, bits = (decoded.tiff.nodata, decoded.tiff.bits) if decoded.tiff else (None, 16)
     alpha, note = (deep[..., 3], "") if deep.shape[2] == 4 else (None, "")

@@ -1,4 +1,4 @@
-"""A data set looked at before anything relies on it: every mask is read, and all that is wrong is told."""
+"""A data set looked at before anything relies on it: every mask is read, and all that is wrong is reported."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.config import DataRef
-from lseg_cli.data.datasets import absent_classes, cannot_teach, list_dataset
+from lseg_cli.data.datasets import absent_classes, cannot_teach, list_dataset, mostly_ignored
 from lseg_cli.data.images import open_picture
 from lseg_cli.data.references import expanded, parse_data, unknown_set
 from lseg_cli.data.sets.folder import read_description
@@ -17,13 +17,12 @@ from lseg_cli.data.sets.registry import KNOWN
 from lseg_cli.data.split import Dataset
 from lseg_cli.errors import DataError
 
-_UNUSUAL = 0.5  # share of pixels without a label
-MAX_PROBLEMS = 50  # of a split that are told in full; the others are counted
+MAX_PROBLEMS = 50  # of a split that are reported in full; the others are counted
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one picture and its mask are like."""
+    """The facts of one picture and its mask."""
 
     index: int
     counts: NDArray[np.int64] | None  # (classes + 1,): pixels of each class, and ignored ones; None: see `problem`
@@ -50,19 +49,19 @@ class SplitReport:
         return self.ref.split if self.ref.fold is None else f"{self.ref.split}, fold {self.ref.fold}"
 
     def notes(self) -> list[str]:
-        """What is unusual, if not wrong: what was passed over, classes that occur nowhere, many ignored pixels."""
+        """Return sentences on what is unusual: files passed over, classes that occur nowhere, many ignored pixels."""
         if self.dataset is None:
             return []
         notes = list(self.dataset.notes)
         absent = absent_classes(self.dataset, self.counts)
         if self.sound and absent:
             notes.append(absent)
-        if self.ignored() > _UNUSUAL:
-            notes.append(f"{self.ignored():.1%} of the pixels have no label.")
+        if note := mostly_ignored(self.counts):
+            notes.append(note)
         return notes
 
     def shares(self) -> dict[str, float]:
-        """Of each class among the pixels that have one."""
+        """Return the share of each class among the pixels that have one."""
         total = max(1, int(self.counts[:-1].sum()))
         classes = self.dataset.classes if self.dataset else ()
         return {name: int(count) / total for name, count in zip(classes, self.counts, strict=False)}

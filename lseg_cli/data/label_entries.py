@@ -6,6 +6,7 @@ themselves.
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, StrictStr
@@ -19,6 +20,7 @@ IGNORE_8_BIT, IGNORE_16_BIT = 255, 65535
 
 _MAX_LINE = 100_000  # characters of one label with all its prompts
 _ESCAPE = re.compile(r"\\([,=|@#'\"\\])")
+_SPECIAL = re.compile(r"[,=|\\]|^[@#'\"]|['\"]$")
 _NO_TEXT = {"Cc": "control character", "Cs": "broken character", "Zl": "line break", "Zp": "line break"}
 _QUOTES = {"'": "'", '"': '"', "\u2018": "\u2019", "\u201c": "\u201d", "`": "`"}
 
@@ -122,6 +124,22 @@ def parse_entry(part: str) -> Entry:
     for word in words:
         unique.setdefault(fold(word), word)
     return Entry(name=name, prompts=tuple(unique.values()))
+
+
+def written(name: str, prompts: Sequence[str], is_plain: bool = True) -> str:
+    """A label as it is typed, which `parse_entry` reads again.
+
+    Args:
+        name: of the label.
+        prompts: what the text encoder reads; the name alone where it is the only one.
+        is_plain: the name alone is read as a label, and not as something else.
+    """
+    words = "|".join(map(_escaped, prompts))
+    return words if is_plain and tuple(prompts) == (name,) else f"{_escaped(name)}={words}"
+
+
+def _escaped(text: str) -> str:
+    return _SPECIAL.sub(r"\\\g<0>", text)
 
 
 def shortened(value: object) -> str:

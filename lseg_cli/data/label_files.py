@@ -38,7 +38,7 @@ _KEYS = {each: key for key, names in _COLUMNS.items() for each in names}
 
 
 def is_label_file(part: str) -> bool:
-    """Whether an entry of a label text is the name of a file, by its ending."""
+    """Return whether an entry of a label text is the name of a file, by its ending."""
     return part.lower().endswith(SUFFIXES)
 
 
@@ -145,7 +145,7 @@ def _fields(cells: dict[str, str]) -> dict[str, object]:
 
 
 def _from_data(path: Path, data: Any) -> Iterator[Entry]:
-    """What JSON or YAML holds."""
+    """Return what JSON or YAML holds."""
     if isinstance(data, dict):
         key = next((key for key in _TABLES if isinstance(data.get(key), dict | list)), None)
         data = data[key] if key else data
@@ -202,5 +202,5 @@ def expected_path(name: str) -> Path:
 
 
 def is_file(name: str) -> bool:
-    """Whether a text is the name of a file; texts of any length and content may be asked for."""
+    """Return whether a text is the name of a file; texts of any length and content may be asked for."""
     return os.path.isfile(name)  # noqa: PTH113  Path.is_file raises for names that are too long

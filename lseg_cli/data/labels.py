@@ -31,14 +31,26 @@ from lseg_cli.data.label_entries import (
     Text,
     fold,
     parse_entry,
+    shortened,
     split,
     unquoted,
+    written,
 )
 from lseg_cli.data.label_files import expected_path, is_file, is_label_file, read_labels
 from lseg_cli.data.vocabularies import find_vocabulary, similar_vocabulary
 from lseg_cli.errors import LsegError
 
-__all__ = ["IGNORE_8_BIT", "IGNORE_16_BIT", "MAX_CHARS", "Color", "Label", "LabelSet", "fold", "parse_labels"]
+__all__ = [
+    "IGNORE_8_BIT",
+    "IGNORE_16_BIT",
+    "MAX_CHARS",
+    "Color",
+    "Label",
+    "LabelSet",
+    "as_text",
+    "fold",
+    "parse_labels",
+]
 
 _OTHER_COMMAS = re.compile("[;\u3001\uff0c\u060c\uff1b]")  # and Chinese, Japanese and Arabic ones
 
@@ -86,12 +98,12 @@ class LabelSet(Frozen):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What people see, in order."""
+        """The names that people see, in order."""
         return tuple(label.name for label in self.labels)
 
     @property
     def prompts(self) -> tuple[tuple[str, ...], ...]:
-        """What the text encoder reads, for each label at least one."""
+        """The texts that the text encoder reads, at least one for each label."""
         return tuple(label.prompts for label in self.labels)
 
     @property
@@ -110,12 +122,13 @@ class LabelSet(Frozen):
         return hashlib.sha256(json.dumps(facts, ensure_ascii=False).encode()).hexdigest()
 
 
-def parse_labels(text: str) -> tuple[LabelSet, list[str]]:
+def parse_labels(text: str, reads_files: bool = True) -> tuple[LabelSet, list[str]]:
     r"""A label set from what stands behind `--labels`.
 
     Args:
         text: labels, files and known sets split at commas, ``sky, road=road|street, @more.txt, voc.yaml, ade20k``;
             ``\,`` ``\=`` ``\|`` ``\@`` ``\#`` ``\\`` stand for the character itself, other backslashes for themselves.
+        reads_files: False for text of people who may not read this machine's files: no file is opened or looked for.
 
     Returns:
         The labels in order, and notices: labels given twice, a single label, commas within a line of a file.
@@ -125,7 +138,7 @@ def parse_labels(text: str) -> tuple[LabelSet, list[str]]:
     """
     notices: list[str] = []
     kept: dict[str, Entry] = {}
-    for entry in _entries(text, notices):
+    for entry in _entries(text, notices, reads_files):
         first = kept.setdefault(fold(entry.name), entry)
         if first is not entry:
             notices.append(f"The label '{entry.name}' is given more than once; only the first counts.")
@@ -146,6 +159,16 @@ def parse_labels(text: str) -> tuple[LabelSet, list[str]]:
     return labels, _at_most(notices)
 
 
+def as_text(labels: LabelSet) -> str:
+    """A label set as it is typed, from which `parse_labels` makes the same names and prompts; without colours and ids.
+
+    A name that is that of a known set comes with its prompts, as in ``coco=coco``.
+    """
+    return ", ".join(
+        written(label.name, label.prompts, is_plain=find_vocabulary(label.name) is None) for label in labels.labels
+    )
+
+
 def single_file(text: str) -> Path | None:
     """The file that a label text names, with or without an @, if it names one thing alone."""
     parts = [part for part in split(unquoted(text), ",") if part]
@@ -164,31 +187,32 @@ def _lone(name: str) -> str:
 
 
 def _at_most(notices: list[str], most: int = 20) -> list[str]:
-    """As many as someone will read."""
+    """Return as many as someone will read."""
     left = len(notices) - most
     return [*notices[:most], f"There are {left} further notices of this kind."] if left > 0 else notices
 
 
-def _entries(text: str, notices: list[str]) -> Iterator[Entry]:
+def _entries(text: str, notices: list[str], reads_files: bool) -> Iterator[Entry]:
     for part in filter(None, split(unquoted(text), ",")):
         known = find_vocabulary(part)
-        if part.startswith("@"):
-            yield from read_labels(expected_path(part[1:]), notices)
-        elif is_label_file(part) or part.lower().endswith(".safetensors"):
-            yield from read_labels(expected_path(part), notices)
+        is_file_name = part.startswith("@") or is_label_file(part) or part.lower().endswith(".safetensors")
+        if is_file_name and not reads_files:
+            raise LsegError(f"{shortened(part)} names a file, and no files are read here; write the labels themselves.")
+        if is_file_name:
+            yield from read_labels(expected_path(part.removeprefix("@")), notices)
         elif known:
             yield from read_labels(known, notices)
         else:
             entry = parse_entry(part)
-            notices += _doubts(part, entry.name)
+            notices += _doubts(part, entry.name, reads_files)
             yield entry
 
 
-def _doubts(part: str, name: str) -> Iterator[str]:
-    """What may be meant by a word other than the word."""
+def _doubts(part: str, name: str, reads_files: bool) -> Iterator[str]:
+    """Return the words that may be meant by another."""
     if similar := similar_vocabulary(part):
         yield f"'{name}' is taken for a word; the label set is called {similar}."
     if _OTHER_COMMAS.search(name):
         yield f"'{name}' is one label; separate labels with commas."
-    if is_file(str(expected_path(part))):
+    if reads_files and is_file(str(expected_path(part))):
         yield f"'{name}' is taken for a word, and a file of that name is here; write @{part} to read labels from it."

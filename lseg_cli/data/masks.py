@@ -1,4 +1,4 @@
-"""What a mask's file says: raw values of one channel, looked up to ids. A palette is never turned into colours.
+"""Masks from files: raw values of one channel, looked up to ids. A palette is never turned into colours.
 
 Other encodings (colours of COCO-Panoptic, polygons of IDD) lie with the data set that has them.
 """
@@ -28,14 +28,17 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
     """
     image = _opened(path)
     if image.format == "JPEG":
-        raise DataError(f"{path} is a JPEG, which changes ids where labels meet; save masks as PNG.")
+        raise DataError(
+            f"{path} is a JPEG, which changes ids where labels meet; save masks as PNG, or make ids of it "
+            "with lseg data import --from binary (black and white) or colours."
+        )
     ids = np.asarray(image)
     if image.mode == "1":
         ids = ids.astype(np.uint8)
     if ids.ndim != 2 or ids.dtype != np.uint8:
         advice = "lseg data import makes ids of colours" if ids.ndim == 3 else "save them with 8 bits"
         raise DataError(
-            f"{path} is no index mask: it holds {ids.dtype} {ids.shape}; ids are one 8-bit channel; {advice}."
+            f"{path} is not an index mask: it holds {ids.dtype} {ids.shape}; ids are one 8-bit channel; {advice}."
         )
     return ids
 
@@ -87,5 +90,5 @@ AS_STORED = IndexMask()
 
 
 def unlabelled(path: Path, value: object) -> DataError:
-    """What is said of a value in a mask that stands for nothing."""
+    """Return the sentence on a value in a mask that stands for nothing."""
     return DataError(f"{path} holds id {value}, which has no label.")

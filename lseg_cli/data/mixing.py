@@ -6,6 +6,7 @@ several processes share a batch without talking to each other.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -51,24 +52,41 @@ def seeded(*numbers: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+@dataclass(frozen=True, eq=False)
 class MixSchedule(Sampler[list[Pick]]):
-    """Says for every step which pictures of which data set it shows. Iterating starts at `start`."""
+    """The pictures of every step, and the data set that they come from.
 
-    def __init__(self, sizes: Sequence[int], weights: Sequence[float], batch_size: int, steps: int, seed: int) -> None:
-        """`sizes` and `weights` per data set; `batch_size` over all processes; `steps` of the whole run."""
-        self.sizes = sizes
-        self.batch_size = batch_size
-        self.seed = seed
-        self.start = 0
-        self.rank, self.processes = 0, 1
-        self.turns: list[tuple[int, int]] = []  # of each step: data set, and how often it had its turn before
-        shares = [weight / sum(weights) for weight in weights]
-        taken = [0] * len(shares)
-        for step in range(steps):
+    Attributes:
+        sizes: pictures of each data set.
+        weights: how often each has its turn, in any unit.
+        batch_size: pictures of a step, over all processes.
+        steps: of the whole run.
+        seed: of the order.
+        start: the step at which iterating starts.
+        rank: of this process, whose part of each step is iterated over.
+        processes: how many share each step.
+    """
+
+    sizes: Sequence[int]
+    weights: Sequence[float]
+    batch_size: int
+    steps: int
+    seed: int
+    start: int = 0
+    rank: int = 0
+    processes: int = 1
+
+    @cached_property
+    def turns(self) -> list[tuple[int, int]]:
+        """The data set of each step, and how often it had its turn before."""
+        shares = [weight / sum(self.weights) for weight in self.weights]
+        turns, taken = [], [0] * len(shares)
+        for step in range(self.steps):
             # Low discrepancy: after any number of steps every set is within one batch of its share.
             dataset = max(range(len(shares)), key=lambda d: shares[d] * (step + 1) - taken[d])
-            self.turns.append((dataset, taken[dataset]))
+            turns.append((dataset, taken[dataset]))
             taken[dataset] += 1
+        return turns
 
     def picks(self, step: int) -> list[Pick]:
         """All pictures of one step, over all processes; every picture of a set is shown before one is shown again."""
@@ -76,19 +94,19 @@ class MixSchedule(Sampler[list[Pick]]):
         size = self.sizes[dataset]
         picks: list[Pick] = []
         for slot in range(self.batch_size):
-            epoch, place = divmod(turn * self.batch_size + slot, size)
+            epoch, position = divmod(turn * self.batch_size + slot, size)
             order = torch.randperm(size, generator=seeded(self.seed, dataset, epoch))
-            picks.append(Pick(step, dataset, int(order[place]), slot))
+            picks.append(Pick(step, dataset, int(order[position]), slot))
         return picks
 
     def __iter__(self) -> Iterator[list[Pick]]:
         """This process's part of every step from `start` on."""
-        for step in range(self.start, len(self.turns)):
+        for step in range(self.start, self.steps):
             picks = self.picks(step)
             yield picks[self.rank :: self.processes]
 
     def __len__(self) -> int:
-        return len(self.turns) - self.start
+        return self.steps - self.start
 
 
 _Sample = tuple[Pick, Tensor, Tensor] | str  # or why it cannot be read: an exception would come with its traceback
@@ -113,7 +131,7 @@ class _Pictures(TorchDataset[_Sample]):
 
 
 def _collate(samples: list[_Sample]) -> _Arrays:
-    """As arrays, which go to the training process through a pipe.
+    """Return arrays, which go to the training process through a pipe.
 
     Tensors would go through /dev/shm, 64 MB in Docker: where it is full a worker dies or all wait for ever.
     """

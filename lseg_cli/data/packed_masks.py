@@ -30,13 +30,13 @@ class PackedMasks:
         self.archive = archive
         with reading(archive, "is not a whole zip file", DataError):
             if not archive.is_file():
-                raise ValueError("it is no regular file")
+                raise ValueError("it is not a regular file")
             self._changed_ns = archive.stat().st_mtime_ns
             members = self._file.namelist()
         self._members = {PurePosixPath(name).name: name for name in members if not name.endswith("/")}
 
     def holds(self, path: Path) -> bool:
-        """Whether it has a mask of this file name."""
+        """Return whether it has a mask of this file name."""
         return path.name in self._members
 
     def colours(self, path: Path) -> NDArray[np.uint8]:

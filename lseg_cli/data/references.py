@@ -1,4 +1,4 @@
-"""How a data set is named on the command line, and where the path in a name leads."""
+"""Names of data sets on the command line, and the paths that they hold."""
 
 import difflib
 import os
@@ -34,7 +34,7 @@ def parse_data(text: str, split: str) -> DataRef:
 
 
 def is_unknown(name: str) -> bool:
-    """Whether a bare word names nothing: no known set, file or folder."""
+    """Return whether a bare word names nothing: no known set, file or folder."""
     return name not in KNOWN and not any(mark in name for mark in _PATH_MARKS) and not Path(name).exists()
 
 
@@ -45,7 +45,7 @@ def _split_off(text: str) -> tuple[str, str]:
 
 
 def unknown_set(name: str) -> LsegError:
-    """What is said of a word that names no set: the nearest that does."""
+    """Return the end of a sentence on a word that names no set: the nearest that does."""
     near = difflib.get_close_matches(name, KNOWN, n=1)
     hint = f"did you mean {near[0]}? There are" if near else "there are"
     return LsegError(f"There is no data set or folder '{name}'; {hint} {', '.join(KNOWN)}, or a dataset.yaml.")

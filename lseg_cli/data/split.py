@@ -27,7 +27,7 @@ class Dataset:
     images: tuple[Path, ...]
     masks: tuple[Path, ...]
     decode: Decode = AS_STORED
-    said: tuple[str, ...] = ()  # what is read for each class, where that is not its name
+    own_prompts: tuple[str, ...] = ()  # what is read for each class, where that is not its name
     notes: list[str] = field(default_factory=list, compare=False)  # what the user should know; reading adds to them
     holds: Callable[[Path], bool] = Path.is_file  # whether the file of a mask is there
 
@@ -43,8 +43,8 @@ class Dataset:
 
     @property
     def prompts(self) -> tuple[str, ...]:
-        """What a text encoder reads for each class: its name, but where published weights were taught another word."""
-        return self.said or self.classes
+        """The text that is encoded for each class: its name, unless published weights were taught another word."""
+        return self.own_prompts or self.classes
 
     def read(self, index: int) -> tuple[NDArray[np.uint8], Ids]:
         """Picture (H, W, 3) uint8 RGB and mask (H, W) of ids; where the picture holds no data, the mask is ignored.
@@ -98,7 +98,7 @@ class Dataset:
 
 
 def check_size(path: Path, size: tuple[int, int], ids: Ids) -> None:
-    """Whether a picture's (H, W) as displayed is that of its mask; raises DataError with both."""
+    """Check that a picture's (H, W) as displayed is that of its mask; the DataError names both."""
     if size != ids.shape:
         turned = " (EXIF turns the picture; turn the mask as well)" if size == ids.shape[::-1] else ""
         raise DataError(

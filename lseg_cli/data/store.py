@@ -17,6 +17,7 @@ from textwrap import shorten
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote, unquote
 
+from lseg_cli.data.film_frame import FilmFrame
 from lseg_cli.errors import LsegError, MissingError
 
 _ADDRESS = re.compile(r"(?s)([A-Za-z][A-Za-z0-9+.-]+)://([^/?]*)([^?]*)(.*)")  # C: is a drive
@@ -28,7 +29,7 @@ _SECOND_NS = 1_000_000_000
 
 
 class State(NamedTuple):
-    """Of an object, with the names that `os.stat_result` has for them."""
+    """The facts of an object, named as in `os.stat_result`."""
 
     st_size: int  # bytes
     st_mtime_ns: int  # whole seconds: some stores tell more of them in a listing than when asked for one object
@@ -42,7 +43,7 @@ class Address:
         root: of the store, such as `s3://bucket`.
         path: below it, '' or with a leading '/', as it is: str() escapes it.
         query: '' or with its '?': how the store is reached.
-        state: where a listing told it.
+        state: from a listing.
     """
 
     root: str
@@ -51,7 +52,7 @@ class Address:
     state: State | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
-        """What `locate` takes."""
+        """Return the text that `locate` takes."""
         return f"{self.root}{quote(self.path, _LEGAL, errors='surrogateescape')}{self.query}"
 
     @property
@@ -61,7 +62,7 @@ class Address:
 
     @property
     def suffix(self) -> str:
-        """Of the name, with its dot."""
+        """The suffix of the name, with its dot."""
         return PurePosixPath(self.path).suffix
 
     @property
@@ -76,7 +77,7 @@ class Address:
         return Path("/", scheme, quote(self.query, safe=""), place.replace(":", "/") + self.path)
 
     def check(self) -> None:
-        """Whether there is such a store, as far as that is known without asking for an object.
+        """Check that there is such a store, as far as that is known without asking for an object.
 
         Raises:
             LsegError: there is none, or it cannot be reached.
@@ -86,7 +87,7 @@ class Address:
             self._find(fs)
 
     def kind(self) -> Literal["object", "folder"] | None:
-        """What is there; None: nothing. Raises as `check`."""
+        """Return the object's facts; None: there is no object. Raises as `check`."""
         with self._told() as fs:
             store, path = self._find(fs)
             info = store.get_file_info(path)
@@ -107,7 +108,7 @@ class Address:
         ]
 
     def stat(self) -> State:
-        """Size and time; asks for them if no listing has told. Raises OSError: it is not there, or not reached."""
+        """Return size and time, asking for them if no listing has given them; raises OSError if they cannot be had."""
         if self.state is not None:
             return self.state
         with _file_systems() as fs:
@@ -132,7 +133,7 @@ class Address:
 
     @contextmanager
     def _told(self) -> Iterator[Any]:
-        """As `_file_systems`, in sentences; raises as `check`."""
+        """Return the same as `_file_systems`, with errors in sentences; raises as `check`."""
         try:
             with _file_systems() as fs:
                 yield fs
@@ -184,8 +185,8 @@ def locate_output(text: str) -> Path:
     return place
 
 
-def absolute(place: Place) -> str:
-    """What tells a place from all others; links are not followed."""
+def absolute(place: Place | FilmFrame) -> str:
+    """Return the text that identifies a place; links are not followed."""
     return str(place) if isinstance(place, Address) else os.path.abspath(place)  # noqa: PTH100  resolve() follows links
 
 

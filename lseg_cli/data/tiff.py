@@ -1,4 +1,4 @@
-"""What the tags of a TIFF say of its first picture: which kinds are read, and a sentence on each that is not."""
+"""The tags of a TIFF's first picture: which kinds are read, and a sentence on each that is not."""
 
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -50,17 +50,17 @@ class Tiff:
 
     @property
     def is_rgb(self) -> bool:
-        """Whether its first three bands are red, green and blue."""
+        """True if its first three bands are red, green and blue."""
         return self.photometric == _RGB
 
     @property
     def is_deep(self) -> bool:
-        """Whether its values do not fit 8 bits and are of several bands, of which Pillow keeps 8 bits or nothing."""
+        """True if its values do not fit 8 bits and are of several bands, of which Pillow keeps 8 bits or nothing."""
         return self.bits > 8 and self.is_rgb and self.bands in (3, 4)
 
     @property
     def has_alpha(self) -> bool:
-        """Whether the band after the colours is marked as transparency; GDAL marks any that way."""
+        """True if the band after the colours is marked as transparency; GDAL marks any that way."""
         return bool(self.extra) and self.extra[0] in (1, 2)
 
     def refusal(self) -> str:
@@ -80,7 +80,7 @@ class Tiff:
         return ""
 
     def unread(self) -> str:
-        """What is special about a picture that could not be decoded; nothing where it is nothing."""
+        """Return what is special about a picture that could not be decoded; '' if nothing is."""
         if self.compression in _READ_EVERYWHERE:
             return ""
         name = _COMPRESSIONS.get(self.compression, f"method {self.compression}")

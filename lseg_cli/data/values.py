@@ -49,17 +49,25 @@ def scale(
         bits: of a value, as the file says; 0: as many as its type has.
         seen: (H, W), where the picture is not transparent; the range is of these.
     """
-    valid, mark = _valid(values, nodata)
+    mark = mark_of(values) if nodata is None else nodata
+    valid = where_valid(values, mark)
     looked_at = valid if seen is None else seen if valid is None else valid & seen
     known = values[looked_at] if looked_at is not None else values.reshape(-1, *values.shape[2:])
-    low, high = _range(known, bits) if known.size else (0.0, 1.0)
+    low, high = range_of(known, bits) if known.size else (0.0, 1.0)
+    note = f"{low:.6g} to {high:.6g} as 0 to 255" + (f"; {mark:.6g} is no data" if mark is not None else "")
+    return Scaled(to_8_bits(values, valid, low, high), valid, note)
+
+
+def to_8_bits(
+    values: NDArray[np.generic], valid: NDArray[np.bool_] | None, low: float, high: float
+) -> NDArray[np.uint8]:
+    """`low` to `high` as 0 to 255, of (H, W) or (H, W, 3); 0 where there is no data."""
     grey = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     if valid is not None:
         grey[~valid] = low
     np.clip((grey - low) * np.float32(255.0 / max(high - low, 1e-30)), 0, 255, out=grey)
-    note = f"{low:.6g} to {high:.6g} as 0 to 255" + (f"; {mark:.6g} is no data" if mark is not None else "")
     pixels: NDArray[np.uint8] = np.rint(grey).astype(np.uint8)
-    return Scaled(pixels, valid, note)
+    return pixels
 
 
 def without(values: NDArray[np.generic], nodata: float) -> NDArray[np.bool_]:
@@ -69,7 +77,7 @@ def without(values: NDArray[np.generic], nodata: float) -> NDArray[np.bool_]:
 
 
 def is_transparency(band: NDArray[np.generic]) -> bool:
-    """Whether a last band, (H, W), can be transparency: most of what is not 0 is the same.
+    """Return whether a last band, (H, W), can be transparency: most of what is not 0 is the same.
 
     GDAL marks any fourth band of 8 bits so, near infrared too: the mark in the file proves nothing.
     """
@@ -81,16 +89,23 @@ def _as_stored(values: NDArray[np.generic], nodata: float) -> np.generic | float
     return values.dtype.type(nodata) if values.dtype.kind == "f" else nodata
 
 
-def _valid(values: NDArray[np.generic], nodata: float | None) -> tuple[NDArray[np.bool_] | None, float | None]:
-    """(H, W), None if all are; and the value that was taken for no data."""
-    finite = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, np.bool_)
-    if finite.ndim == 3:
-        finite = finite.all(axis=2)
-    if nodata is None and values.dtype.kind in "if" and finite.any():
-        nodata = _mark(values[finite])
+def where_valid(values: NDArray[np.generic], nodata: float | None) -> NDArray[np.bool_] | None:
+    """(H, W) of (H, W) or (H, W, 3): False where there is no data; None: there is everywhere."""
+    finite = _finite(values)
     if nodata is not None:
         finite &= without(values, nodata)
-    return (None if finite.all() else finite), nodata
+    return None if finite.all() else finite
+
+
+def mark_of(values: NDArray[np.generic]) -> float | None:
+    """What stands for no data, though the file does not say so: one of the usual marks, far below all other values."""
+    finite = _finite(values)
+    return _mark(values[finite]) if values.dtype.kind in "if" and finite.any() else None
+
+
+def _finite(values: NDArray[np.generic]) -> NDArray[np.bool_]:
+    finite = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, np.bool_)
+    return np.asarray(finite.all(axis=2)) if finite.ndim == 3 else finite
 
 
 def _mark(values: NDArray[np.generic]) -> float | None:
@@ -104,8 +119,8 @@ def _mark(values: NDArray[np.generic]) -> float | None:
     return lowest if others.size and float(others.min()) > 0.5 * lowest else None
 
 
-def _range(values: NDArray[np.generic], bits: int) -> tuple[float, float]:
-    """What becomes 0 and 255 of pixels, (n,) or (n, 3)."""
+def range_of(values: NDArray[np.generic], bits: int) -> tuple[float, float]:
+    """Return the values that become 0 and 255, of pixels (n,) or (n, 3), at least one; `bits` as in `scale`."""
     sample = values[:: max(1, len(values) // _SAMPLE)].ravel()  # whole pixels: every band
     odd = int(sample.size * _ODD)
     ordered = np.partition(sample, sorted({odd, sample.size - 1 - odd}))

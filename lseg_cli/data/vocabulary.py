@@ -6,9 +6,7 @@ reads labels with this encoder, and no other.
 """
 
 import hashlib
-import struct
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -21,7 +19,7 @@ from lseg_cli.data.frequent_words import count_of, frequent_words
 from lseg_cli.data.labels import LabelSet, parse_labels, single_file
 from lseg_cli.errors import LsegError, MismatchError
 from lseg_cli.files import read_regular
-from lseg_cli.reading import parse_json, reading
+from lseg_cli.reading import parse_json, read_safetensors_header, reading
 
 SUFFIX = ".safetensors"
 VOCABULARY_KEY = METADATA_PREFIX + "vocabulary"
@@ -40,7 +38,7 @@ class Vocabulary(LabelSet):
     embeddings: NDArray[np.float32]  # (N, C), unit length
 
     def digest(self) -> str:
-        """As of any label set, and over the embeddings, which decide what a mask says as well."""
+        """Return the digest of the labels and of the embeddings, which decide what a mask says as well."""
         return hashlib.sha256(super().digest().encode() + self.embeddings.tobytes()).hexdigest()
 
     def to_bytes(self) -> bytes:
@@ -49,8 +47,12 @@ class Vocabulary(LabelSet):
         return safetensors.numpy.save({_TENSOR: np.ascontiguousarray(self.embeddings)}, {VOCABULARY_KEY: facts})
 
 
-def open_labels(text: str) -> tuple[LabelSet, list[str]]:
-    """What stands behind `--labels`: a compiled vocabulary, with or without an @, `words:N`, or as `parse_labels`.
+def open_labels(text: str, reads_files: bool = True) -> tuple[LabelSet, list[str]]:
+    """Read the text of `--labels`: a compiled vocabulary, with or without an @, `words:N`, or as `parse_labels`.
+
+    Args:
+        text: as typed.
+        reads_files: as in `parse_labels`.
 
     Returns:
         The labels, a `Vocabulary` where they were compiled, and notices.
@@ -62,10 +64,10 @@ def open_labels(text: str) -> tuple[LabelSet, list[str]]:
     count = count_of(text)
     if count is not None:
         return LabelSet.of(frequent_words(count)), []
-    path = single_file(text)
+    path = single_file(text) if reads_files else None
     if path is not None and path.suffix.lower() == SUFFIX:
         return read_vocabulary(path), []
-    return parse_labels(text)
+    return parse_labels(text, reads_files)
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
@@ -84,7 +86,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
         ) from error
     with reading(path, "is damaged: it is not a whole safetensors file", advice="; compile the labels again"):
         embeddings = safetensors.numpy.load(data).get(_TENSOR)
-        facts = _metadata(data).get(VOCABULARY_KEY)
+        facts = read_safetensors_header(path.expanduser()).metadata.get(VOCABULARY_KEY)
     if facts is None or embeddings is None:
         raise MismatchError(f"{path} is not a vocabulary: `lseg labels compile` did not write it.")
     with reading(path, "is damaged, or of another version", advice="; compile the labels again"):
@@ -102,10 +104,3 @@ def read_vocabulary(path: Path) -> Vocabulary:
     if not (np.abs(np.linalg.norm(embeddings, axis=1) - 1) < _LENGTH_SLACK).all():
         raise MismatchError(f"{path} is damaged: an embedding is not unit length; compile the labels again.")
     return vocabulary
-
-
-def _metadata(data: bytes) -> dict[str, Any]:
-    """Of a safetensors file that was found whole; `safetensors.numpy.load` keeps it to itself."""
-    (length,) = struct.unpack("<Q", data[:8])
-    metadata: dict[str, Any] = parse_json(data[8 : 8 + length]).get("__metadata__", {})
-    return metadata

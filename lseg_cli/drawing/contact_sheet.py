@@ -3,23 +3,26 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.data.masks import Ids
+from lseg_cli.drawing.fonts import drawn
 from lseg_cli.drawing.overlay import draw_overlay
 from lseg_cli.drawing.palette import colors
+from lseg_cli.drawing.picture_file import write_picture
 from lseg_cli.errors import LsegError
 from lseg_cli.files import atomic
 
 _TILE_PX, _GAP_PX, _TITLE_PX, _FONT_PX = 400, 16, 26, 14
 _COLUMNS = 3
 _PAPER, _INK = (255, 255, 255), (28, 28, 30)
-_FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
+_FORMATS: dict[str, Literal["PNG", "JPEG"]] = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Sample:
     ignore: int
 
 
-def sheet_format(path: Path) -> str:
+def sheet_format(path: Path) -> Literal["PNG", "JPEG"]:
     """Pillow's name of the format that a file's name asks for.
 
     Raises:
@@ -49,8 +52,8 @@ def write_sheet(samples: Sequence[Sample], path: Path) -> None:
     """Draws and writes a contact sheet; raises LsegError if it cannot be written."""
     kind = sheet_format(path)
     sheet = draw_sheet(samples)
-    with atomic(path) as temporary:
-        sheet.save(temporary, kind, quality=90)
+    with atomic(path) as draft:
+        write_picture(draft, sheet, kind)
 
 
 def draw_sheet(samples: Sequence[Sample]) -> Image.Image:
@@ -80,6 +83,6 @@ def _tile(sample: Sample) -> Image.Image:
     overlay = draw_overlay(np.asarray(picture, np.uint8), np.asarray(ids, np.uint16), labels, colors(labels))
     tile = Image.new("RGB", (_TILE_PX, overlay.height + _TITLE_PX), _PAPER)
     tile.paste(overlay, (0, _TITLE_PX))
-    font = ImageFont.load_default(_FONT_PX)
-    ImageDraw.Draw(tile).text((0, _TITLE_PX // 2), sample.title, fill=_INK, font=font, anchor="lm")
+    title, font = drawn(sample.title, "?", _FONT_PX)
+    ImageDraw.Draw(tile).text((0, _TITLE_PX // 2), title, fill=_INK, font=font, anchor="lm")
     return tile

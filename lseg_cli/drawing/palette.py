@@ -83,7 +83,7 @@ def _choose(chooser: Chooser, wanted: RGB, least: float) -> RGB:
 
 
 def recolored(labels: LabelSet, path: str) -> tuple[LabelSet, list[str]]:
-    """Labels in the colours of a file, and a notice on names in it that are no label's.
+    """Labels in the colours of a file, and a notice on names in it that are not labels.
 
     Args:
         labels: some of which it names, or which it lists in order.
@@ -101,7 +101,7 @@ def recolored(labels: LabelSet, path: str) -> tuple[LabelSet, list[str]]:
     if len(strange) == len(given):
         raise LsegError(f"The palette {path} names none of the labels, but {_shown(strange) or 'nothing'}.")
     recolor = (label.model_copy(update={"color": table.get(fold(label.name), label.color)}) for label in labels.labels)
-    notices = [f"The palette {path} names what is no label: {_shown(strange)}."] if strange else []
+    notices = [f"The palette {path} names words that are not labels: {_shown(strange)}."] if strange else []
     return labels.model_copy(update={"labels": tuple(recolor)}), notices
 
 

@@ -65,8 +65,8 @@ class Confusion:
         """One picture: two (H, W) of whole numbers, of labels and of classes."""
         rows, columns = np.asarray(truth).ravel(), np.asarray(predicted).ravel()
         counts = rows != self._ignore
-        places = rows[counts].astype(np.int64) * len(self.labels) + columns[counts]
-        self.matrix += np.bincount(places, minlength=self.matrix.size).reshape(self.matrix.shape)
+        flat = rows[counts].astype(np.int64) * len(self.labels) + columns[counts]
+        self.matrix += np.bincount(flat, minlength=self.matrix.size).reshape(self.matrix.shape)
         self.pictures += 1
 
     def scores(self) -> Scores:

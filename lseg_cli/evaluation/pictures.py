@@ -9,11 +9,11 @@ from lseg_cli.data.images import open_image
 from lseg_cli.inference.frame import Frame
 
 
-def read_pictures(place: str, spec: GraphSpec, most: int) -> list[NDArray[np.uint8]]:
+def read_pictures(where: str, spec: GraphSpec, most: int) -> list[NDArray[np.uint8]]:
     """At most so many pictures, from all over a folder: (h, w, 3) uint8 each, RGB.
 
     Args:
-        place: a folder, file, pattern or list, as `lseg segment` takes them.
+        where: a folder, file, pattern or list, as `lseg segment` takes them.
         spec: of the graph that is to take them.
         most: how many.
 
@@ -21,7 +21,7 @@ def read_pictures(place: str, spec: GraphSpec, most: int) -> list[NDArray[np.uin
         LsegError: nothing is there.
         DataError: no picture is there, or one is damaged.
     """
-    sources = find_images([place])
+    sources = find_images([where])
     step = -(-len(sources) // most)
     pictures = []
     for source in sources[::step]:

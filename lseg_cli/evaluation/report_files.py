@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from lseg_cli.drawing.fonts import drawn
+from lseg_cli.drawing.picture_file import write_picture
 from lseg_cli.errors import LsegError
 from lseg_cli.files import atomic
+from lseg_cli.results.formats import shown_as_text
 
 CELL_PX = 24  # of the picture: wide enough for 100
 _FONT_PX, _GAP_PX = 12, 6
@@ -52,7 +55,7 @@ def write_confusion(
     with atomic(folder / f"confusion{mark}.csv") as draft:
         _write_rows(draft, [["class", *predicted], *rows])
     with atomic(folder / f"confusion{mark}.png") as draft:
-        draw_confusion(classes, predicted, pixels).save(draft, "PNG")
+        write_picture(draft, draw_confusion(classes, predicted, pixels), "PNG")
 
 
 def draw_confusion(classes: Sequence[str], predicted: Sequence[str], pixels: Sequence[Sequence[int]]) -> Image.Image:
@@ -66,17 +69,19 @@ def draw_confusion(classes: Sequence[str], predicted: Sequence[str], pixels: Seq
     counts = np.array(pixels, np.float64)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     font = ImageFont.load_default(_FONT_PX)
-    margin = round(max(font.getlength(name) for name in (*classes, *predicted))) + 2 * _GAP_PX
+    rows = [drawn(name, f"class {row}", _FONT_PX) for row, name in enumerate(classes)]
+    columns = [drawn(name, f"label {column}", _FONT_PX) for column, name in enumerate(predicted)]
+    margin = round(max(each.getlength(name) for name, each in (*rows, *columns))) + 2 * _GAP_PX
     size = margin + CELL_PX * len(predicted), margin + CELL_PX * len(classes)
     picture = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(picture)
-    for column, name in enumerate(predicted):
+    for column, (name, own) in enumerate(columns):
         upright = Image.new("L", (margin, CELL_PX))
-        ImageDraw.Draw(upright).text((_GAP_PX, CELL_PX / 2), name, 255, font, "lm")
+        ImageDraw.Draw(upright).text((_GAP_PX, CELL_PX / 2), name, 255, own, "lm")
         picture.paste("black", (margin + column * CELL_PX, 0), upright.rotate(90, expand=True))
-    for row, name in enumerate(classes):
+    for row, (name, own) in enumerate(rows):
         top = margin + row * CELL_PX
-        draw.text((margin - _GAP_PX, top + CELL_PX / 2), name, "black", font, "rm")
+        draw.text((margin - _GAP_PX, top + CELL_PX / 2), name, "black", own, "rm")
         for column, share in enumerate(shares[row]):
             left = margin + column * CELL_PX
             shade = round(255 * (1 - share))
@@ -89,7 +94,9 @@ def draw_confusion(classes: Sequence[str], predicted: Sequence[str], pixels: Seq
 
 def _write_rows(path: Path, rows: list[list[Any]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)
+        writer = csv.writer(file)
+        for row in rows:
+            writer.writerow([shown_as_text(each) if isinstance(each, str) else each for each in row])
 
 
 def _cell(value: float | None) -> str:

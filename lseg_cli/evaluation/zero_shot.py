@@ -99,9 +99,9 @@ class EpisodeRun:
                 episode = episodes.read(number)
                 self._counts[fold][episode.class_id] += self._look(episode, self._text[fold])
                 yield number
-        places = np.cumsum([0, *(counts.size for counts in self._counts.values())])
+        bounds = np.cumsum([0, *(counts.size for counts in self._counts.values())])
         total = self._processes.summed(np.concatenate([counts.ravel() for counts in self._counts.values()]))
-        for (fold, counts), (start, stop) in zip(self._counts.items(), pairwise(places), strict=True):
+        for (fold, counts), (start, stop) in zip(self._counts.items(), pairwise(bounds), strict=True):
             self._counts[fold] = total[start:stop].reshape(counts.shape)
 
     def _look(self, episode: Episode, text: Floats) -> Counts:
@@ -111,8 +111,8 @@ class EpisodeRun:
         predicted = self._engine.run(squashed(episode.image)[None], words, wanted)["mask"][0]
         truth = squashed_mask(episode.mask)
         counts = truth != IGNORE
-        places = 2 * truth[counts].astype(np.int64) + predicted[counts]
-        return np.bincount(places, minlength=4).reshape(2, 2)
+        flat = 2 * truth[counts].astype(np.int64) + predicted[counts]
+        return np.bincount(flat, minlength=4).reshape(2, 2)
 
     def report(self) -> dict[str, Any]:
         """All that was found, fit for JSON: a result for each fold, and the mean of several."""

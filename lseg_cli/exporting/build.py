@@ -25,8 +25,8 @@ def build_file(
         target: the `.engine` file to write.
         options: what kind of engine.
         verify: compare it, where it can run.
-        reporter: is told how far it is.
-        watch: is told while TensorRT works.
+        reporter: receives the progress.
+        watch: receives TensorRT's progress.
 
     Raises:
         LsegError: no such file, or a name of another kind; or as `build_engine`.

@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 from lseg_cli.contract import TOWER_SUFFIX, GraphSpec
+from lseg_cli.data.finding import find_images
 from lseg_cli.errors import MissingError
 from lseg_cli.evaluation.pictures import read_pictures
 from lseg_cli.exporting.build import build_onnx
@@ -18,7 +19,7 @@ from lseg_engines.tensorrt.options import BuildOptions
 from lseg_engines.tensorrt.sidecar import Check, Sidecar
 from lseg_engines.torch_engine import TorchEngine
 from lseg_export.onnx_file import check_options, export_onnx
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 from lseg_export.text_file import export_text
 from lseg_export.triton import add_to_repository
 
@@ -28,7 +29,7 @@ MOST_CALIBRATION = 64  # pictures; minima and maxima hardly move after some doze
 def export_graph(
     source: Path,
     target: Path,
-    options: ExportOptions,
+    options: GraphOptions,
     calibrate: str | None,
     verification: Verification,
     companions: Companions,
@@ -43,7 +44,7 @@ def export_graph(
         calibrate: pictures to measure int8's ranges on.
         verification: how it is compared.
         companions: what is written with it.
-        reporter: is told how far it is.
+        reporter: receives the progress.
 
     Returns:
         What the graph takes, and the comparisons; None: it was not compared.
@@ -55,6 +56,7 @@ def export_graph(
     """
     check_name(target, ".onnx")
     check_options(options)
+    _check_pictures(calibrate, verification.pictures)
     corners = None
     with staged(target) as draft:
         spec = export_onnx(source, draft, options)
@@ -71,7 +73,7 @@ def export_graph(
 def export_engine(
     source: Path,
     target: Path,
-    options: ExportOptions,
+    options: GraphOptions,
     build: BuildOptions,
     verification: Verification,
     companions: Companions,
@@ -87,8 +89,8 @@ def export_engine(
         build: what kind of engine.
         verification: how both are compared.
         companions: what is written with it.
-        reporter: is told how far it is.
-        watch: is told while TensorRT works.
+        reporter: receives the progress.
+        watch: receives TensorRT's progress.
 
     Raises:
         LsegError: a name that does not end with .engine; or as `export_onnx` and `build_engine`.
@@ -96,6 +98,7 @@ def export_engine(
     """
     check_name(target, ".engine")
     check_options(options)
+    _check_pictures(verification.pictures)
     open_session(build)  # what is missing is told before the export, which takes minutes
     with staged(target) as draft:
         onnx = draft.with_suffix(".onnx")
@@ -112,6 +115,13 @@ def export_engine(
             for file in draft.parent.glob(f"{onnx.name}*"):
                 file.unlink()
     return sidecar
+
+
+def _check_pictures(*inputs: str | None) -> None:
+    """Check before the export, which takes minutes, that there are pictures; raises as `find_images`."""
+    for each in inputs:
+        if each:
+            find_images([each])
 
 
 def _quantize_file(draft: Path, spec: GraphSpec, calibrate: str) -> None:

@@ -1,4 +1,4 @@
-"""Whoever is told how far an export or a build is; the console of the command line is one."""
+"""The receiver of an export's or a build's progress; the console of the command line is one."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager

@@ -40,7 +40,7 @@ def verify_export(
         exported: the `.onnx` file.
         precision: of the file.
         verification: how it is compared.
-        reporter: is told how far it is.
+        reporter: receives the progress.
 
     Raises:
         VerificationError: the answers differ by more than the precision allows.
@@ -92,7 +92,7 @@ def verify_engine(
         sidecar: of the engine.
         open_reference: what it must answer as.
         against: what to call that.
-        reporter: is told how far it is.
+        reporter: receives the progress.
 
     Returns:
         The sidecar with what was found.

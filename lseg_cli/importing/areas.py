@@ -1,5 +1,6 @@
 """Areas that people drew, painted into one mask of class ids: the later one is on top, as in the tools themselves."""
 
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,13 @@ class Area:
         if self.bits is not None:
             _paste(covered, self.bits, *self.corner)
         return covered
+
+
+def png_bits(data: bytes) -> Bits:
+    """Return (h, w) of a PNG that a tool stores for an area: where it is opaque, or else where it is not black."""
+    with Image.open(io.BytesIO(data), formats=("PNG",)) as mask:
+        bits: Bits = np.asarray(mask.getchannel("A") if "A" in mask.getbands() else mask.convert("L")) > 0
+    return bits
 
 
 @dataclass(frozen=True)

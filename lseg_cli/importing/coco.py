@@ -4,6 +4,7 @@ import importlib
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from lseg_cli.errors import DataError, MissingError
 from lseg_cli.importing.areas import Area
 from lseg_cli.importing.labelled import Labelled, Source, split_name
 from lseg_cli.importing.options import ImportOptions
-from lseg_cli.importing.reading import Pictures, in_file, read_json
+from lseg_cli.importing.reading import Pictures, read_json
 
 _MOST_PX = 2**15
 
@@ -83,19 +84,13 @@ def _labelled(path: Path, data: _File, pictures: Pictures, source: Source, coder
     for image in data.images:
         # Large areas first, so that what lies on them stays to be seen: COCO has no order of its own.
         found = sorted(by_image[image.id], key=lambda each: -each.area)
-        areas = []
-        for annotation in found:
-            with in_file(path):
-                area = _area(annotation, names[annotation.category_id], image, coder)
-            if area is None:
-                source.notes["Annotations without a segmentation, passed over"] += 1
-            else:
-                areas.append(area)
-        yield Labelled(pictures.find(image.file_name), tuple(areas), (image.height, image.width), split=split)
+        as_area = partial(_area, names=names, image=image, coder=coder)
+        areas = source.areas(path, found, as_area, lambda _: "Annotations without a segmentation")
+        yield Labelled(pictures.find(image.file_name), areas, (image.height, image.width), split=split)
 
 
-def _area(annotation: _Annotation, name: str, image: _Image, coder: Any) -> Area | None:
-    segmentation = annotation.segmentation
+def _area(annotation: _Annotation, names: dict[int, str], image: _Image, coder: Any) -> Area | None:
+    name, segmentation = names[annotation.category_id], annotation.segmentation
     if not segmentation:
         return None
     if isinstance(segmentation, _Runs):

@@ -37,22 +37,18 @@ def read(options: ImportOptions) -> Source:
 
 def _labelled(path: Path, root: ElementTree.Element, pictures: Pictures, source: Source) -> Iterator[Labelled]:
     for image in root.iterfind("image"):
-        shapes = sorted(image, key=lambda shape: int(shape.get("z_order", "0")))
-        areas = []
         with in_file(path):
+            shapes = sorted(image, key=lambda shape: int(shape.get("z_order", "0")))
             size = int(image.attrib["height"]), int(image.attrib["width"])
-            for shape in shapes:
-                area = _area(shape) if shape.get("label") else None
-                if area is None:
-                    source.notes[f"Shapes <{shape.tag}>, which have no area, passed over"] += 1
-                else:
-                    areas.append(area)
+        areas = source.areas(path, shapes, _area, lambda shape: f"Shapes <{shape.tag}>, which have no area")
         split = split_name(image.get("subset", ""))
-        yield Labelled(pictures.find(image.get("name", "")), tuple(areas), size, split=split)
+        yield Labelled(pictures.find(image.get("name", "")), areas, size, split=split)
 
 
 def _area(shape: ElementTree.Element) -> Area | None:
-    get, label = shape.attrib, shape.attrib["label"]
+    get, label = shape.attrib, shape.get("label")
+    if not label:
+        return None
     if shape.tag == "polygon":
         return Area(label, (polygon(float(each) for pair in get["points"].split(";") for each in pair.split(",")),))
     if shape.tag == "box":

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from lseg_cli.data.decoding import decode
+from lseg_cli.drawing.picture_file import write_picture
 from lseg_cli.errors import DataError, LsegError
 from lseg_cli.files import staged_folder
 from lseg_cli.importing.areas import IGNORE, MOST_CLASSES, paint
@@ -140,7 +141,7 @@ class _Writer:
         for folder in (images, masks):
             folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(picture.image, images / f"{name}{picture.image.suffix}")
-        Image.fromarray(ids).save(masks / f"{name}.png")
+        write_picture(masks / f"{name}.png", Image.fromarray(ids), "PNG")
 
     def _mask(self, picture: Labelled, stored: tuple[int, int]) -> NDArray[np.uint8]:
         if picture.mask is not None:

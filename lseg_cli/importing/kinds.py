@@ -1,4 +1,4 @@
-"""Which reader reads a source: named, or told by what lies there."""
+"""The reader of a source: named, or found by its content."""
 
 from collections.abc import Callable
 from pathlib import Path

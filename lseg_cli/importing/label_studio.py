@@ -13,9 +13,10 @@ from pydantic import BaseModel, Field
 from lseg_cli.importing.areas import Area, ellipse, polygon, rectangle
 from lseg_cli.importing.labelled import Labelled, Source
 from lseg_cli.importing.options import ImportOptions
-from lseg_cli.importing.reading import Pictures, in_file, read_json
+from lseg_cli.importing.reading import Pictures, read_json
 
 _MOST_PX = 2**15
+_WITH_AREA = ("polygonlabels", "rectanglelabels", "ellipselabels", "brushlabels")
 
 
 class _Result(BaseModel):
@@ -51,24 +52,26 @@ def _labelled(tasks: list[_Task], options: ImportOptions, source: Source) -> Ite
             source.notes["Tasks without an annotation, passed over"] += 1
             continue
         source.notes["Second and later annotations of a task, passed over"] += len(done) - 1
-        areas, size = [], None
-        for result in done[0].result:
-            with in_file(options.source):
-                area = _area(result)
-            if area is None:
-                source.notes[f"Results of kind {result.type}, which have no area, passed over"] += 1
-            else:
-                areas.append(area)
-                size = result.height, result.width
+        found = done[0].result
+        areas = source.areas(
+            options.source, found, _area, lambda result: f"Results of kind {result.type}, which have no area"
+        )
+        size = next(((each.height, each.width) for each in reversed(found) if _label(each)), None)
         name = next((value for value in task.data.values() if isinstance(value, str)), "")
-        yield Labelled(pictures.find(str(task.data.get("image", name))), tuple(areas), size)
+        yield Labelled(pictures.find(str(task.data.get("image", name))), areas, size)
+
+
+def _label(result: _Result) -> str | None:
+    """Return the label of what has an area."""
+    labels = result.value.get(result.type)
+    return str(labels[0]) if labels and result.type in _WITH_AREA else None
 
 
 def _area(result: _Result) -> Area | None:
-    value, labels = result.value, result.value.get(result.type)
-    if not labels or result.type not in {"polygonlabels", "rectanglelabels", "ellipselabels", "brushlabels"}:
+    value, name = result.value, _label(result)
+    if name is None:
         return None
-    name, scale = str(labels[0]), np.array([result.width, result.height]) / 100
+    scale = np.array([result.width, result.height]) / 100
     if result.type == "polygonlabels":
         return Area(name, (polygon((np.array(value["points"], np.float64) * scale).ravel()),))
     if result.type == "brushlabels":

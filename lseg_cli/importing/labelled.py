@@ -1,18 +1,22 @@
-"""What every reader hands over: pictures with areas or with masks that are painted already."""
+"""Every reader hands over the same: pictures with areas, or with masks that are painted already."""
 
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.importing.areas import Area
+from lseg_cli.importing.reading import in_file
 
 BACKGROUND = "other"  # what pixels without an area are called, where a tool labels all that is there to label
 
+
+Drawn = TypeVar("Drawn")
 
 _SPLITS = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
 
@@ -60,3 +64,31 @@ class Source:
     unlabelled: str = BACKGROUND
     ignored: tuple[str, ...] = ()
     notes: Counter[str] = field(default_factory=Counter)
+
+    def areas(
+        self,
+        path: Path,
+        drawn: Iterable[Drawn],
+        as_area: Callable[[Drawn], Area | None],
+        describe: Callable[[Drawn], str],
+    ) -> tuple[Area, ...]:
+        """Return the areas of what was drawn in a picture; what has none is counted in `notes`.
+
+        Args:
+            path: of the file that describes it, for errors.
+            drawn: shapes, in their order.
+            as_area: a shape's area; None: it has none.
+            describe: a shape without an area, such as 'Annotations without a segmentation'.
+
+        Raises:
+            DataError: a shape cannot be understood.
+        """
+        areas = []
+        for each in drawn:
+            with in_file(path):
+                area = as_area(each)
+            if area is None:
+                self.notes[f"{describe(each)}, passed over"] += 1
+            else:
+                areas.append(area)
+        return tuple(areas)

@@ -4,23 +4,22 @@ Facts: labelme/utils/shape.py (`shapes_to_label`) of github.com/wkentaro/labelme
 """
 
 import base64
-import io
 from collections.abc import Iterator
 from math import hypot
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from pydantic import BaseModel, Field
 
 from lseg_cli.errors import DataError
-from lseg_cli.importing.areas import Area, ellipse, polygon, rectangle
+from lseg_cli.importing.areas import Area, ellipse, png_bits, polygon, rectangle
 from lseg_cli.importing.labelled import Labelled, Source
 from lseg_cli.importing.options import ImportOptions
-from lseg_cli.importing.reading import Pictures, in_file, read_json
+from lseg_cli.importing.reading import Pictures, read_json
 
 IGNORED = "__ignore__"  # LabelMe's own names
 BACKGROUND = "_background_"
+_NO_AREA = "Shapes of kind {}, which have no area"
 
 
 class _Shape(BaseModel):
@@ -48,16 +47,10 @@ def read(options: ImportOptions) -> Source:
 def _labelled(files: list[Path], options: ImportOptions, source: Source) -> Iterator[Labelled]:
     for path in files:
         data: _File = read_json(path, _File, "a file of LabelMe")
-        areas = []
-        for shape in data.shapes:
-            with in_file(path):
-                area = _area(shape)
-            if area is None:
-                source.notes[f"Shapes of kind {shape.shape_type}, which have no area, passed over"] += 1
-            elif shape.label != BACKGROUND:
-                areas.append(area)
+        found = source.areas(path, data.shapes, _area, lambda shape: _NO_AREA.format(shape.shape_type))
+        areas = tuple(area for area in found if area.label != BACKGROUND)
         size = (data.height, data.width) if data.height and data.width else None
-        yield Labelled(Pictures(options.images, path.parent).find(data.image_path), tuple(areas), size)
+        yield Labelled(Pictures(options.images, path.parent).find(data.image_path), areas, size)
 
 
 def _area(shape: _Shape) -> Area | None:
@@ -72,10 +65,8 @@ def _area(shape: _Shape) -> Area | None:
         radius = hypot(*(points[1] - points[0]))
         return Area(shape.label, (ellipse(float(points[0, 0]), float(points[0, 1]), radius, radius),))
     if kind == "mask" and shape.mask and len(points):
-        with Image.open(io.BytesIO(base64.b64decode(shape.mask)), formats=("PNG",)) as mask:
-            bits = np.asarray(mask.convert("L")) > 0
         left, top = (int(value) for value in points.min(0))
-        return Area(shape.label, bits=bits, corner=(left, top))
+        return Area(shape.label, bits=png_bits(base64.b64decode(shape.mask)), corner=(left, top))
     if kind in {"point", "line", "linestrip", "points"} or kind == "polygon":
         return None
     raise DataError(f"a shape of kind {kind!r} with {len(points)} points is unknown")

@@ -1,7 +1,7 @@
 """Masks that are painted already, in colours, indices or black and white; and the polygons of Cityscapes."""
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -248,6 +248,3 @@ def _splits(folder: Path) -> dict[str, str]:
                 dict.fromkeys((line.strip().rpartition("/")[2] for line in read_text(path).splitlines()), name)
             )
     return found
-
-
-Reader = Callable[[ImportOptions], Source]

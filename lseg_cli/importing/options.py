@@ -19,7 +19,7 @@ class ImportOptions:
     Attributes:
         source: a file or folder of another tool.
         out: the folder to write; it must not hold anything.
-        kind: whose format it is; None: told by what lies there.
+        kind: whose format it is; None: found by its content.
         images: where the pictures lie, if not beside the labels.
         classes: a table of colours or names, for kinds that need one.
         unlabelled: the label of pixels that no area covers, or `ignore`; None: as the format means it.

@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -72,7 +73,17 @@ def in_file(path: Path) -> Iterator[None]:
         yield
     except DataError:
         raise
-    except (ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, SyntaxError, OSError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        EOFError,
+        OverflowError,
+        SyntaxError,
+        OSError,
+        zlib.error,
+    ) as error:
         raise DataError(f"{path} cannot be understood: {error or type(error).__name__}.") from error
 
 

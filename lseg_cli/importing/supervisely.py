@@ -4,20 +4,18 @@ Facts: docs.supervisely.com, "Annotation JSON format": a bitmap is a PNG, packed
 """
 
 import base64
-import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from pydantic import BaseModel, Field
 
 from lseg_cli.errors import DataError
-from lseg_cli.importing.areas import Area, polygon, rectangle
+from lseg_cli.importing.areas import Area, png_bits, polygon, rectangle
 from lseg_cli.importing.labelled import Labelled, Source, split_name
 from lseg_cli.importing.options import ImportOptions
-from lseg_cli.importing.reading import in_file, read_json
+from lseg_cli.importing.reading import read_json
 
 _MOST_BITMAP = 2**28  # bytes of a PNG before zlib packed it
 
@@ -75,30 +73,20 @@ def _labelled(root: Path, source: Source) -> Iterator[Labelled]:
         raise DataError(f"{root} holds no annotation: looked for ann/*.json.")
     for path in files:
         data: _Annotation = read_json(path, _Annotation, "an annotation of Supervisely")
-        areas = []
-        for each in data.objects:
-            with in_file(path):
-                area = _area(each)
-            if area is None:
-                source.notes[f"Objects of kind {each.kind}, which have no area, passed over"] += 1
-            else:
-                areas.append(area)
+        areas = source.areas(path, data.objects, _area, lambda each: f"Objects of kind {each.kind}, which have no area")
         image = path.parent.parent / "img" / path.stem  # photo.jpg.json; long ago photo.json
         found = image if image.is_file() else next(iter(sorted(image.parent.glob(f"{path.stem}.*"))), None)
         if found is None:
             raise DataError(f"{path} has no picture {image}.")
         split = split_name(path.parent.parent.name)
-        yield Labelled(found, tuple(areas), (data.size.height, data.size.width), split=split)
+        yield Labelled(found, areas, (data.size.height, data.size.width), split=split)
 
 
 def _area(found: _Object) -> Area | None:
     if found.kind == "bitmap" and found.bitmap:
         unpacker = zlib.decompressobj()
         png = unpacker.decompress(base64.b64decode(found.bitmap.data), _MOST_BITMAP)
-        with Image.open(io.BytesIO(png), formats=("PNG",)) as mask:
-            bands = mask.getbands()
-            bits = np.asarray(mask.getchannel("A") if "A" in bands else mask.convert("L")) > 0
-        return Area(found.title, bits=bits, corner=found.bitmap.origin)
+        return Area(found.title, bits=png_bits(png), corner=found.bitmap.origin)
     if found.points is None or found.kind not in {"polygon", "rectangle"}:
         return None
     outer = np.array(found.points.exterior, np.float64).reshape(-1, 2)

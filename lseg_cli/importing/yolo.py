@@ -80,11 +80,11 @@ def _places(root: Path, path: str, named: str) -> list[Path]:
     return [root / path / named, root / named, Path(path) / named, root / named.removeprefix("../")]
 
 
-def _pictures(place: Path, root: Path) -> list[Path]:
-    if place.is_dir():
-        return Pictures(place).all()
+def _pictures(listed: Path, root: Path) -> list[Path]:
+    if listed.is_dir():
+        return Pictures(listed).all()
     finder = Pictures(root)
-    return [finder.find(line.strip()) for line in read_text(place).splitlines() if line.strip()]
+    return [finder.find(line.strip()) for line in read_text(listed).splitlines() if line.strip()]
 
 
 def _label_file(image: Path) -> Path:

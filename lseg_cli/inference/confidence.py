@@ -9,13 +9,13 @@ from collections.abc import Iterable, Sequence
 import cv2
 import numpy as np
 
-from lseg_cli.inference.interpolation import Floats, Places
+from lseg_cli.inference.interpolation import Floats, Positions
 
 LARGEST_RANGE = 80.0  # of logits: exp(-80) is a float32 still. Cosines divided by 0.07 lie within 29
 BLOCK_FLOATS = 2**15  # labels times pixels of a row that are looked at together: they stay in a core's cache
 
 
-def winner_confidence(logits: Iterable[Floats], rows: Places, series: Sequence[slice], width: int) -> Floats:
+def winner_confidence(logits: Iterable[Floats], rows: Positions, series: Sequence[slice], width: int) -> Floats:
     """The greatest of the exponentials of all interpolated logits, divided by their sum.
 
     Args:
@@ -48,7 +48,7 @@ def winner_confidence(logits: Iterable[Floats], rows: Places, series: Sequence[s
     return best
 
 
-def even_series(rows: Places) -> list[slice]:
+def even_series(rows: Positions) -> list[slice]:
     """Rows between the same two of the network, evenly spaced: at the picture's border some lie on the same place."""
     above, down = rows
     moves, steps = np.diff(above) != 0, np.diff(down)

@@ -21,6 +21,7 @@ from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.files import atomic, open_regular, read_regular
 from lseg_cli.inference.frame import Frame
 from lseg_cli.inference.interpolation import Floats, upsample2
+from lseg_cli.inference.no_data import Valid, packed, unpacked
 from lseg_cli.reading import reading
 
 INFO_KEY = METADATA_PREFIX + "embedding"
@@ -55,6 +56,16 @@ class EmbeddingInfo(Frozen):
     model_file: str = ""
     kernel: tuple[float, ...] = ()  # of the regulariser: 9 weights, 1 bias; none without it
     written_by: str = f"lseg {__version__}"
+    no_data: str = ""  # which pixels of the picture hold none, as `lseg_cli.inference.no_data` packs them; '': all do
+
+    @property
+    def valid(self) -> Valid:
+        """(H, W), False where the picture holds no data; None: it does everywhere. Raises DataError as `unpacked`."""
+        return unpacked(self.no_data, self.picture_px)
+
+    def as_json(self, indent: int | None = None) -> str:
+        """What stands in the file; without `no_data` where there is nothing to say, as earlier versions read it."""
+        return self.model_dump_json(indent=indent, exclude=None if self.no_data else {"no_data"})
 
 
 @dataclass(frozen=True)
@@ -137,7 +148,12 @@ def unit_upsample(features: Floats) -> Half:
 
 
 def as_embedding(
-    engine: Engine, features: Half, picture_px: tuple[int, int], stride: Literal[2, 4] = 4, source: str = ""
+    engine: Engine,
+    features: Half,
+    picture_px: tuple[int, int],
+    stride: Literal[2, 4] = 4,
+    source: str = "",
+    valid: Valid = None,
 ) -> Embedding:
     """Features with all that travels with them.
 
@@ -147,6 +163,7 @@ def as_embedding(
         picture_px: as in `encode`.
         stride: of the features.
         source: as in `encode`.
+        valid: (H, W) of the picture, False where it holds no data; None: it does everywhere.
 
     Raises:
         DataError: they are not numbers.
@@ -163,6 +180,7 @@ def as_embedding(
         model_sha256=engine.spec.model_sha256,
         model_file=engine.spec.model.text.weights,
         kernel=engine.spec.kernel,
+        no_data=packed(valid),
     )
     return Embedding(np.ascontiguousarray(features), info)
 
@@ -199,7 +217,7 @@ def write_embedding(embedding: Embedding, path: Path) -> None:
             write_tensor(draft, embedding)
         return
     with atomic(path.with_suffix(".json")) as draft:
-        draft.write_text(embedding.info.model_dump_json(indent=2), encoding="utf-8")
+        draft.write_text(embedding.info.as_json(indent=2), encoding="utf-8")
     with atomic(path) as draft, draft.open("wb") as file:
         np.save(file, np.ascontiguousarray(embedding.array))
 
@@ -207,7 +225,7 @@ def write_embedding(embedding: Embedding, path: Path) -> None:
 def write_tensor(path: Path, embedding: Embedding) -> None:
     """A `.safetensors` file, whatever it is called."""
     array = np.ascontiguousarray(embedding.array)  # safetensors takes memory as it lies
-    info = {INFO_KEY: embedding.info.model_dump_json()}  # alone: several keys come in any order, the same never twice
+    info = {INFO_KEY: embedding.info.as_json()}  # alone: several keys come in any order, the same never twice
     path.write_bytes(safetensors.numpy.save({TENSOR: array}, info))
 
 
@@ -215,7 +233,7 @@ def read_embedding(path: Path) -> Embedding:
     """An embedding from a file that `write_embedding` wrote.
 
     Raises:
-        DataError: it cannot be read, or is no embedding.
+        DataError: it cannot be read, or is not an embedding.
     """
     info = read_info(path)
     with reading(path, _COMPLAINT, DataError):
@@ -234,7 +252,7 @@ def read_info(path: Path) -> EmbeddingInfo:
     """What an embedding is, without the embedding.
 
     Raises:
-        DataError: it cannot be read, or is no embedding.
+        DataError: it cannot be read, or is not an embedding.
     """
     with reading(path, _COMPLAINT, DataError):
         open_regular(path).close()

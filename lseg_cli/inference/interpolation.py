@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-Places = tuple[NDArray[np.intp], Floats]  # of points on a line: behind which one, and how far behind it (0 to 1)
+Positions = tuple[NDArray[np.intp], Floats]  # of points on a line: behind which one, and how far behind it (0 to 1)
 
 
-def cut(places: Places, wanted: slice) -> tuple[Places, slice]:
-    """Some of the places, counted from the first point they need, and the points they need."""
-    before, fraction = places[0][wanted], places[1][wanted]
+def cut(positions: Positions, wanted: slice) -> tuple[Positions, slice]:
+    """Some of the positions, counted from the first point they need, and the points they need."""
+    before, fraction = positions[0][wanted], positions[1][wanted]
     return (before - before[0], fraction), slice(int(before[0]), int(before[-1]) + 2)
 
 
@@ -23,7 +23,7 @@ def halved(fractions: Floats, wanted: slice) -> tuple[slice, Floats, slice]:
     return slice(first, last + 1), fractions[2 * first : 2 * last + 2], where
 
 
-def places_of(count: int, wanted: int) -> Places:
+def positions_of(count: int, wanted: int) -> Positions:
     """Where `wanted` points lie on a line of `count`: behind which one (wanted,), and how far behind it (0 to 1)."""
     position = ((np.arange(wanted) + 0.5) * (count / wanted) - 0.5).clip(0, count - 1)
     before = position.astype(np.intp)
@@ -40,7 +40,7 @@ def aligned(count: int) -> Floats:
     return fractions
 
 
-def aligned_places(count: int) -> Places:
+def aligned_positions(count: int) -> Positions:
     """(2 count,) where twice as many points lie: the cell between two of them, never the last one, and how far in."""
     position = np.arange(2 * count) * ((count - 1) / (2 * count - 1))
     cell = np.minimum(position.astype(np.intp), max(0, count - 2))
@@ -50,7 +50,7 @@ def aligned_places(count: int) -> Places:
 def upsample2(maps: Floats) -> Floats:
     """(K, h, w) -> (K, 2h, 2w), bilinear with the corners on the corners, as the model doubles."""
     for axis in (1, 2):
-        cell, fraction = aligned_places(maps.shape[axis])
+        cell, fraction = aligned_positions(maps.shape[axis])
         start, step = maps, np.diff(maps, axis=axis)
         weights = fraction[:, None] if axis == 1 else fraction
         maps = np.take(start, cell, axis) + np.take(step, cell, axis) * weights
@@ -71,19 +71,19 @@ def double(x: Floats, fraction: Floats, doubled: Floats) -> None:
     doubled[0], doubled[-1] = x[0], x[-1]
 
 
-def between(x: Floats, places: Places, axis: Literal[0, 1], memory: tuple[Floats, Floats]) -> Floats:
+def between(x: Floats, positions: Positions, axis: Literal[0, 1], memory: tuple[Floats, Floats]) -> Floats:
     """Interpolates a matrix along an axis; only sums and products of single elements, so exact in any cutting.
 
     Args:
         x: (r, w).
-        places: along the axis.
+        positions: along the axis.
         axis: of `x`.
         memory: twice (r', w'), the size of the result; overwritten.
 
     Returns:
         (r', w'), the first part of `memory`.
     """
-    before, fraction = places
+    before, fraction = positions
     values, start = memory
     step = np.diff(x, axis=axis, append=x.take([-1], axis=axis))
     np.take(step, before, axis, out=values, mode="clip")  # with the default mode numpy would copy

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lseg_cli.config import RegularizerConfig
 from lseg_cli.inference.domination import undominated
-from lseg_cli.inference.interpolation import Floats, Places
+from lseg_cli.inference.interpolation import Floats, Positions
 from lseg_cli.inference.pruning import survivors
 from lseg_cli.inference.score_field import Labels, Regularizer, ScoreField, Words
 from lseg_cli.inference.segmentation import Segmentation, Stopwatch
@@ -140,8 +140,8 @@ def _best_of_block(
     return labels.take(best)
 
 
-def _blocks(places: Places) -> Iterator[slice]:
+def _blocks(positions: Positions) -> Iterator[slice]:
     """Pixels along a side of the picture that depend on about as many scores each."""
-    number = places[0] // (2 * BLOCK)
+    number = positions[0] // (2 * BLOCK)
     starts = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(number)]
     return (slice(first, stop) for first, stop in pairwise(starts))

@@ -114,8 +114,8 @@ class _Patch:
 
     def members(self) -> Iterator[NDArray[np.intp]]:
         """The cells of each unit."""
-        places = np.arange(len(self.cells)).reshape(self.shape)
-        return (places[high, wide].ravel() for high in self.windows[0] for wide in self.windows[1])
+        positions = np.arange(len(self.cells)).reshape(self.shape)
+        return (positions[high, wide].ravel() for high in self.windows[0] for wide in self.windows[1])
 
     def screened(self, words: Floats, count: int) -> Labels:
         """Labels that are left by themselves, from cosines with an error."""

@@ -12,7 +12,7 @@ import numpy as np
 from lseg_cli.config import TEMPERATURE, RegularizerConfig
 from lseg_cli.errors import DataError, MismatchError
 from lseg_cli.inference.embedding import Embedding, EmbeddingInfo
-from lseg_cli.inference.interpolation import Floats, aligned_places, upsample2
+from lseg_cli.inference.interpolation import Floats, aligned_positions, upsample2
 from lseg_cli.inference.many_labels import ManyLabels, are_many
 from lseg_cli.inference.segmentation import Segmentation, Stopwatch
 from lseg_cli.inference.segmenter import LABEL_ALONE, PixelOutputs
@@ -83,27 +83,62 @@ def score(embedding: Embedding, text: Floats) -> Floats:
         MismatchError: the labels' embeddings have another width.
         DataError: the regulariser is incomplete.
     """
-    info = embedding.info
-    if text.ndim != 2 or text.shape[1] != len(embedding.array):
-        raise MismatchError(f"The labels' embeddings have shape {text.shape}; this one is {len(embedding.array)} wide.")
-    regularizer = info.model.regularizer
-    if len(info.kernel) != (10 if regularizer.depth and regularizer.kind != "none" else 0):
-        raise DataError("The embedding does not bring its regulariser's 10 numbers; embed the picture again.")
-    features = embedding.array.astype(np.float32)
-    words = np.asarray(text, np.float32)
-    words = words / np.linalg.norm(words, axis=1, keepdims=True)
-    cosines = (words @ features.reshape(len(features), -1)).reshape(-1, *features.shape[1:])
-    if info.unit_length:
-        cosines /= np.sqrt(_square(features))
-    else:
-        cosines = upsample2(cosines) / np.sqrt(np.maximum(upsampled_square(features), _TINY))
-    cosines /= np.float32(TEMPERATURE)
-    return _regularize(cosines, regularizer, info.kernel)
+    return Scorer(embedding).scores(text)
+
+
+class Scorer:
+    """The scores of any labels in one picture; what depends on the picture alone is made once.
+
+    For lseg-tiny at 640 px and 20 labels that is half of the time.
+    """
+
+    def __init__(self, embedding: Embedding) -> None:
+        """Of a picture.
+
+        Raises:
+            DataError: the regulariser is incomplete.
+        """
+        info = embedding.info
+        self._regularizer = info.model.regularizer
+        self._kernel = info.kernel
+        if len(info.kernel) != (10 if self._regularizer.depth and self._regularizer.kind != "none" else 0):
+            raise DataError("The embedding does not bring its regulariser's 10 numbers; embed the picture again.")
+        self._is_whole = info.unit_length  # at the size of the scores already
+        self._features = embedding.array.astype(np.float32)
+        square = _square(self._features) if info.unit_length else upsampled_square(self._features)
+        self._length = np.sqrt(square if info.unit_length else np.maximum(square, _TINY))
+
+    @property
+    def bytes(self) -> int:
+        """Of memory."""
+        return self._features.nbytes + self._length.nbytes
+
+    def cosines(self, text: Floats) -> Floats:
+        """(N, C) -> (N, h, w) float32 cosines at half the network's size.
+
+        Raises:
+            MismatchError: the labels' embeddings have another width.
+        """
+        width, *size = self._features.shape
+        if text.ndim != 2 or text.shape[1] != width:
+            raise MismatchError(f"The labels' embeddings have shape {text.shape}; this one is {width} wide.")
+        words = np.asarray(text, np.float32)
+        words = words / np.linalg.norm(words, axis=1, keepdims=True)
+        cosines: Floats = (words @ self._features.reshape(width, -1)).reshape(-1, *size)
+        cosines = cosines if self._is_whole else upsample2(cosines)
+        cosines /= self._length
+        return cosines
+
+    def scores(self, text: Floats) -> Floats:
+        """(N, C) -> (N, h, w) float32 logits at half the network's size; raises as `cosines`."""
+        logits = self.cosines(text)
+        logits /= np.float32(TEMPERATURE)
+        return _regularize(logits, self._regularizer, self._kernel)
 
 
 def upsampled_square(features: Floats) -> Floats:
     """Squared length along C of the features at twice the size: (C, h, w) -> (2h, 2w); see `model.correlation`."""
-    (y, fy), (x, fx) = (aligned_places(count) for count in features.shape[1:])
+    (y, fy), (x, fx) = (aligned_positions(count) for count in features.shape[1:])
     gy, gx = (fy * (1 - fy))[:, None], fx * (1 - fx)
     along_x, along_y = np.diff(features, axis=2), np.diff(features, axis=1)
     twist = _square(np.diff(along_x, axis=1))[y][:, x]

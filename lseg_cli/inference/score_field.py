@@ -306,8 +306,8 @@ def _convolve(x: Floats, weights: Sequence[float]) -> Floats:
     height, width = x.shape[0] - 2, x.shape[1] - 2
     total: Floats = x[:height, :width] * np.float32(weights[0])
     product = np.empty_like(total)
-    for place, weight in enumerate(weights[1:], 1):
-        down, right = divmod(place, 3)
+    for number, weight in enumerate(weights[1:], 1):
+        down, right = divmod(number, 3)
         np.multiply(x[down : down + height, right : right + width], np.float32(weight), out=product)
         total += product
     return total

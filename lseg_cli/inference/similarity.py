@@ -1,14 +1,11 @@
 """How near each pixel of an embedded picture is to a text: the correlation of the paper, before any regulariser."""
 
-from dataclasses import replace
-
 import numpy as np
 from PIL import Image
 
-from lseg_cli.config import TEMPERATURE, RegularizerConfig
 from lseg_cli.inference.embedding import Embedding
 from lseg_cli.inference.interpolation import Floats, aligned, double
-from lseg_cli.inference.relabel import score
+from lseg_cli.inference.relabel import Scorer
 
 
 def similarity(embedding: Embedding, text: Floats) -> Floats:
@@ -24,10 +21,12 @@ def similarity(embedding: Embedding, text: Floats) -> Floats:
     Raises:
         MismatchError: the texts' embeddings have another width.
     """
-    plain = embedding.info.model.model_copy(update={"regularizer": RegularizerConfig()})
-    info = embedding.info.model_copy(update={"model": plain, "kernel": ()})
-    cosines = score(replace(embedding, info=info), text) * np.float32(TEMPERATURE)
-    height, width = embedding.info.picture_px
+    return at_picture_size(Scorer(embedding).cosines(text), embedding.info.picture_px)
+
+
+def at_picture_size(cosines: Floats, size: tuple[int, int]) -> Floats:
+    """(N, h, w) cosines at half the network's size -> (N, H, W) between -1 and 1, by the way that masks go."""
+    height, width = size
     maps = [Image.fromarray(_doubled(each)).resize((width, height), Image.Resampling.BILINEAR) for each in cosines]
     found: Floats = np.clip(np.stack([np.asarray(each, np.float32) for each in maps]), -1, 1)
     return found

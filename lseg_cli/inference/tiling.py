@@ -6,7 +6,7 @@ tiles', with weights that sum to one. The picture is finished cell by cell: of t
 that fades is kept, so memory grows with a picture's width times the overlap, not with its size times the labels.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,6 +19,7 @@ from lseg_cli.inference.interpolation import Floats
 from lseg_cli.inference.segmentation import Segmentation, Stopwatch
 from lseg_cli.inference.segmenter import Segmenter, check_number
 from lseg_cli.inference.upsampling import BAND_PX, Band, Grid, Rows, empty_index, mean_confidence, possible
+from lseg_cli.inference.winner import Index
 
 _LEAST_PX = 64
 
@@ -81,6 +82,34 @@ class Span:
     high: int
 
 
+@dataclass(frozen=True)
+class Part:
+    """A finished part of a picture: what is nobody else's to say.
+
+    Attributes:
+        row: number of its row of tiles.
+        rows: of the picture.
+        columns: of the picture.
+        best: (K, h, w) positions in the label set, the best first.
+        probability: (K, h, w) float32, their softmax; None if it was not asked for.
+        mean_confidence: of its tile; None where the tile holds no data.
+        infer_ms: milliseconds of reading and the network.
+        postprocess_ms: milliseconds of the rest.
+    """
+
+    row: int
+    rows: slice
+    columns: slice
+    best: Index
+    probability: Floats | None
+    mean_confidence: float | None
+    infer_ms: float
+    postprocess_ms: float
+
+
+ReadTile = Callable[[Span, Span], Image.Image | None]  # down, across -> in RGB; None: no data
+
+
 def segment_in_tiles(segmenter: Segmenter, tiling: Tiling, picture: Image.Image) -> Segmentation:
     """A picture in RGB -> its segmentation at its size.
 
@@ -92,44 +121,86 @@ def segment_in_tiles(segmenter: Segmenter, tiling: Tiling, picture: Image.Image)
     labels = len(segmenter.text)
     best = empty_index(labels, (min(segmenter.outputs.best, labels), *size))
     probability = np.empty(best.shape, np.float32) if segmenter.outputs.probability else None
-    rows, columns = tiling.spans(size[0]), tiling.spans(size[1])
-    fade = _fade(tiling.overlap_px)
     infer_ms = postprocess_ms = 0.0
     means = []
+
+    def read(down: Span, across: Span) -> Image.Image:
+        return picture.crop((across.start, down.start, across.stop, down.stop))
+
+    for part in segment_parts(segmenter, tiling, size, read):
+        best[:, part.rows, part.columns] = part.best
+        if probability is not None:
+            probability[:, part.rows, part.columns] = part.probability
+        means.append(part.mean_confidence or 0.0)
+        infer_ms += part.infer_ms
+        postprocess_ms += part.postprocess_ms
+    ms = {"infer": round(infer_ms, 3), "postprocess": round(postprocess_ms, 3)}
+    return Segmentation(best, probability, float(np.mean(means)), ms)
+
+
+def segment_parts(
+    segmenter: Segmenter, tiling: Tiling, size: tuple[int, int], read: ReadTile, first_row: int = 0
+) -> Iterator[Part]:
+    """Segment a picture of any size part by part, row of tiles after row of tiles.
+
+    Args:
+        segmenter: with its labels.
+        tiling: how the picture is cut.
+        size: (H, W) of the picture.
+        read: a tile's pixels.
+        first_row: rows of tiles before this one are left out; the parts of all others are the same to the last bit.
+
+    Raises:
+        DataError: the network's answer is not a number.
+        MemoryFullError: a tile does not fit into the device's memory.
+    """
+    rows, columns = tiling.spans(size[0]), tiling.spans(size[1])
+    fade = _fade(tiling.overlap_px)
+    infer = _Infer(segmenter, tiling.tile_px, read)
     above: list[Band] = []
     with ThreadPoolExecutor(segmenter.threads) as pool:
-        for down in rows:
+        for row, down in enumerate(rows):
+            if row < first_row - 1:
+                continue
             left: _Tile | None = None
             strips: list[Band] = []
             for number, across in enumerate(columns):
                 watch = Stopwatch()
-                crop = picture.crop((across.start, down.start, across.stop, down.stop))
-                (scores,) = segmenter.infer(segmenter.preprocess(crop, tiling.tile_px))
-                scores = segmenter.crop(scores, (crop.height, crop.width), long_side_px=tiling.tile_px)
-                infer_ms += watch.ms
-                watch = Stopwatch()
-                means.append(check_number(mean_confidence(scores)))
-                tile = _Tile(scores, down, across)
-                upper = above[max(number - 1, 0) : number + 1]
-                cell = _Cell(tile, left, upper, fade)
-
-                def fill(band: slice, cell: _Cell = cell, across: Span = across) -> None:
-                    where = (slice(None), band, slice(across.low, across.cell))
-                    blend = cell.rows(band)
-                    index = np.empty_like(best[where])
-                    logits = blend.find_best(index, blend.contenders(len(index)))
-                    best[where] = index
-                    if probability is not None:
-                        probability[where] = np.exp(logits - logits[0]) / blend.sum_of_exp(logits[0])
-
-                list(pool.map(fill, _bands(down, len(fade))))
+                tile, confidence = infer(down, across)
+                infer_ms, watch = watch.ms, Stopwatch()
                 if down.cell < down.high:
                     strips.append(tile.band(slice(down.cell, down.high), slice(across.low, across.high)).copied())
-                postprocess_ms += watch.ms
+                if row >= first_row:
+                    cell = _Cell(tile, left, above[max(number - 1, 0) : number + 1], fade)
+                    best, probability = cell.finished(segmenter, pool)
+                    where = slice(down.low, down.cell), slice(across.low, across.cell)
+                    yield Part(row, *where, best, probability, confidence, infer_ms, watch.ms)
                 left = tile
             above = strips
-    ms = {"infer": round(infer_ms, 3), "postprocess": round(postprocess_ms, 3)}
-    return Segmentation(best, probability, float(np.mean(means)), ms)
+
+
+class _Infer:
+    """What the network says of a tile. It is asked once for all tiles without data."""
+
+    def __init__(self, segmenter: Segmenter, tile_px: int, read: ReadTile) -> None:
+        self._segmenter, self._tile_px, self._read = segmenter, tile_px, read
+        self._blank: dict[tuple[int, int], Floats] = {}
+
+    def __call__(self, down: Span, across: Span) -> "tuple[_Tile, float | None]":
+        """The tile, and its mean confidence; None where there is no data."""
+        size = (down.stop - down.start, across.stop - across.start)
+        crop = self._read(down, across)
+        if crop is not None:
+            scores = self._scores(crop)
+            return _Tile(scores, down, across), check_number(mean_confidence(scores))
+        if size not in self._blank:
+            self._blank[size] = self._scores(Image.new("RGB", (size[1], size[0])))
+        return _Tile(self._blank[size], down, across), None
+
+    def _scores(self, crop: Image.Image) -> Floats:
+        segmenter, side = self._segmenter, self._tile_px
+        (scores,) = segmenter.infer(segmenter.preprocess(crop, side))
+        return segmenter.crop(scores, (crop.height, crop.width), long_side_px=side)
 
 
 def _bands(down: Span, overlap: int) -> Iterator[slice]:
@@ -184,6 +255,26 @@ class _Cell:
     left: _Tile | None
     above: list[Band]
     fade: Floats
+
+    def finished(self, segmenter: Segmenter, pool: ThreadPoolExecutor) -> tuple[Index, Floats | None]:
+        """The best labels of its pixels, (K, h, w), and their probabilities if they are asked for."""
+        down, across = self.tile.down, self.tile.across
+        labels, outputs = len(segmenter.text), segmenter.outputs
+        shape = (min(outputs.best, labels), down.cell - down.low, across.cell - across.low)
+        best = empty_index(labels, shape)
+        probability = np.empty(shape, np.float32) if outputs.probability else None
+
+        def fill(band: slice) -> None:
+            where = (slice(None), slice(band.start - down.low, band.stop - down.low))
+            blend = self.rows(band)
+            index = np.empty_like(best[where])
+            logits = blend.find_best(index, blend.contenders(len(index)))
+            best[where] = index
+            if probability is not None:
+                probability[where] = np.exp(logits - logits[0]) / blend.sum_of_exp(logits[0])
+
+        list(pool.map(fill, _bands(down, len(self.fade))))
+        return best, probability
 
     def rows(self, band: slice) -> "_Blend":
         """Some rows of it."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lseg_cli.inference.confidence import BLOCK_FLOATS, LARGEST_RANGE, even_series, in_bands, winner_confidence
-from lseg_cli.inference.interpolation import Floats, Places, aligned, between, cut, double, halved, places_of
+from lseg_cli.inference.interpolation import Floats, Positions, aligned, between, cut, double, halved, positions_of
 from lseg_cli.inference.winner import Index, fill_winner, update_winner
 
 BAND_PX, BLOCK_PX = 128, 512  # rows and columns at a time: they stay in a core's cache, and few labels win there
@@ -32,8 +32,8 @@ class Grid:
         half_columns: (2 w,) likewise.
     """
 
-    rows: Places
-    columns: Places
+    rows: Positions
+    columns: Positions
     half_rows: Floats
     half_columns: Floats
 
@@ -41,7 +41,7 @@ class Grid:
     def of(cls, scores: tuple[int, int], size: tuple[int, int]) -> "Grid":
         """For scores of (h, w), half the network's size, and a picture of (H, W)."""
         height, width = scores
-        return cls(places_of(2 * height, size[0]), places_of(2 * width, size[1]), aligned(height), aligned(width))
+        return cls(positions_of(2 * height, size[0]), positions_of(2 * width, size[1]), aligned(height), aligned(width))
 
     def needed(self, rows: slice, columns: slice) -> tuple[slice, slice]:
         """Rows and columns of the scores that some of the picture depend on."""
@@ -263,7 +263,7 @@ class Band(Rows):
             self._double(label, logit)
         return logits
 
-    def _in_doubled(self) -> Places:
+    def _in_doubled(self) -> Positions:
         return self._rows[0] + self._in_rows.start, self._rows[1]
 
 

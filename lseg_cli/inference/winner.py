@@ -8,7 +8,7 @@ compared, all cells at once. Element by element the arithmetic is that of `lseg_
 import numpy as np
 from numpy.typing import NDArray
 
-from lseg_cli.inference.interpolation import Floats, Places
+from lseg_cli.inference.interpolation import Floats, Positions
 
 Index = NDArray[np.uint8] | NDArray[np.uint16]  # positions in a label set
 
@@ -16,7 +16,7 @@ _ROUNDING = 1e-5  # relative: what interpolation may be off
 _CELLS = 1024  # at a time: their arrays stay in a core's cache, and are too small to be given back to the system
 
 
-def fill_winner(index: Index, logits: Floats, labels: NDArray[np.intp], rows: Places, columns: Places) -> None:
+def fill_winner(index: Index, logits: Floats, labels: NDArray[np.intp], rows: Positions, columns: Positions) -> None:
     """Fills `index` with the label of the greatest interpolated logit, the lower one of equals.
 
     Args:
@@ -30,11 +30,11 @@ def fill_winner(index: Index, logits: Floats, labels: NDArray[np.intp], rows: Pl
     names = labels.astype(index.dtype)
     np.take(names.take(at_corners).take(columns[0], 1), rows[0], 0, out=index, mode="clip")
     down, right = _inner(rows), _inner(columns)
-    places = [(before[part], fraction[part]) for (before, fraction), part in ((rows, down), (columns, right))]
-    mixed = np.nonzero(_differs_from_next(at_corners) & np.outer(*map(_has_pixels, places, at_corners.shape)))
+    positions = [(before[part], fraction[part]) for (before, fraction), part in ((rows, down), (columns, right))]
+    mixed = np.nonzero(_differs_from_next(at_corners) & np.outer(*map(_has_pixels, positions, at_corners.shape)))
     for first in range(0, len(mixed[0]), _CELLS):
         some = slice(first, first + _CELLS)
-        cells = _Cells(logits, mixed[0][some], mixed[1][some], *places)
+        cells = _Cells(logits, mixed[0][some], mixed[1][some], *positions)
         for rank in range(int(cells.counts[0])):
             cells.compare(rank)
         index[down, right][cells.pixels()] = names.take(cells.winner)
@@ -67,16 +67,16 @@ def _differs_from_next(at_corners: NDArray[np.uint16]) -> NDArray[np.bool_]:
     return differs
 
 
-def _inner(places: Places) -> slice:
+def _inner(positions: Positions) -> slice:
     """Pixels without those at the picture's border that lie where the next one does, on the first or last logit."""
-    before, fraction = places
+    before, fraction = positions
     moves = np.flatnonzero((np.diff(before) != 0) | (np.diff(fraction) != 0))
     return slice(int(moves[0]), int(moves[-1]) + 2) if len(moves) else slice(0, 1)
 
 
-def _has_pixels(places: Places, cells: int) -> NDArray[np.bool_]:
+def _has_pixels(positions: Positions, cells: int) -> NDArray[np.bool_]:
     """(cells,) along a side."""
-    has: NDArray[np.bool_] = np.bincount(places[0], minlength=cells) > 0
+    has: NDArray[np.bool_] = np.bincount(positions[0], minlength=cells) > 0
     return has
 
 
@@ -89,7 +89,7 @@ class _Cells:
     """
 
     def __init__(
-        self, logits: Floats, tops: NDArray[np.intp], lefts: NDArray[np.intp], rows: Places, columns: Places
+        self, logits: Floats, tops: NDArray[np.intp], lefts: NDArray[np.intp], rows: Positions, columns: Positions
     ) -> None:
         """`tops` and `lefts`: (M,) rows and columns of their upper left corners among `logits` (K, h, w)."""
         height, width = logits.shape[1:]
@@ -129,12 +129,12 @@ class _Cells:
         return self._y[:, None], self._x[None]
 
 
-def _pixels(places: Places, cells: NDArray[np.intp]) -> tuple[NDArray[np.intp], Floats]:
+def _pixels(positions: Positions, cells: NDArray[np.intp]) -> tuple[NDArray[np.intp], Floats]:
     """Pixels of each cell along a side: which (r, M), and how far into the cell they lie.
 
     A cell with fewer than r repeats its last one.
     """
-    before, fraction = places
+    before, fraction = positions
     first, end = np.searchsorted(before, cells), np.searchsorted(before, cells, "right")
     which = np.minimum(first + np.arange(int((end - first).max()))[:, None], end - 1)
     return which, fraction[which]

@@ -15,7 +15,7 @@ def load(path: Path | str) -> "LSeg":
     """A ready model in evaluation mode from one `.safetensors` file that carries its configuration.
 
     Raises:
-        MismatchError: the file is no model of this tool, or its tensors do not fit its configuration.
+        MismatchError: the file is not a model of this tool, or its tensors do not fit its configuration.
         DataError: the file cannot be read.
     """
     from lseg_cli.model.checkpoint import load_model  # noqa: PLC0415  torch stays out of `import lseg_cli.model`

@@ -57,7 +57,7 @@ def open_archive(path: Path, error: type[LsegError] = MismatchError) -> zipfile.
 
 
 def is_whole_zip(path: Path) -> bool:
-    """Whether a file has the end of a zip; one with a strange end has it too, and `open_archive` says what is wrong."""
+    """Return whether a file has the end of a zip, however strange: `open_archive` says what is wrong with it."""
     try:
         return zipfile.is_zipfile(path)
     except Exception:  # of a directory that claims to lie on several disks, for one
@@ -65,12 +65,12 @@ def is_whole_zip(path: Path) -> bool:
 
 
 def is_torchscript(archive: zipfile.ZipFile) -> bool:
-    """Whether an archive holds a program rather than a dictionary of tensors."""
+    """Return whether an archive holds a program rather than a dictionary of tensors."""
     return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def check_sizes(path: Path, tensors: Mapping[str, Tensor], error: type[LsegError] = MismatchError) -> None:
-    """Whether tensors are as large as what the file holds: a few bytes can claim to be gigabytes.
+    """Check that tensors are as large as what the file holds: a few bytes can claim to be gigabytes.
 
     Raises:
         LsegError: as `error`; a tensor needs more bytes than the file has, or repeats its numbers.
@@ -150,7 +150,7 @@ class ScriptTensors(Mapping[str, Tensor]):
         return len(self._specs)
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Of a tensor, without reading it."""
+        """Return the facts of a tensor without reading it."""
         return self._specs[name].shape
 
 

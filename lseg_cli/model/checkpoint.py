@@ -1,19 +1,21 @@
 """A model in one `.safetensors` file: weights, and the configuration as JSON in the header's metadata. No pickle."""
 
-import os
+import errno
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from lseg_cli.config import TextConfig
 from lseg_cli.contract import CONFIG_KEY, TOWER_KEY
 from lseg_cli.errors import DataError, LsegError, MismatchError
-from lseg_cli.files import open_regular
-from lseg_cli.model.header import read_config
+from lseg_cli.files import staged
+from lseg_cli.model.header import check_readable, read_config
 from lseg_cli.model.lseg import LSeg, build
 from lseg_cli.reading import reading
 
@@ -21,7 +23,9 @@ TOWER = "text."  # of the names of the text encoder's tensors, where a model fil
 KEPT = "original."  # of tensors that nothing uses, kept for the way back to another layout
 
 
-def save_model(model: LSeg, path: Path, half: bool = False, tower_of: Path | None = None) -> None:
+def save_model(
+    model: LSeg, path: Path, half: bool = False, tower_of: Path | None = None, text: TextConfig | None = None
+) -> None:
     """Writes the model and its configuration; the file appears whole or not at all.
 
     Args:
@@ -29,13 +33,14 @@ def save_model(model: LSeg, path: Path, half: bool = False, tower_of: Path | Non
         path: of the `.safetensors` file.
         half: store float16 instead of float32, for half the size.
         tower_of: a model's file whose text encoder goes into this one too; None, or without one there: none.
+        text: the encoder of its labels; None: that of its configuration.
     """
     state = {
         name: (tensor.half() if half and tensor.is_floating_point() else tensor).detach().cpu().contiguous()
         for name, tensor in model.state_dict().items()
         if not name.endswith("num_batches_tracked")  # BatchNorm has a momentum: the count is never read
     }
-    config, metadata = model.config, {}
+    config, metadata = model.config.model_copy(update={"text": text or model.config.text}), {}
     if tower_of is not None:
         tensors, found = read_tensors(tower_of)
         if TOWER_KEY in found:
@@ -46,31 +51,25 @@ def save_model(model: LSeg, path: Path, half: bool = False, tower_of: Path | Non
 
 
 def write_tensors(tensors: dict[str, Tensor], metadata: dict[str, str], path: Path) -> None:
-    """Writes a safetensors file atomically: a crash leaves the old file, never half of the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.touch()
-        mode = temporary.stat().st_mode  # as the umask says; safetensors would leave a file for its owner alone
-        save_file(tensors, temporary, {"format": "pt", **metadata})
-        temporary.chmod(mode)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write a safetensors file whole: a crash leaves the old file, never half of the new one. Raises as `staged`."""
+    with staged(path) as draft:
+        draft.touch()
+        mode = draft.stat().st_mode  # as the umask says; safetensors would leave a file for its owner alone
+        try:
+            save_file(tensors, draft, {"format": "pt", **metadata})
+        except SafetensorError as error:  # whatever the system said, as text
+            number = re.search(r"os error (\d+)", str(error))
+            raise OSError(int(number[1]) if number else errno.EIO, str(error)) from error
+        draft.chmod(mode)
 
 
 def read_tensors(path: Path, skip: tuple[str, ...] = ()) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors of a safetensors file, on the CPU, but for names that begin with `skip`; and its metadata.
 
     Raises:
-        DataError: no such file, or it is no safetensors file.
+        DataError: no such file, or it is not a safetensors file.
     """
-    try:
-        open_regular(path).close()
-    except FileNotFoundError as error:
-        raise DataError(f"There is no file {path}.") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}).") from error
+    check_readable(path)
     with reading(path, "is not a whole safetensors file", DataError), safe_open(path, framework="pt") as file:
         names = [name for name in file.keys() if not name.startswith(skip)]  # noqa: SIM118
         return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
@@ -110,7 +109,7 @@ def load_weights(model: torch.nn.Module, state: dict[str, Tensor], origin: str) 
 
 
 def check_fits(needed: Mapping[str, Tensor], state: Mapping[str, Tensor], origin: str) -> dict[str, torch.Size]:
-    """Whether tensors are those that a model needs, by name and shape; the model's own may have no memory.
+    """Return whether tensors are those that a model needs, by name and shape; the model's own may have no memory.
 
     Returns:
         The shapes that are needed, by name.

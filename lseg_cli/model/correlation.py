@@ -75,7 +75,7 @@ def _square(x: Tensor) -> Tensor:
 
 
 def _cells(line: Tensor) -> tuple[Tensor, Tensor]:
-    """For the 2n points of an upsampled line of n: the cell each falls into (int64), and how far into it (0 to 1)."""
+    """Return the cell (int64) that each of the 2n points of an upsampled line of n falls into, and how far (0 to 1)."""
     source = torch.arange(line.shape[0], device=line.device, dtype=torch.float32)
     target = torch.arange(2 * line.shape[0], device=line.device, dtype=torch.float32)
     position = target * (source[-1] / target[-1])

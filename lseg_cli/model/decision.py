@@ -1,4 +1,4 @@
-"""What logits decide: the winner of every pixel, and its softmax.
+"""The decision: the winner of every pixel, and its softmax.
 
 PyTorch decides some labels at a time, from scores before the model's last upsampling. A graph holds all logits anyway,
 for they are one of its outputs. There 1 / sum(exp(logit - winner's)) needs no logarithm, and nothing overflows; the

@@ -1,41 +1,35 @@
-"""What a `.safetensors` model says of itself: its header alone, without PyTorch and without its weights."""
+"""The header of a `.safetensors` model, read without PyTorch and without the weights."""
 
-import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from lseg_cli.config import ModelConfig
 from lseg_cli.contract import CONFIG_KEY, TOWER_KEY, parse_config
 from lseg_cli.errors import DataError, MismatchError
 from lseg_cli.files import open_regular
-from lseg_cli.reading import parse_json, reading
-
-_MOST_HEADER = 100_000_000  # bytes: the limit of safetensors itself
+from lseg_cli.reading import SafetensorsHeader, read_safetensors_header, reading
 
 
-def read_header(path: Path) -> dict[str, Any]:
-    """The header of a safetensors file: its length in eight bytes, then JSON.
+def read_header(path: Path) -> SafetensorsHeader:
+    """The header of a model's or a vocabulary's file.
 
     Raises:
         DataError: there is no such file.
         MismatchError: it is damaged.
     """
+    check_readable(path)
+    with reading(path, "is damaged: its header cannot be read"):
+        return read_safetensors_header(path)
+
+
+def check_readable(path: Path) -> None:
+    """Check that a path is a regular file that can be read; raises DataError if not."""
     try:
-        file = open_regular(path)
+        open_regular(path).close()
     except FileNotFoundError as error:
         raise DataError(f"There is no file {path}.") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}).") from error
-    with file, reading(path, "is damaged: its header cannot be read"):
-        (length,) = struct.unpack("<Q", file.read(8))
-        if length > min(_MOST_HEADER, path.stat().st_size):
-            raise ValueError("it is cut off")
-        header: dict[str, Any] = parse_json(file.read(length))
-        metadata = header.setdefault("__metadata__", {})
-        if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-            raise ValueError("its metadata are not texts")
-    return header
 
 
 def read_model_config(path: Path) -> ModelConfig:
@@ -45,7 +39,7 @@ def read_model_config(path: Path) -> ModelConfig:
         DataError: there is no such file.
         MismatchError: it is damaged, or not a model of this tool.
     """
-    return read_config(path, read_header(path).get("__metadata__", {}))
+    return read_config(path, read_header(path).metadata)
 
 
 def read_config(path: Path, metadata: Mapping[str, str]) -> ModelConfig:

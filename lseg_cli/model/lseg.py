@@ -18,14 +18,20 @@ from lseg_cli.model.regularizer import build_regularizer
 class LSeg(nn.Module):
     """The image side of LSeg and its meeting with the words. Text comes in as embeddings: labels are free."""
 
-    config: ModelConfig  # set by `build`: what travels with the weights
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, regularizer: nn.Module, config: ModelConfig) -> None:
+        """Joins the parts of Figure 2.
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, regularizer: nn.Module) -> None:
-        """`encoder` gives maps at strides 4 to 32, `decoder` embeddings at stride 4, `regularizer` keeps shapes."""
+        Args:
+            encoder: gives maps at strides 4 to 32.
+            decoder: gives embeddings at stride 4.
+            regularizer: keeps shapes.
+            config: what travels with the weights.
+        """
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.regularizer = regularizer
+        self.config = config
 
     def forward(self, pixels: Tensor, text: Tensor) -> Tensor:
         """Logits at the size of the input.
@@ -69,9 +75,7 @@ def build(config: ModelConfig, pretrained: bool = False) -> LSeg:
         if config.decoder_widths
         else DPTDecoder(encoder.channels, config.decoder_width, config.text.width)
     )
-    model = LSeg(encoder, decoder, build_regularizer(config.regularizer))
-    model.config = config
-    return model
+    return LSeg(encoder, decoder, build_regularizer(config.regularizer), config)
 
 
 def check_size(height_px: int, width_px: int) -> None:

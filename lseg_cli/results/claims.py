@@ -1,4 +1,4 @@
-"""Which files of an output folder a run may replace: those that runs of ours have written, and no others.
+"""The files of an output folder that a run may replace: those that runs of ours have written, and no others.
 
 A file is ours if a line of the journal accounts for it by name, kind and size. A run that is killed leaves files that
 have no line yet; so a run that begins notes which files are to come where nothing is, its *claims*, and takes the note
@@ -20,7 +20,7 @@ class Claims:
     """The files that are to come while a run is under way."""
 
     def __init__(self, output: OutputFolder) -> None:
-        """Of a folder that is locked by this process."""
+        """Binds a folder that is locked by this process."""
         self._output = output
         self._path = output.folder / output.named(CLAIMS)
 

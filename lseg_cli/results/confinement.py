@@ -1,4 +1,4 @@
-"""Nothing is written or deleted outside the output folder, nor through a link in it, whoever made the folder."""
+"""Confinement: nothing is written or deleted outside the output folder, nor through a link in it."""
 
 import os
 import stat
@@ -11,12 +11,12 @@ class Confinement:
     """The output folder as the place that nothing leaves; it may itself be a link."""
 
     def __init__(self, folder: Path) -> None:
-        """Of a folder that need not exist yet."""
+        """Binds a folder that need not exist yet."""
         self._folder = folder
         self._sound: set[Path] = set()  # folders that were looked at, for every picture has several files in them
 
     def check_file(self, name: str) -> None:
-        """Whether a journal, lock or table may be written: it is a regular file, or not there.
+        """Check that a journal, lock or table may be written: it is a regular file, or not there.
 
         Raises:
             LsegError: it is a link, a folder, a pipe or a device.
@@ -31,7 +31,7 @@ class Confinement:
             raise LsegError(f"{path} is {kind}, and a run would write through it; remove it, or choose another -o.")
 
     def check_folder(self, name: str) -> None:
-        """Whether files may be written below a folder of the results: no part of its path is a link.
+        """Check that files may be written below a folder of the results: no part of its path is a link.
 
         Raises:
             DataError: it is, or leads out of the output folder.
@@ -44,7 +44,7 @@ class Confinement:
         self._sound.add(folder)
 
     def holds(self, name: str) -> bool:
-        """Whether a name lies inside the folder and no folder on its way is a link."""
+        """Return whether a name lies inside the folder and no folder on its way is a link."""
         if not name or Path(name).is_absolute() or ".." in Path(name).parts:
             return False
         parent = Path(name).parent

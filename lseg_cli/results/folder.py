@@ -64,7 +64,7 @@ class OutputFolder:
             raise LsegError(f"{self.folder} is a file; choose another folder with -o.")
 
     def check_links(self, kinds: Collection[str], tables: Collection[str]) -> None:
-        """Whether nothing that is to be written or replaced is a link, or something else than a file.
+        """Check that whatever is to be written or replaced is a file, and not a link.
 
         Args:
             kinds: of the files of each picture.
@@ -150,7 +150,8 @@ class OutputFolder:
         if not isinstance(result, Failed):
             result = replace(result, file=replace(result.file, path=relative_to(self.folder, result.file.path)))
         with writing(path):
-            append(path, as_line(asdict(result)))
+            known = {key: value for key, value in asdict(result).items() if value is not None}
+            append(path, as_line(known))
 
     def write_json(self, name: str, data: dict[str, Any]) -> None:
         """Writes a file of the folder.

@@ -22,7 +22,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what spreadsheets take for 
 
 
 def check_formats(formats: Collection[str]) -> None:
-    """Whether what the formats need is installed.
+    """Check that the packages of the formats are installed.
 
     Raises:
         MissingError: pycocotools is not.
@@ -35,7 +35,7 @@ def check_formats(formats: Collection[str]) -> None:
 
 
 class _Stream:
-    """A file of which NumPy knows no descriptor, so that it does not write around Python, which tells a full disk."""
+    """A file of which NumPy knows no descriptor, so that it does not write around Python, which reports a full disk."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.write = file.write
@@ -64,7 +64,7 @@ def probabilities(scores: NDArray[np.float32]) -> NDArray[np.float16]:
 
 
 def first_category(labels: LabelSet) -> int:
-    """What a label's id becomes in COCO's files by adding: their tools take category 0 for no label."""
+    """Return the number added to labels' ids in COCO's files, whose tools take category 0 for no label."""
     return int(0 in labels.ids)
 
 

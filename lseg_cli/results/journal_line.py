@@ -19,7 +19,7 @@ Data = dict[str, Any]
 
 
 class Entry(NamedTuple):
-    """What the journal knows of a picture.
+    """The journal's knowledge of a picture.
 
     Attributes:
         stamp: its file, as it was; the path absolute, or an address.
@@ -90,7 +90,7 @@ def _entry(data: Data, folder: Path) -> Entry:
 
 
 def _check_name(kind: str, name: str) -> None:
-    """Whether a file's name is one that a run gives: inside the folder of its kind, with its extension."""
+    """Check that a file's name is one that a run gives: inside the folder of its kind, with its extension."""
     folder, extension = place_of(kind)
     path = PurePosixPath(name)
     parts = [os.fsencode(part) for part in path.parts]

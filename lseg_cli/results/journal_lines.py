@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lseg_cli.data.finding import JOURNAL
-from lseg_cli.results.journal_line import MOST_BYTES, parse_line
+from lseg_cli.results.journal_line import MOST_BYTES, Entry, parse_line
 
 _SHARE = re.compile(r"results-(\d+-of-\d+)\.jsonl")
 
@@ -24,12 +24,12 @@ class JournalLines:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Of an output folder."""
+        """Binds an output folder."""
         self._folder = folder
         self.damaged = 0
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """From the first; of two lines for a picture the later one."""
+        """Yield the lines from the first; of two lines for a picture the later one."""
         self.damaged = 0
         journals = find_journals(self._folder)
         is_sure = len(journals) == 1 and not any(self._folder.glob(".claims*.json"))
@@ -65,6 +65,19 @@ def raw_lines(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while line := file.readline(MOST_BYTES + 1):
             yield line
+
+
+def sound_entries(path: Path, folder: Path) -> Iterator[tuple[bytes, str, Entry]]:
+    """The lines of a journal that are whole, each with the picture's absolute path and what the journal knows of it.
+
+    Args:
+        path: of the journal.
+        folder: of the output.
+    """
+    for line in raw_lines(path):
+        found = parse_line(line, folder)
+        if found is not None:
+            yield line, found[1].stamp.path, found[1]
 
 
 def share_of(path: Path) -> str:

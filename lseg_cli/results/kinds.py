@@ -44,6 +44,7 @@ TABLES = {
     "cvat": "cvat.xml",
     "csv": "results.csv",
 }
+OVERLAY_FILMS = "overlay-films/"  # the overlays of a film as a film: a file for each of them
 _BINARY = "binary/"  # and the folder of a label: a kind for each, with a file of each picture
 _MOST_CHARS = 80  # of a label's name, in that of its folder
 _NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\x00-\x1f\ud800-\udfff]')
@@ -72,7 +73,7 @@ def binary_kinds(names: Iterable[str]) -> list[str]:
 
 
 def is_binary(kind: str) -> bool:
-    """Whether a kind is of the black and white masks of one label."""
+    """Return whether a kind is of the black and white masks of one label."""
     return kind.startswith(_BINARY)
 
 

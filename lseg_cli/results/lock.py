@@ -1,4 +1,4 @@
-"""Who may write to an output folder: one process, or one for each share of `--shard`.
+"""The lock of an output folder: one process may write to it, or one for each share of `--shard`.
 
 Locks are the operating system's, so those of a killed process are gone with it.
 """
@@ -46,7 +46,7 @@ class FolderLock:
         return []
 
     def check_alone(self) -> None:
-        """Whether no share is being done but this one.
+        """Check that no other share is being done.
 
         Raises:
             LsegError: there is one.

@@ -1,6 +1,5 @@
 """The mask of a picture, and what was asked for beside it."""
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,15 +15,15 @@ from lseg_cli.data.labels import IGNORE_8_BIT, LabelSet
 from lseg_cli.drawing.cutout import cut_out
 from lseg_cli.drawing.overlay import draw_overlay
 from lseg_cli.drawing.palette import colors, png_palette
+from lseg_cli.drawing.picture_file import write_picture
 from lseg_cli.drawing.png import write_png
-from lseg_cli.errors import DataError, LsegError
+from lseg_cli.errors import DataError
 from lseg_cli.inference.embedding import Embedding, write_tensor
 from lseg_cli.inference.interpolation import Floats
 from lseg_cli.inference.segmentation import Segmentation
 from lseg_cli.results.cvat import write_cvat_image
 from lseg_cli.results.folder import OutputFolder, Written, file_name
 from lseg_cli.results.formats import (
-    check_formats,
     first_category,
     probabilities,
     write_best,
@@ -33,7 +32,8 @@ from lseg_cli.results.formats import (
     write_rle,
     write_segments,
 )
-from lseg_cli.results.kinds import EXTRAS, FILES, FORMATS, is_binary
+from lseg_cli.results.kinds import is_binary
+from lseg_cli.results.mask_style import MaskStyle
 from lseg_cli.results.outlines import write_geojson, write_labelme, write_yolo
 from lseg_cli.results.polygons import write_polygons
 from lseg_cli.results.records import Done, Item, Stamp
@@ -49,67 +49,6 @@ _OF_MASK = frozenset(
     )
 )  # fmt: skip
 _OF_PICTURE = frozenset(("overlay", "cutout"))  # they show it
-_MOST_BINARY = 255  # labels that get a file each
-
-
-@dataclass(frozen=True)
-class MaskStyle:
-    """What is written of every picture.
-
-    Attributes:
-        save: which of `EXTRAS`.
-        formats: of the mask, which of `FORMATS`; png is always written.
-        top_k: above 1: so many labels of every pixel.
-        cutout: names of the labels that are cut out of the picture.
-        binary: kinds of the labels' black and white masks, in their order, where these are asked for.
-        has_colors: PNG masks have a palette; else they are plain grey.
-        min_confidence: pixels below it get the ignore id.
-        min_margin: pixels whose best two labels are nearer than this get it too.
-    """
-
-    save: tuple[str, ...] = ()
-    formats: tuple[str, ...] = ("png",)
-    top_k: int = 1
-    cutout: tuple[str, ...] = ()
-    binary: tuple[str, ...] = ()
-    has_colors: bool = True
-    min_confidence: float = 0.0
-    min_margin: float = 0.0
-
-    def check(self) -> None:
-        """Before anything costly.
-
-        Raises:
-            LsegError: something else than `EXTRAS` in `save`, or than `FORMATS` in `formats`; nothing to cut out, or
-                too many labels for a file each.
-            MissingError: a format whose package is not here.
-        """
-        for option, kinds, known in (("--save", self.save, EXTRAS), ("--format", self.formats, FORMATS)):
-            unknown = sorted(set(kinds) - set(known))
-            if unknown:
-                raise LsegError(f"{option} {unknown[0]} is not known; choose from {', '.join(known)}.")
-        if "cutout" in self.save and not self.cutout:
-            raise LsegError("--save cutout needs the labels that stay: add --cutout with some, such as person,car.")
-        if len(self.binary) > _MOST_BINARY:
-            raise LsegError(
-                f"--format binary writes a file for each label; {len(self.binary)} labels are too many, at most "
-                f"{_MOST_BINARY} can be."
-            )
-        check_formats(self.formats)
-
-    @property
-    def kinds(self) -> frozenset[str]:
-        """The files of every picture, of `lseg_cli.results.kinds`."""
-        asked = {"mask", *self.save, *self.formats}
-        asked.update(kind for kind, is_asked in (("top-k", self.top_k > 1), ("cutout", self.cutout)) if is_asked)
-        if "coco-panoptic" in asked:
-            asked.add("coco-panoptic-segments")
-        return frozenset(asked & set(FILES)) | frozenset(self.binary)
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What decides what files of a kind say, by kind; of another setting they are written again."""
-        return {"top-k": self.top_k, "cutout": sorted(self.cutout)}
 
 
 @dataclass(frozen=True)
@@ -144,6 +83,7 @@ class WrittenMask:
             file=stamp,
             files=self.written.beside("mask"),
             sizes=self.written.sizes,
+            time_s=self.item.time_s,
         )
 
 
@@ -151,7 +91,7 @@ class MaskWriter:
     """Turns segmentations into the files of an output folder."""
 
     def __init__(self, output: OutputFolder, labels: LabelSet, style: MaskStyle) -> None:
-        """Nothing is written yet.
+        """Binds an output folder; nothing is written yet.
 
         Args:
             output: to write to.
@@ -193,9 +133,9 @@ class MaskWriter:
         ids = self.ids(result)
         writers = self._of_mask(item, ids, picture) | {
             "mask": lambda path: write_png(path, ids, self._palette),
-            "top-k": lambda path: write_best(path, np.take(self._ids, result.best), result.probability),
+            "top-k": lambda path: write_best(path, *self._best(result)),
         }
-        confidence = result.confidence
+        confidence = shown_confidence(result)
         if confidence is not None:
             writers["conf"] = lambda path: write_png(path, np.rint(confidence * 255).astype(np.uint8))
         if picture is not None and result.probability is not None:
@@ -211,11 +151,11 @@ class MaskWriter:
         return self.kinds if item.kinds is None else item.kinds
 
     def needs_picture(self, item: Item) -> bool:
-        """Whether some of a picture's files show the picture itself."""
+        """Return whether some of a picture's files show the picture itself."""
         return bool(self.kinds_of(item) & _OF_PICTURE)
 
     def can_redraw(self, item: Item) -> bool:
-        """Whether all that a picture lacks can be made of the mask that is there."""
+        """Return whether all that a picture lacks can be made of the mask that is there."""
         return item.kinds is not None and all(kind in _OF_MASK or is_binary(kind) for kind in item.kinds)
 
     def redraw(self, item: Item, picture: Image.Image | None) -> WrittenMask:
@@ -240,7 +180,7 @@ class MaskWriter:
         return self._write(item, self._of_mask(item, ids, picture), ids, 0.0)
 
     def _of_mask(self, item: Item, ids: Ids, picture: Image.Image | None) -> Writers:
-        """What writes the files that say what a mask says."""
+        """Return the writers of files that are made of the mask alone."""
         writers: Writers = {
             "npy": lambda path: write_npy(path, ids),
             "coco-rle": lambda path: write_rle(path, ids, self._labels),
@@ -255,7 +195,7 @@ class MaskWriter:
         for kind, label_id in zip(self._style.binary, self._labels.ids, strict=bool(self._style.binary)):
             writers[kind] = partial(_write_binary, ids=ids, label_id=label_id)
         if picture is not None:
-            writers["overlay"] = lambda path: self._write_overlay(path, picture, ids)
+            writers["overlay"] = lambda path: self._write_overlay(path, picture, ids, item.time_s is not None)
         return writers
 
     def _write(self, item: Item, writers: Writers, ids: Ids, mean_confidence: float) -> WrittenMask:
@@ -275,6 +215,14 @@ class MaskWriter:
             ids[unsure] = self._labels.ignore_id
         return ids
 
+    def _best(self, result: Segmentation) -> tuple[Ids, Floats | None]:
+        """(K, H, W) ids of the best labels and their probabilities; where there is no data, neither."""
+        best, probability = np.take(self._ids, result.best), result.probability
+        if result.valid is not None:
+            best[:, ~result.valid] = self._labels.ignore_id
+            probability = None if probability is None else np.where(result.valid, probability, np.float32(0))
+        return best, probability
+
     def _unsure(self, result: Segmentation) -> NDArray[np.bool_] | None:
         style = self._style
         if result.probability is None or not (style.min_confidence or style.min_margin):
@@ -285,11 +233,9 @@ class MaskWriter:
             unsure |= first - result.probability[1] < style.min_margin
         return unsure
 
-    def _write_overlay(self, path: Path, picture: Image.Image, ids: Ids) -> None:
-        overlay = draw_overlay(pixels_of(picture), ids, self._labels, self._colors)
-        file = io.BytesIO()  # Pillow takes what a full disk still took of a file for all of it
-        overlay.save(file, "JPEG", quality=90)
-        path.write_bytes(file.getvalue())
+    def _write_overlay(self, path: Path, picture: Image.Image, ids: Ids, is_frame: bool) -> None:
+        overlay = draw_overlay(pixels_of(picture), ids, self._labels, self._colors, has_all_labels=is_frame)
+        write_picture(path, overlay, "JPEG")
 
     def _write_cutout(self, path: Path, picture: Image.Image, ids: Ids, result: Segmentation) -> None:
         if result.probability is None:
@@ -308,13 +254,21 @@ class MaskWriter:
         return {label.name: share[label.id] for label in self._labels.labels}, share[self._labels.ignore_id]
 
 
+def shown_confidence(result: Segmentation) -> Floats | None:
+    """(H, W), 0 where there is no data; None where it was not asked for."""
+    confidence = result.confidence
+    if confidence is None or result.valid is None:
+        return confidence
+    return np.where(result.valid, confidence, np.float32(0))
+
+
 def _write_binary(path: Path, ids: Ids, label_id: int) -> None:
     """Write 255 where the label is, else 0."""
     write_png(path, np.where(ids == label_id, np.uint8(255), np.uint8(0)))
 
 
 def describe_labels(labels: LabelSet) -> dict[str, Any]:
-    """What labels.json says of the labels: their ids in masks, and in files for COCO's tools."""
+    """Return labels.json's description of the labels: their ids in masks, and in files for COCO's tools."""
     first = first_category(labels)
     entries = [
         {"id": label.id, "coco_id": label.id + first, "name": label.name, "prompts": label.prompts, "color": color}

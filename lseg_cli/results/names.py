@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from lseg_cli.data.finding import Source
+from lseg_cli.data.formats import is_film
 from lseg_cli.data.store import Address, Place
 from lseg_cli.results.kinds import FILES
 
@@ -16,7 +17,7 @@ _DIGEST = 10  # characters of one
 
 
 def output_names(sources: Sequence[Source]) -> list[str]:
-    """For each source its name in the output, with '/' and without the extension that an output adds.
+    """Return the name of each source in the output, with '/' and without the extension that an output adds.
 
     One input folder is mirrored as it is, several below the folder that holds them all. Pictures of one folder that
     differ in the extension alone all keep it (`bus.jpg`, `bus.png`), and so do `Bus.jpg` and `bus.png`, for some file
@@ -24,7 +25,7 @@ def output_names(sources: Sequence[Source]) -> list[str]:
     digest of the whole.
     """
     paths = [prefix / source.name for prefix, source in zip(_prefixes(sources), sources, strict=True)]
-    shorts = [path.with_suffix("") if path.suffix else path for path in paths]
+    shorts = [path.with_suffix("") if path.suffix and not is_film(path.name) else path for path in paths]
     names = shorts
     while True:  # a name made longer may meet another one: `a.b.jpg` and `a.b`, so once more until nothing changes
         counts = Counter(_fold(name) for name in names)
@@ -35,7 +36,7 @@ def output_names(sources: Sequence[Source]) -> list[str]:
 
 
 def _prefixes(sources: Sequence[Source]) -> list[PurePosixPath]:
-    """Where each source's root lies below the folder that holds all roots."""
+    """Return where each source's root lies below the folder that holds all roots."""
     roots = {root: _absolute(root) for root in {source.root for source in sources}}
     if len(set(roots.values())) == 1:
         return [PurePosixPath()] * len(sources)

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lseg_cli.data.film_frame import FilmFrame
 from lseg_cli.data.labels import Label, LabelSet
 from lseg_cli.data.store import Address, Place
 
@@ -75,7 +76,7 @@ def write_geojson(path: Path, ids: Ids, labels: LabelSet) -> None:
     _write(path, {"type": "FeatureCollection", "features": features})
 
 
-def write_labelme(path: Path, ids: Ids, labels: LabelSet, source: Place) -> None:
+def write_labelme(path: Path, ids: Ids, labels: LabelSet, source: Place | FilmFrame) -> None:
     """Write what LabelMe opens: polygons from the largest to the smallest, for it paints later ones over earlier.
 
     Args:

@@ -1,14 +1,15 @@
-"""What is known of each picture of a run: the lines of results.jsonl and failures.jsonl."""
+"""The lines of results.jsonl and failures.jsonl, one for each picture of a run."""
 
 from dataclasses import dataclass, field
 
+from lseg_cli.data.film_frame import FilmFrame, FrameSource
 from lseg_cli.data.finding import Source
 from lseg_cli.data.store import Place, absolute
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A picture, or an embedding of one, and its name in the output.
+    """A picture, a frame of a film, or an embedding of one, and its name in the output.
 
     Attributes:
         source: what is read.
@@ -16,9 +17,14 @@ class Item:
         kinds: the files to write, of `lseg_cli.results.kinds.FILES`; None: all that the run writes.
     """
 
-    source: Source
+    source: Source | FrameSource
     name: str
     kinds: frozenset[str] | None = None
+
+    @property
+    def time_s(self) -> float | None:
+        """Of a frame, from the beginning of its film."""
+        return self.source.path.time_us / 1e6 if isinstance(self.source.path, FilmFrame) else None
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,8 @@ class Stamp:
     mtime_ns: int = 0
 
     @classmethod
-    def of(cls, path: Place) -> "Stamp":
-        """Of a file as it is now, or as a store's listing told; zeros where there is none."""
+    def of(cls, path: Place | FilmFrame) -> "Stamp":
+        """Return the state of a file as it is now, or as a store listed it; zeros if there is none."""
         try:
             state = path.stat()
         except (OSError, ValueError):
@@ -55,6 +61,7 @@ class Done:
     files: dict[str, str] = field(default_factory=dict)  # beside the mask, by kind
     sizes: dict[str, int] = field(default_factory=dict)  # in bytes, of the mask and of these, by kind
     values: str = ""  # how the picture's numbers became 8 bits; '' where they were
+    time_s: float | None = None  # of a frame, from the beginning of its film
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,7 @@ class Embedded:
     files: dict[str, str] = field(default_factory=dict)  # beside the embedding, by kind
     sizes: dict[str, int] = field(default_factory=dict)  # in bytes, of the embedding and of these, by kind
     values: str = ""  # as in `Done`
+    time_s: float | None = None  # as in `Done`
 
 
 @dataclass(frozen=True)

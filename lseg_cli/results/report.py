@@ -1,4 +1,4 @@
-"""What lies in an output folder, summed over its pictures, in memory that does not grow with their number."""
+"""The sums over the pictures of an output folder, in memory that does not grow with their number."""
 
 import json
 import math
@@ -78,7 +78,7 @@ class LabelSum:
 
 
 class EvenSample(Generic[T]):
-    """At most so many of a stream, evenly over it, however long it gets."""
+    """An even sample of a stream, of bounded size however long the stream gets."""
 
     def __init__(self, most: int) -> None:
         """`most`: may be 0."""
@@ -105,7 +105,7 @@ class EvenSample(Generic[T]):
 
 @dataclass
 class FolderReport:
-    """What a folder holds.
+    """The content of an output folder.
 
     Attributes:
         folder: of `lseg segment` or `lseg relabel`.
@@ -268,7 +268,7 @@ def _read_failures(report: FolderReport) -> None:
 
 
 def _read_runs(report: FolderReport) -> None:
-    """What the last runs said of themselves, and whether they came to their end."""
+    """Read what the last runs reported, and whether they came to their end."""
     is_unfinished = False
     for journal in find_journals(report.folder):
         path = journal.with_name(journal.name.replace("results", "run").replace(".jsonl", ".json"))
@@ -295,5 +295,5 @@ def _read_runs(report: FolderReport) -> None:
 
 def _number(value: Any) -> Any:
     if not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise ValueError(f"{value!r} is no number from 0")
+        raise ValueError(f"{value!r} is not a number from 0")
     return value

@@ -67,7 +67,7 @@ class _Sheet:
 
     @property
     def count(self) -> int:
-        """How many pictures there are."""
+        """The number of pictures."""
         return len(self._pictures)
 
     def figures(self) -> Iterator[dict[str, str]]:
@@ -90,7 +90,7 @@ class _Sheet:
             }
 
     def notices(self) -> list[str]:
-        """What was missing, once all figures have been made."""
+        """Return sentences on what was missing, once all figures have been made."""
         kinds = (
             (self._without_mask, "Not shown, because their masks are missing"),
             (self._without_picture, "Shown by their masks, because the pictures are missing or have changed since"),

@@ -1,6 +1,5 @@
 """A small overlay of a picture of an output folder, from what is still there: overlay, picture and mask, or mask."""
 
-import io
 import os
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -9,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lseg_cli.data.films import frame_at
 from lseg_cli.data.images import PictureError, any_size, open_image, resized
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.drawing.overlay import Color, Ids, tint
+from lseg_cli.drawing.picture_file import encode_picture
+from lseg_cli.errors import MissingError
 from lseg_cli.results.records import Stamp
 from lseg_cli.results.report import Picture
 
@@ -26,7 +28,7 @@ class Thumbnail(NamedTuple):
 
 
 def make_thumbnail(folder: Path, picture: Picture, labels: LabelSet, colors: list[Color]) -> Thumbnail | None:
-    """At most 320 pixels; of the mask alone where the picture is gone or has changed since; None without a mask.
+    """Return a thumbnail of at most 320 pixels, of the mask alone if the picture is gone or changed; None without one.
 
     Args:
         folder: of the output.
@@ -85,17 +87,16 @@ def _open(folder: Path, name: str, *modes: str) -> Image.Image | None:
 
 def _source(picture: Picture, size: tuple[int, int]) -> NDArray[np.uint8] | None:
     """(h, w, 3); None where it is gone, not what was segmented, or in a store: a report is made without network."""
-    path = Path(picture.file.path or picture.source)
-    if Stamp.of(path) != picture.file:
-        return None
+    path = picture.file.path or picture.source
     try:
-        image = open_image(path)
-    except PictureError:
+        frame = frame_at(path)
+        if Stamp.of(frame or Path(path)) != picture.file:
+            return None
+        image = frame.film.read(frame.index) if frame is not None else open_image(Path(path))
+    except (PictureError, MissingError):
         return None
     return resized(image, *size) if image.size == (picture.width_px, picture.height_px) else None
 
 
 def _jpeg(pixels: NDArray[np.uint8]) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=80)
-    return file.getvalue()
+    return encode_picture(Image.fromarray(pixels), "JPEG", 80)

@@ -1,7 +1,7 @@
-"""Who carries out a run: threads of this process, or workers of a Ray cluster."""
+"""The crew of a run: threads of this process, or workers of a Ray cluster."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from lseg_cli.contract import Engine
@@ -17,20 +17,24 @@ from lseg_cli.runs.steps import A, L, Steps
 
 
 class Crew(Protocol):
-    """Who does it."""
+    """The threads or workers that carry out a run."""
 
     @property
     def device(self) -> str:
-        """That infers."""
+        """The device that infers."""
         ...
 
     @property
     def precision(self) -> str:
-        """Of its arithmetic."""
+        """The precision of its arithmetic."""
         ...
 
-    def run(self, items: Sequence[Item], should_stop: Callable[[], bool]) -> Iterator[Result]:
+    def run(self, items: Iterable[Item | None], should_stop: Callable[[], bool]) -> Iterator[Result]:
         """Results in the order of the items; once `should_stop` says so, only of those that were begun.
+
+        Args:
+            items: None among them where more may come, and none has for now.
+            should_stop: asked between items.
 
         Raises:
             LsegError: what would stop every picture, such as a full disk.
@@ -57,11 +61,11 @@ def make_pipeline(steps: Steps[L, A, Result], options: RunOptions, streams: int,
         steps: what is done with an item.
         options: of the run.
         streams: items that a CPU infers side by side.
-        note: is told what the user should know.
+        note: receives what the user should know.
     """
     return Pipeline(steps, options.thread_count, note, streams if steps.device == "cpu" else 1)
 
 
 def call_cluster(work: Work, output: OutputFolder, note: Callable[[str], None]) -> Crew:
-    """Workers of a Ray cluster, which share the output folder; `note` is told what the user should know."""
+    """Workers of a Ray cluster, which share the output folder; `note` receives what the user should know."""
     return RayCluster(work, output.folder.resolve() / f".ray-{os.getpid()}", note)

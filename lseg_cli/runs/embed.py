@@ -1,4 +1,4 @@
-"""What `lseg embed` does with one picture, and what it writes: its embedding."""
+"""The steps of `lseg embed`: it writes the embedding of each picture."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from lseg_cli.contract import Engine
-from lseg_cli.data.finding import find_images
 from lseg_cli.data.store import locate_output
 from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.errors import DataError
@@ -29,7 +28,8 @@ from lseg_cli.results.folder import EMBEDDINGS, OutputFolder
 from lseg_cli.results.formats import write_npy
 from lseg_cli.results.records import Embedded, Failed, Item
 from lseg_cli.runs.crew import call_cluster, make_pipeline, open_here
-from lseg_cli.runs.folder_run import FolderRun, Job, share_of
+from lseg_cli.runs.folder_run import FolderRun, Job
+from lseg_cli.runs.items import find_items, with_live
 from lseg_cli.runs.options import EmbedOptions
 from lseg_cli.runs.pictures import LoadedPicture, OpenEngine, ReadSpec, open_picture, plan_streams
 from lseg_cli.runs.steps import failed
@@ -39,7 +39,7 @@ _DECISIVE = ("imgsz", "stride", "format")  # options that change what an embeddi
 
 @dataclass(frozen=True)
 class Inferred:
-    """What the network says of a picture.
+    """The network's answer for a picture.
 
     Attributes:
         features: (C, h, w).
@@ -101,7 +101,7 @@ class EmbedSteps:
         try:
             source, stride = str(item.source.path), check_stride(self._options.stride)
             features = self._segmenter.crop(answer.features, size, stride)
-            embedding = as_embedding(self._encoder, features, size, stride, source)
+            embedding = as_embedding(self._encoder, features, size, stride, source, loaded.valid)
             stage, watch = "write", Stopwatch()
             written = self._output.write(item.name, _writers(embedding, self._options.format))
         except (DataError, MemoryError) as error:
@@ -116,6 +116,7 @@ class EmbedSteps:
             written.beside(main),
             written.sizes,
             loaded.values,
+            item.time_s,
         )
 
 
@@ -133,7 +134,7 @@ class EmbedWork:
 
     @property
     def choice(self) -> EngineChoice:
-        """What a worker opens."""
+        """The engine that a worker opens."""
         return self.options.engine
 
     def open(self, threads: int) -> EmbedSteps:
@@ -141,7 +142,7 @@ class EmbedWork:
         return self.steps(self.open_engine(replace(self.choice, threads=threads)))
 
     def steps(self, engine: Engine) -> EmbedSteps:
-        """What is done with a picture; raises as `EmbedSteps`."""
+        """Return the steps for a picture; raises as `EmbedSteps`."""
         output = OutputFolder(locate_output(self.options.out), self.options.share_name, EMBEDDINGS)
         return EmbedSteps(engine, output, self.options)
 
@@ -163,8 +164,7 @@ def open_embedding(options: EmbedOptions, open_engine: OpenEngine, read_spec: Re
     check_format(options.format)
     output.check()
     notices: list[str] = []
-    found = find_images(options.inputs, options.exclude, options.recursive, notices.append)
-    items = share_of(found, options.shard)
+    items = find_items(options, notices.append)
     streams = plan_streams(options.engine, options.batch, len(items))
     engine = open_here(options, options.engine, streams, open_engine)
     spec = read_spec(options.engine.model) if engine is None else engine.spec
@@ -176,20 +176,19 @@ def open_embedding(options: EmbedOptions, open_engine: OpenEngine, read_spec: Re
         crew = make_pipeline(work.steps(engine), options, streams, notices.append)
     decisive = {name: getattr(options, name) for name in _DECISIVE} | {"precision": options.engine.precision}
     model = {"name": spec.model.name, "sha256": spec.model_sha256}
-    return FolderRun(
-        Job(
-            verb="embedded",
-            options=options,
-            output=output,
-            items=items,
-            kinds=frozenset(kinds_of(options.format)),
-            crew=crew,
-            model=model,
-            record={"command": "embed", "model": spec.model_sha256, "options": decisive},
-            about={"model": model, "stride": options.stride, "format": options.format},
-            notices=notices,
-        )
+    job = Job(
+        verb="embedded",
+        options=options,
+        output=output,
+        items=items,
+        kinds=frozenset(kinds_of(options.format)),
+        crew=crew,
+        model=model,
+        record={"command": "embed", "model": spec.model_sha256, "options": decisive},
+        about={"model": model, "stride": options.stride, "format": options.format},
+        notices=notices,
     )
+    return FolderRun(with_live(job, options))
 
 
 def kinds_of(format: str) -> tuple[str, ...]:
@@ -198,7 +197,7 @@ def kinds_of(format: str) -> tuple[str, ...]:
 
 
 def _writers(embedding: Embedding, format: str) -> dict[str, Callable[[Path], None]]:
-    """What writes these files."""
+    """Return the writer of each file."""
     info = embedding.info.model_dump_json(indent=2)
     writers: dict[str, Callable[[Path], None]] = {
         "embedding-info": lambda path: _write_text(path, info),

@@ -1,4 +1,4 @@
-"""How many pictures of a run may fail. Imports nothing: the command line makes it of `--max-failures`."""
+"""The number of pictures of a run that may fail. Imports nothing: the command line makes it of `--max-failures`."""
 
 from dataclasses import dataclass
 

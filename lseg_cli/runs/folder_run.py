@@ -9,7 +9,7 @@ import platform
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -18,12 +18,14 @@ from types import TracebackType
 from typing import Any
 
 from lseg_cli import __version__
+from lseg_cli.data.film_frame import FilmFrame
 from lseg_cli.data.finding import Source
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.errors import LsegError, TooManyFailuresError
 from lseg_cli.metrics import Metric
+from lseg_cli.results.earlier import EarlierResults, Record
 from lseg_cli.results.folder import RUN, OutputFolder
-from lseg_cli.results.journal import Journal, Record
+from lseg_cli.results.journal import Journal
 from lseg_cli.results.lock import FolderLock
 from lseg_cli.results.names import output_names
 from lseg_cli.results.records import Done, Failed, Item, Result
@@ -47,7 +49,7 @@ _PACKAGES = (
 
 @dataclass(frozen=True)
 class Job:
-    """What a command gives a run to do.
+    """The job that a command gives a run.
 
     Attributes:
         verb: what is done with a picture, such as 'segmented'.
@@ -63,6 +65,7 @@ class Job:
         write_tables: writes such files at the end; notices.
         labels: of the masks; None: there are none.
         notices: what there is to say before it begins; the crew adds to them.
+        live: what a camera gives, instead of items; None among it where none has come for now.
     """
 
     verb: str
@@ -78,6 +81,7 @@ class Job:
     tables: tuple[str, ...] = ()
     write_tables: Callable[[Sequence[str]], list[str]] = lambda _: []
     labels: LabelSet | None = None
+    live: Iterator[Item | None] | None = None
 
 
 class FolderRun:
@@ -90,13 +94,14 @@ class FolderRun:
     """
 
     def __init__(self, job: Job) -> None:
-        """Nothing is written yet."""
+        """Binds a job; nothing is written yet."""
         self._start = time.perf_counter()
         self.job = job
         self.notices = job.notices
         self.summary = Summary(len(job.items), job.options.ignore_failures)
         self._most_failures = job.options.most_failures(len(job.items))
         self._lock = FolderLock(job.output.folder, job.output.shard)
+        self._earlier = EarlierResults(job.output)
         self._journal = Journal(job.output)
         self._left: Sequence[Item] = ()
         self._tables: list[str] = []
@@ -128,14 +133,14 @@ class FolderRun:
                 self._journal.end(is_whole=error is None and not self.summary.left)
             if error is None and not self.job.output.shard:
                 self.notices += self.job.write_tables(self._tables)
-            with suppress(LsegError) if error else nullcontext():  # of two errors the first is told
+            with suppress(LsegError) if error else nullcontext():  # of two errors the first is reported
                 report = self._report(exit_code(error, self.summary.exit_code))
                 self.job.output.write_json(self.job.output.named(RUN), report)
         finally:
             self._lock.release()
 
     def run(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Result]:
-        """Does what is left to do; a broken picture costs itself alone. Results in the order of the pictures.
+        """Process the pictures that are left, and yield results in their order; only a broken picture is skipped.
 
         Args:
             should_stop: asked between pictures; those in flight are finished.
@@ -144,13 +149,16 @@ class FolderRun:
             LsegError: what would stop every picture, such as a full disk.
             TooManyFailuresError: more than the options allow.
         """
-        for result in self.job.crew.run(self._left, lambda: should_stop() or self._has_failed_too_often):
+        items: Iterable[Item | None] = self._left if self.job.live is None else self.job.live
+        for result in self.job.crew.run(items, lambda: should_stop() or self._has_failed_too_often):
             result = self._whole(result)  # noqa: PLW2901
             self.job.output.record(result)
             self.summary.add(result)
+            if self.job.live is not None:
+                self.summary.total = self.summary.done + self.summary.failed
             yield result
         if self.job.options.ray is not None:
-            self._journal.clean()  # after workers that were killed
+            self._earlier.clean()  # after workers that were killed
         if self._has_failed_too_often:
             raise TooManyFailuresError(
                 f"{self.summary.failed} of {self.summary.total} pictures failed, more than the {self._most_failures} "
@@ -168,22 +176,25 @@ class FolderRun:
 
     def _begin(self) -> None:
         """Sets the folder up, and finds what is left to do."""
-        job, journal = self.job, self._journal
-        journal.check_foreign(job.tables)
+        job, earlier, journal = self.job, self._earlier, self._journal
+        earlier.check_foreign(job.tables)
         if job.options.overwrite:
             self._lock.check_alone()
-            journal.delete()
-        is_other = journal.has_other(job.record)
+            earlier.delete()
+        is_other = earlier.has_other(job.record)
         if is_other or not job.options.resume:
-            self._set_aside(journal.changes(job.record) if is_other else "")
-        journal.clean()
+            self._set_aside(earlier.changes(job.record) if is_other else "")
+        earlier.clean()
         self.notices += journal.mend()
-        settings = {**journal.settings(), **job.about.get("settings", {})}
-        self._drop(journal.changed_settings(settings))
+        settings = {**earlier.settings(), **job.about.get("settings", {})}
+        self._drop(earlier.changed_settings(settings))
         journal.read()
         self._left = journal.remaining(job.items, job.kinds)
+        for item in self._left:
+            if isinstance(item.source.path, FilmFrame):
+                item.source.path.film.expect(item.source.path.index)
         self.summary.before = len(job.items) - len(self._left)
-        self._tables = sorted({*job.tables, *journal.tables()})
+        self._tables = sorted({*job.tables, *earlier.tables()})
         job.output.begin({**job.about, "settings": settings, "record": job.record, "tables": self._tables})
         if self.summary.before:
             self.notices.append(f"{self.summary.before} of {self.summary.total} pictures were done before.")
@@ -199,14 +210,14 @@ class FolderRun:
                 "--shard, or choose another -o."
             )
         self._lock.check_alone()
-        self._journal.drop(kinds)
+        self._earlier.drop(kinds)
         self.notices.append(f"Files of other settings are written again: {named}.")
 
     def _set_aside(self, changes: str) -> None:
-        if self._journal.is_empty():
+        if self._earlier.is_empty():
             return
         self._lock.check_alone()
-        target = self._journal.set_aside()
+        target = self._earlier.set_aside()
         why = f"are of another run ({changes} differ)" if changes else "are not resumed"
         self.notices.append(f"The results in {self.job.output.folder} {why}: they are in {target} now.")
 
@@ -222,7 +233,7 @@ class FolderRun:
         return replace(result, files={**kept, **result.files}, sizes={**sizes, **result.sizes})
 
     def _report(self, code: int) -> dict[str, Any]:
-        """What run.json says."""
+        """Return the content of run.json."""
         job, summary = self.job, self.summary
         counts = {
             "found": summary.total,

@@ -1,26 +1,35 @@
-"""What runs that write masks have in common: their labels, what they write, and the tables of all pictures."""
+"""The common part of runs that write masks: their labels, their options as a job, and the tables of all pictures."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from lseg_cli.config import TextConfig
+from lseg_cli.data.film_frame import FilmFrame
 from lseg_cli.data.labels import LabelSet, fold
 from lseg_cli.data.vocabulary import open_labels
+from lseg_cli.drawing import fonts
 from lseg_cli.drawing.palette import recolored
-from lseg_cli.errors import LsegError
+from lseg_cli.errors import DataError, LsegError
 from lseg_cli.files import atomic
 from lseg_cli.inference.segmenter import PixelOutputs
 from lseg_cli.results.cvat import write_cvat
-from lseg_cli.results.folder import OutputFolder
+from lseg_cli.results.folder import OutputFolder, file_name
 from lseg_cli.results.formats import write_coco, write_table
 from lseg_cli.results.journal_lines import JournalLines
-from lseg_cli.results.kinds import TABLES, binary_kinds
-from lseg_cli.results.masks import MaskStyle, describe_labels
+from lseg_cli.results.kinds import OVERLAY_FILMS, TABLES, binary_kinds
+from lseg_cli.results.mask_style import MaskStyle
+from lseg_cli.results.masks import describe_labels
+from lseg_cli.results.overlay_film import Overlay, is_newer, write_film
+from lseg_cli.results.records import Item
+from lseg_cli.runs.crew import Crew
+from lseg_cli.runs.folder_run import Job
 from lseg_cli.runs.options import MaskOptions
 
 # Options that change what a mask says. Not the device, nor what runs at once: they change the last bits.
 _DECISIVE = ("palette", "min_confidence", "min_margin")
+_VERBS = {"segment": "segmented", "relabel": "relabelled"}
 _NAMED = 20  # labels, in a sentence
 _MOST_WITH_BEST = 1000  # labels, of which top-k writes probabilities unasked
 
@@ -32,6 +41,8 @@ def read_labels(options: MaskOptions) -> tuple[LabelSet, list[str]]:
         LsegError: they, or the palette, cannot be read.
     """
     labels, notices = open_labels(options.labels)
+    lacking = fonts.notice(labels.names) if "overlay" in options.save else ""
+    notices = [*notices, *([lacking] if lacking else [])]
     if options.palette in (None, "none"):
         return labels, notices
     labels, more = recolored(labels, str(options.palette))
@@ -39,7 +50,7 @@ def read_labels(options: MaskOptions) -> tuple[LabelSet, list[str]]:
 
 
 def style_of(options: MaskOptions, labels: LabelSet) -> MaskStyle:
-    """What is written of every picture.
+    """Return which files are written for every picture.
 
     Raises:
         LsegError: a label that is to be cut out is none of these.
@@ -64,7 +75,7 @@ def style_of(options: MaskOptions, labels: LabelSet) -> MaskStyle:
 
 
 def outputs_of(options: MaskOptions, labels: int) -> PixelOutputs:
-    """What must be known of every pixel, where there are so many labels.
+    """Return what must be known of every pixel, for a number of labels.
 
     The probabilities of the K best are there for the asking as long as all labels are scored; of more than a thousand
     words, each of which gets next to nothing, they would cost many times all the rest.
@@ -77,38 +88,80 @@ def outputs_of(options: MaskOptions, labels: int) -> PixelOutputs:
     )
 
 
-def tables_of(options: MaskOptions) -> tuple[str, ...]:
-    """The files of all pictures that are asked for; a share writes none."""
-    return () if options.shard else tuple(TABLES[each] for each in options.formats if each in TABLES)
+@dataclass(frozen=True)
+class MaskPlan:
+    """All that decides what the masks of a run say, and where they go.
+
+    Attributes:
+        command: 'segment' or 'relabel'.
+        options: of the run.
+        output: where the masks go.
+        labels: in their colours.
+        text: the encoder of the labels, with its templates.
+        model: name and sha256 of the model.
+        more: options of the command alone that change what a mask says.
+    """
+
+    command: str
+    options: MaskOptions
+    output: OutputFolder
+    labels: LabelSet
+    text: TextConfig
+    model: dict[str, str]
+    more: dict[str, Any]
+
+    def job(self, items: Sequence[Item], crew: Crew, notices: list[str]) -> Job:
+        """Return what `FolderRun` is to do with these items."""
+        options, labels, text = self.options, self.labels, self.text
+        films = _films(items) if "overlay" in options.save else {}
+        style = style_of(options, labels)
+        record = {
+            "command": self.command,
+            "model": self.model["sha256"],
+            "labels": labels.digest(),
+            "text encoder": [text.sha256, text.templates],
+            "options": {name: getattr(options, name) for name in _DECISIVE} | self.more,
+        }
+        return Job(
+            verb=_VERBS[self.command],
+            options=options,
+            output=self.output,
+            items=items,
+            kinds=style.kinds,
+            crew=crew,
+            model=self.model,
+            record=record,
+            about={
+                **describe_labels(labels),
+                "settings": {kind: value for kind, value in style.settings.items() if kind in style.kinds},
+                "encoder": text.model_dump(mode="json"),
+                "templates": text.templates,
+            },
+            notices=notices,
+            # A share writes none.
+            tables=() if options.shard else (*(TABLES[each] for each in options.formats if each in TABLES), *films),
+            write_tables=partial(_write_tables, self.output, labels, films),
+            labels=labels,
+        )
 
 
-def record_of(labels: LabelSet, text: TextConfig, options: MaskOptions, more: dict[str, Any]) -> dict[str, Any]:
-    """All that decides what a mask says; `more`: options of the command."""
-    return {
-        "labels": labels.digest(),
-        "text encoder": [text.sha256, text.templates],
-        "options": {name: getattr(options, name) for name in _DECISIVE} | more,
-    }
+def _films(items: Sequence[Item]) -> dict[str, dict[str, FilmFrame]]:
+    """The films that overlays are put together as: of each its frames, by their overlays."""
+    films: dict[str, dict[str, FilmFrame]] = {}
+    for item in items:
+        frame = item.source.path
+        if isinstance(frame, FilmFrame):
+            film = OVERLAY_FILMS + item.name.rpartition("/")[0].removesuffix(".mp4") + ".mp4"
+            films.setdefault(film, {})[file_name("overlay", item.name)] = frame
+    return films
 
 
-def about(labels: LabelSet, text: TextConfig, style: MaskStyle) -> dict[str, Any]:
-    """What labels.json says."""
-    settings = {kind: value for kind, value in style.settings.items() if kind in style.kinds}
-    return {
-        **describe_labels(labels),
-        "settings": settings,
-        "encoder": text.model_dump(mode="json"),
-        "templates": text.templates,
-    }
-
-
-def table_writer(output: OutputFolder, labels: LabelSet) -> Callable[[Sequence[str]], list[str]]:
-    """What writes the files of all pictures, by their names; notices."""
-    return partial(_write_tables, output, labels)
-
-
-def _write_tables(output: OutputFolder, labels: LabelSet, names: Sequence[str]) -> list[str]:
+def _write_tables(
+    output: OutputFolder, labels: LabelSet, films: dict[str, dict[str, FilmFrame]], names: Sequence[str]
+) -> list[str]:
     notices, lines = [], JournalLines(output.folder)
+    for film in (name for name in films if name in names):
+        notices += _write_film(output, film, films[film])
     for kind, name in TABLES.items():
         if name not in names:
             continue
@@ -123,3 +176,18 @@ def _write_tables(output: OutputFolder, labels: LabelSet, names: Sequence[str]) 
         if left_out:
             notices.append(f"{output.folder / name} lacks {left_out} pictures, done without --format {kind}.")
     return notices
+
+
+def _write_film(output: OutputFolder, name: str, frames: dict[str, FilmFrame]) -> list[str]:
+    """Write the overlays of a film as a film, unless it is there; notices."""
+    there = [file for file in frames if (output.folder / file).is_file()]
+    overlays = [Overlay(frames[file].time_us, output.folder / file) for file in there]
+    if not overlays or is_newer(output.folder / name, overlays):
+        return []
+    output.confinement.check_folder(name)
+    try:
+        with atomic(output.folder / name) as path:
+            write_film(path, overlays, frames[there[0]].film.path)
+    except DataError as error:
+        return [str(error)]
+    return []

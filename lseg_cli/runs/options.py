@@ -1,4 +1,4 @@
-"""What `lseg segment`, `lseg embed` and `lseg relabel` are asked to do, as values.
+"""The options of `lseg segment`, `lseg embed` and `lseg relabel`, as values.
 
 Imports nothing heavy: the command line reads the defaults first.
 """
@@ -6,6 +6,7 @@ Imports nothing heavy: the command line reads the defaults first.
 import os
 from dataclasses import dataclass, field
 
+from lseg_cli.data.frame_pick import ALL_FRAMES, FramePick
 from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.results.kinds import EmbeddingFormat, MaskFormat, SaveKind, Stride
 from lseg_cli.runs.failure_limit import FailureLimit
@@ -17,7 +18,7 @@ _MOST_STREAMS = 4  # each needs the memory of a picture in the network
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What all runs over many pictures have in common.
+    """The options of all runs over many pictures.
 
     Attributes:
         inputs: what to read, as the user wrote it.
@@ -51,7 +52,7 @@ class RunOptions:
 
     @property
     def share_name(self) -> str:
-        """What tells the journals of a share from others: '2-of-4', or ''."""
+        """The share's part of its journals' names: '2-of-4', or ''."""
         return str(self.shard or "")
 
     @property
@@ -60,7 +61,7 @@ class RunOptions:
         return self.workers or max(1, min(os.cpu_count() or 1, _MOST_WORKERS))
 
     def most_failures(self, total: int) -> int | None:
-        """How many of `total` pictures may fail; None: all."""
+        """Return how many of `total` pictures may fail; None: all."""
         if self.fail_fast:
             return 0
         return None if self.max_failures is None else self.max_failures.most(total)
@@ -68,7 +69,7 @@ class RunOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class MaskOptions(RunOptions):
-    """What runs that write masks have in common.
+    """The options of all runs that write masks.
 
     Attributes:
         labels: as `lseg_cli.data.vocabulary.open_labels` takes them.
@@ -95,7 +96,7 @@ class MaskOptions(RunOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentOptions(MaskOptions):
-    """What `lseg segment` is asked to do.
+    """The options of `lseg segment`.
 
     Attributes:
         engine: the model and how it is run.
@@ -104,6 +105,9 @@ class SegmentOptions(MaskOptions):
         overlap: of tiles in px; None: an eighth of the tile.
         max_megapixels: pictures with more are refused.
         batch: pictures at a time; None: 1 on the CPU, else 8.
+        frames: which of a film are taken.
+        watch: go on with pictures as they arrive, until interrupted.
+        unsettled: absolute paths that are passed over, for they are still being written.
     """
 
     engine: EngineChoice = field(default_factory=EngineChoice)
@@ -112,11 +116,14 @@ class SegmentOptions(MaskOptions):
     overlap: int | None = None
     max_megapixels: float = 512.0
     batch: int | None = None
+    frames: FramePick = ALL_FRAMES
+    watch: bool = False
+    unsettled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmbedOptions(RunOptions):
-    """What `lseg embed` is asked to do.
+    """The options of `lseg embed`.
 
     Attributes:
         engine: the model and how it is run.
@@ -125,6 +132,9 @@ class EmbedOptions(RunOptions):
         format: of the files.
         max_megapixels: as in `SegmentOptions`.
         batch: as in `SegmentOptions`.
+        frames: as in `SegmentOptions`.
+        watch: as in `SegmentOptions`.
+        unsettled: as in `SegmentOptions`.
     """
 
     out: str = "feats"
@@ -134,11 +144,14 @@ class EmbedOptions(RunOptions):
     format: EmbeddingFormat = "safetensors"
     max_megapixels: float = 512.0
     batch: int | None = None
+    frames: FramePick = ALL_FRAMES
+    watch: bool = False
+    unsettled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class RelabelOptions(MaskOptions):
-    """What `lseg relabel` is asked to do.
+    """The options of `lseg relabel`.
 
     Attributes:
         model: whose text encoder is used; None: the one that made the embeddings.

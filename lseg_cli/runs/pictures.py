@@ -1,4 +1,4 @@
-"""What runs over pictures have in common: how a picture is read, and who infers it."""
+"""The common part of runs over pictures: reading one, and opening the engine that infers it."""
 
 import os
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lseg_cli.contract import Engine, GraphSpec
+from lseg_cli.data.film_frame import FilmFrame
 from lseg_cli.data.images import Picture, PictureError
 from lseg_cli.data.images import open_picture as read_picture
 from lseg_cli.engine_choice import EngineChoice
@@ -47,7 +48,7 @@ class LoadedPicture:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the image."""
+        """The shape of the image."""
         return self.image.shape
 
     @property
@@ -72,17 +73,17 @@ class OpenedPicture:
 
     @property
     def picture(self) -> Image.Image:
-        """In RGB."""
+        """The picture in RGB."""
         return self.read.image
 
     @property
     def valid(self) -> NDArray[np.bool_] | None:
-        """As in `Picture`."""
+        """The same as in `Picture`."""
         return self.read.valid
 
     @property
     def values(self) -> str:
-        """As in `Picture`."""
+        """The same as in `Picture`."""
         return self.read.values
 
     @property
@@ -109,12 +110,18 @@ def open_picture(item: Item, max_megapixels: float, admit: Callable[[int], None]
     path = item.source.path
     try:
         stamp, watch = Stamp.of(path), Stopwatch()
-        picture = read_picture(path, max_megapixels, wait)
+        picture = _read_frame(path, wait) if isinstance(path, FilmFrame) else read_picture(path, max_megapixels, wait)
         return OpenedPicture(picture, stamp, round(watch.ms - sum(waits), 3))
     except PictureError as error:
         return Failed(str(path), error.stage, str(error))
     except MemoryError:
         return Failed(str(path), "decode", FULL_MEMORY)
+
+
+def _read_frame(frame: FilmFrame, admit: Callable[[int], None]) -> Picture:
+    height, width = frame.film.size
+    admit(height * width)
+    return Picture(frame.film.read(frame.index))
 
 
 def count_cores(threads: int | None) -> int:
@@ -123,7 +130,7 @@ def count_cores(threads: int | None) -> int:
 
 
 def plan_streams(choice: EngineChoice, batch: int | None, pictures: int) -> int:
-    """How many of so many pictures a CPU infers side by side."""
+    """Return how many pictures a CPU infers side by side, for a number of pictures."""
     return count_streams(count_cores(choice.threads), pictures) if batch in (None, 1) else 1
 
 

@@ -27,6 +27,13 @@ from lseg_cli.runs.steps import FULL_MEMORY, A, L, Steps
 
 R = TypeVar("R")
 
+
+class _End:
+    """What comes after the last item."""
+
+
+_END = _End()
+
 MOST_PIXELS = 64_000_000  # in flight; a larger picture goes alone
 _NICENESS = 10  # of threads beside an engine on the CPU: they get a tenth of a core when both want it
 _POLL_S = 0.01
@@ -56,12 +63,12 @@ class Pipeline(Generic[L, A, R]):
     """
 
     def __init__(self, steps: Steps[L, A, R], workers: int, note: Callable[[str], None], streams: int = 1) -> None:
-        """Nothing begins yet.
+        """Binds the steps; nothing begins yet.
 
         Args:
             steps: what is done with a picture.
             workers: threads that load, and as many that finish.
-            note: is told what the user should know.
+            note: receives what the user should know.
             streams: pictures that the engine gets side by side, each in a batch of one; 1: one batch after another.
         """
         if streams > 1 and steps.batch > 1:
@@ -72,39 +79,46 @@ class Pipeline(Generic[L, A, R]):
         self._streams = streams
         self._note = note
         self._budget = PixelBudget(MOST_PIXELS)
+        self._turns = 0  # items so far
+        self._must_look = False  # more items may come, and none has for now
         self._flights: deque[_Flight[L, R]] = deque()  # all, in order
         self._coming: deque[_Flight[L, R]] = deque()  # those that are being loaded
         self._waiting: list[_Flight[L, R]] = []  # loaded, for others of their shape
 
-    def run(self, items: Iterable[Item], should_stop: Callable[[], bool]) -> Iterator[R | Failed]:
+    def run(self, items: Iterable[Item | None], should_stop: Callable[[], bool]) -> Iterator[R | Failed]:
         """Results in the order of the items; once `should_stop` says so, only of those in flight.
+
+        Args:
+            items: None among them where more may come, and none has for now.
+            should_stop: asked between items.
 
         Raises:
             LsegError: what would stop every picture, such as a full disk.
         """
-        numbered = enumerate(items)
+        coming = iter(items)
+        self._turns = 0
         with self._threads() as (readers, writers):
             while True:
                 if should_stop():
-                    numbered = enumerate(())
+                    coming = iter(())
                     self._forget_what_is_not_begun()
-                self._fill(numbered, readers)
+                self._fill(coming, readers)
                 if self._coming:
                     self._receive(writers)
                 elif self._waiting:  # no more to come for now: batches go as they are
                     self._infer(self._mates(self._waiting[0]), writers)
-                elif not self._flights:
+                elif not self._flights and not self._must_look:
                     return
-                yield from self._landed(must_wait=not self._coming and not self._waiting)
+                yield from self._landed(must_wait=not self._coming and not self._waiting and not self._must_look)
 
     @property
     def device(self) -> str:
-        """That infers."""
+        """The device that infers."""
         return self._steps.device
 
     @property
     def precision(self) -> str:
-        """Of its arithmetic."""
+        """The precision of its arithmetic."""
         return self._steps.precision
 
     @contextmanager
@@ -133,12 +147,15 @@ class Pipeline(Generic[L, A, R]):
             self._coming.pop()
             self._flights.pop()
 
-    def _fill(self, numbered: "Iterator[tuple[int, Item]]", readers: ThreadPoolExecutor) -> None:
+    def _fill(self, coming: Iterator[Item | None], readers: ThreadPoolExecutor) -> None:
+        self._must_look = False
         # A batch that is loaded, one in the engine and one that is finished; and what threads have in hand.
         while len(self._flights) < 3 * max(self.batch, self._streams) + 2 * self._workers:
-            turn, item = next(numbered, (0, None))
-            if item is None:
+            item = next(coming, _END)
+            self._must_look = item is None
+            if item is None or isinstance(item, _End):
                 return
+            turn, self._turns = self._turns, self._turns + 1
             flight: _Flight[L, R] = _Flight(turn, item, readers.submit(self._load, turn, item))
             self._flights.append(flight)
             self._coming.append(flight)
@@ -147,7 +164,7 @@ class Pipeline(Generic[L, A, R]):
         try:
             loaded = self._steps.load(item, lambda pixels: self._budget.enter(turn, pixels))
         finally:
-            self._budget.enter(turn, 0)  # what is no picture has not asked
+            self._budget.enter(turn, 0)  # what is not a picture has not asked
         if not isinstance(loaded, Failed) and loaded.held_px is not None:
             self._budget.shrink(turn, loaded.held_px)
         return loaded

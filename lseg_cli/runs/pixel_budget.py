@@ -7,7 +7,7 @@ class PixelBudget:
     """Since earlier pictures come in first and leave first, nobody waits for a picture that waits for it."""
 
     def __init__(self, most_pixels: int) -> None:
-        """At most so many pixels inside, or one picture."""
+        """A budget that admits a number of pixels at once, or one picture."""
         self._most = most_pixels
         self._changed = threading.Condition()
         self._turn = 0

@@ -1,8 +1,8 @@
-"""What `lseg relabel` does with one embedding, and what it writes: a mask for new labels, as `lseg segment` would."""
+"""The steps of `lseg relabel`: from an embedding a mask for new labels, as `lseg segment` would write it."""
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from PIL import Image
 
 from lseg_cli.config import TextConfig
 from lseg_cli.contract import TOWER_SUFFIX
+from lseg_cli.data.films import frame_at
 from lseg_cli.data.finding import Source
 from lseg_cli.data.images import PictureError, open_image
 from lseg_cli.data.labels import LabelSet
@@ -21,15 +22,16 @@ from lseg_cli.inference.embedding import Embedding, EmbeddingInfo, find_embeddin
 from lseg_cli.inference.interpolation import Floats
 from lseg_cli.inference.label_embedding import embed_label_set
 from lseg_cli.inference.relabel import is_bounded, relabel, score, segment_scores
-from lseg_cli.inference.segmentation import Segmentation, Stopwatch
+from lseg_cli.inference.segmentation import Stopwatch
 from lseg_cli.model.header import read_model_config
 from lseg_cli.model.text.cache import EmbeddingCache
 from lseg_cli.results.folder import OutputFolder
 from lseg_cli.results.masks import MaskWriter
 from lseg_cli.results.records import Done, Failed, Item, Stamp
 from lseg_cli.runs.crew import call_cluster, make_pipeline
-from lseg_cli.runs.folder_run import FolderRun, Job, shared
-from lseg_cli.runs.mask_run import about, outputs_of, read_labels, record_of, style_of, table_writer, tables_of
+from lseg_cli.runs.finish import Finding, finish_mask
+from lseg_cli.runs.folder_run import FolderRun, shared
+from lseg_cli.runs.mask_run import MaskPlan, outputs_of, read_labels, style_of
 from lseg_cli.runs.options import RelabelOptions, count_streams
 from lseg_cli.runs.pictures import count_cores
 from lseg_cli.runs.ray.cluster import require_ray
@@ -47,14 +49,21 @@ class LoadedEmbedding:
         stamp: state of its file before it was read.
         embedding: of a picture.
         picture: itself, in RGB, for files that show it.
-        read_ms: milliseconds of reading.
+        ms: milliseconds of reading.
+        values: how the picture's numbers became 8 bits: not known any more.
     """
 
     item: Item
     stamp: Stamp
     embedding: Embedding
     picture: Image.Image | None
-    read_ms: float
+    ms: dict[str, float]
+    values: str = ""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the picture as displayed."""
+        return self.embedding.info.picture_px
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -63,13 +72,13 @@ class LoadedEmbedding:
 
     @property
     def held_px(self) -> int | None:
-        """As much as was asked for."""
+        """None: as much memory as was asked for."""
         return None
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What the labels have to do with an embedding.
+    """The scores of the labels for an embedding.
 
     Attributes:
         scores: (N, h, w); None where the labels are so many that only those that matter are made.
@@ -105,7 +114,7 @@ class RelabelSteps:
                 raise DataError(
                     f"{path} was made by another model than the first of these embeddings; relabel it alone."
                 )
-            return LoadedEmbedding(item, stamp, embedding, self._picture(item, info), watch.ms)
+            return LoadedEmbedding(item, stamp, embedding, self._picture(item, info), {"read": watch.ms})
         except PictureError as error:
             return failed(item, error.stage, error)
         except (DataError, MemoryError) as error:
@@ -123,27 +132,22 @@ class RelabelSteps:
 
     def finish(self, loaded: LoadedEmbedding, answer: Scored) -> Done | Failed:
         """Postprocesses and writes; raises as `Steps.finish`."""
-        item, size, stage = loaded.item, loaded.embedding.info.picture_px, "infer"
-        try:
-            if answer.scores is None:
-                result = self._bounded(loaded.embedding)
-            else:
-                result = segment_scores(answer.scores, size, self._outputs, self._threads)
-            stage, watch = "write", Stopwatch()
-            mask = self._writer.write(item, loaded.picture, result, answer.scores)
-        except (DataError, MemoryError) as error:
-            return failed(item, stage, error)
-        ms = {"read": loaded.read_ms, "score": answer.ms, **result.ms, "write": watch.ms}
-        return mask.as_done(size, loaded.stamp, ms)
+        return finish_mask(self._writer, loaded, lambda: self._postprocess(loaded, answer))
 
-    def _bounded(self, embedding: Embedding) -> Segmentation:
-        return relabel(embedding, self._work.vectors, self._outputs, self._threads)
+    def _postprocess(self, loaded: LoadedEmbedding, answer: Scored) -> Finding:
+        if answer.scores is None:
+            result = relabel(loaded.embedding, self._work.vectors, self._outputs, self._threads)
+        else:
+            result = segment_scores(answer.scores, loaded.size, self._outputs, self._threads)
+        ms = {"score": answer.ms, **result.ms}
+        return Finding(replace(result, ms=ms, valid=loaded.embedding.info.valid), answer.scores)
 
     def _picture(self, item: Item, info: EmbeddingInfo) -> Image.Image | None:
         """The picture itself, for files that show it."""
         if not self._writer.needs_picture(item):
             return None
-        picture = open_image(locate(info.source))
+        frame = frame_at(info.source)
+        picture = open_image(locate(info.source)) if frame is None else frame.film.read(frame.index)
         if (picture.height, picture.width) != info.picture_px:
             raise DataError(f"{info.source} has another size than when it was embedded; embed it again.")
         return picture
@@ -187,10 +191,12 @@ def open_relabelling(options: RelabelOptions, model_path: Path | None) -> Folder
         MismatchError: `model_path` is another model than the one that made the embeddings.
     """
     if "embeddings" in options.save:
-        raise LsegError("--save embeddings is of lseg segment; relabel reads them, and they stay where they are.")
+        raise LsegError(
+            "--save embeddings belongs to lseg segment; relabel reads embeddings, and leaves them where they are."
+        )
     labels, notices = read_labels(options)
-    style, output = style_of(options, labels), OutputFolder(locate_output(options.out), options.share_name)
-    style.check()
+    output = OutputFolder(locate_output(options.out), options.share_name)
+    style_of(options, labels).check()
     output.check()
     items = _find(options, output)
     info = _first_info(items)
@@ -206,24 +212,9 @@ def open_relabelling(options: RelabelOptions, model_path: Path | None) -> Folder
         crew = make_pipeline(steps, options, streams, notices.append)
     else:
         crew = call_cluster(work, output, notices.append)
-    record = {"command": "relabel", "model": info.model_sha256}
-    return FolderRun(
-        Job(
-            verb="relabelled",
-            options=options,
-            output=output,
-            items=items,
-            kinds=style.kinds,
-            crew=crew,
-            model={"name": info.model.name, "sha256": info.model_sha256},
-            record=record | record_of(labels, text.encoder, options, {}),
-            about=about(labels, text.encoder, style),
-            notices=notices,
-            tables=tables_of(options),
-            write_tables=table_writer(output, labels),
-            labels=labels,
-        )
-    )
+    model = {"name": info.model.name, "sha256": info.model_sha256}
+    plan = MaskPlan("relabel", options, output, labels, text.encoder, model, {})
+    return FolderRun(plan.job(items, crew, notices))
 
 
 def _find(options: RelabelOptions, output: OutputFolder) -> list[Item]:
@@ -248,7 +239,7 @@ def _find(options: RelabelOptions, output: OutputFolder) -> list[Item]:
 
 
 def _first_info(items: Sequence[Item]) -> EmbeddingInfo:
-    """What the first sound file says; a broken one fails later, by itself.
+    """Read the facts of the first sound file; a broken one fails later, by itself.
 
     Raises:
         DataError: all are broken.

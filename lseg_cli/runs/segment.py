@@ -1,4 +1,4 @@
-"""What `lseg segment` does with one picture, and what it writes: a mask, and what was asked for beside it."""
+"""The steps of `lseg segment`: it writes a mask for each picture, and the other files that were asked for."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lseg_cli.contract import FEATURES, SCORES, Engine, Output
-from lseg_cli.data.finding import find_images
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.data.store import locate_output
 from lseg_cli.engine_choice import EngineChoice
@@ -25,8 +24,10 @@ from lseg_cli.results.folder import OutputFolder
 from lseg_cli.results.masks import MaskWriter
 from lseg_cli.results.records import Done, Failed, Item
 from lseg_cli.runs.crew import call_cluster, make_pipeline, open_here
-from lseg_cli.runs.folder_run import FolderRun, Job, share_of
-from lseg_cli.runs.mask_run import about, outputs_of, read_labels, record_of, style_of, table_writer, tables_of
+from lseg_cli.runs.finish import Finding, finish_mask
+from lseg_cli.runs.folder_run import FolderRun
+from lseg_cli.runs.items import find_items, with_live
+from lseg_cli.runs.mask_run import MaskPlan, outputs_of, read_labels, style_of
 from lseg_cli.runs.options import SegmentOptions
 from lseg_cli.runs.pictures import (
     LoadedPicture,
@@ -44,7 +45,7 @@ _DECISIVE = ("imgsz", "tile", "overlap")  # as in `lseg_cli.runs.mask_run`
 
 @dataclass(frozen=True)
 class Inferred:
-    """What the network says of a picture.
+    """The network's answer for a picture.
 
     Attributes:
         scores: (N, h, w); None where the labels are so many that only those that matter are made.
@@ -115,27 +116,21 @@ class SegmentSteps:
 
     def finish(self, loaded: LoadedPicture, answer: Inferred | Segmentation | None) -> Done | Failed:
         """Postprocesses and writes. Raises as `Steps.finish`."""
-        item, stage, scores, embedding = loaded.item, "infer", None, None
         if answer is None:
             return self._redraw(loaded)
-        try:
-            if isinstance(answer, Segmentation):
-                result = answer
-            else:
-                watch = Stopwatch()
-                scores = None if answer.scores is None else self._segmenter.crop(answer.scores, loaded.size)
-                result = self._segmented(answer, loaded.size)
-                embedding = (
-                    self._embedding(loaded, answer.features) if "embeddings" in self._writer.kinds_of(item) else None
-                )
-                result = replace(result, ms={"infer": answer.ms, "postprocess": watch.ms})
-            result = replace(result, valid=loaded.valid)
-            stage, watch = "write", Stopwatch()
-            mask = self._writer.write(item, loaded.picture, result, scores, embedding)
-        except (DataError, MemoryError) as error:
-            return failed(item, stage, error)
-        ms = {**loaded.ms, **result.ms, "write": watch.ms}
-        return replace(mask.as_done(loaded.size, loaded.stamp, ms), values=loaded.values)
+        return finish_mask(self._writer, loaded, lambda: self._postprocess(loaded, answer))
+
+    def _postprocess(self, loaded: LoadedPicture, answer: Inferred | Segmentation) -> Finding:
+        if isinstance(answer, Segmentation):
+            return Finding(replace(answer, valid=loaded.valid))
+        watch = Stopwatch()
+        scores = None if answer.scores is None else self._segmenter.crop(answer.scores, loaded.size)
+        result = self._segmented(answer, loaded.size)
+        embedding = (
+            self._embedding(loaded, answer.features) if "embeddings" in self._writer.kinds_of(loaded.item) else None
+        )
+        ms = {"infer": answer.ms, "postprocess": watch.ms}
+        return Finding(replace(result, ms=ms, valid=loaded.valid), scores, embedding)
 
     def _in_tiles(self, loaded: LoadedPicture) -> Segmentation | None:
         if self._tiling is None or loaded.picture is None or self._writer.can_redraw(loaded.item):
@@ -162,7 +157,8 @@ class SegmentSteps:
         if features is None:
             return None
         encoder, features = as_encoder(self._segmenter.engine), self._segmenter.crop(features, loaded.size, 4)
-        return as_embedding(encoder, features, loaded.size, source=str(loaded.item.source.path))
+        source = str(loaded.item.source.path)
+        return as_embedding(encoder, features, loaded.size, source=source, valid=loaded.valid)
 
 
 @dataclass(frozen=True)
@@ -183,7 +179,7 @@ class SegmentWork:
 
     @property
     def choice(self) -> EngineChoice:
-        """What a worker opens."""
+        """The engine that a worker opens."""
         return self.options.engine
 
     def open(self, threads: int) -> SegmentSteps:
@@ -191,7 +187,7 @@ class SegmentWork:
         return self.steps(self.open_engine(replace(self.choice, threads=threads)), are_many=True)
 
     def steps(self, engine: Engine, are_many: bool) -> SegmentSteps:
-        """What is done with a picture.
+        """Return the steps for a picture.
 
         Args:
             engine: any.
@@ -224,8 +220,7 @@ def open_segmentation(options: SegmentOptions, open_engine: OpenEngine, read_spe
     style.check()
     _check_tiling(options)
     output.check()
-    found = find_images(options.inputs, options.exclude, options.recursive, notices.append)
-    items = share_of(found, options.shard)
+    items = find_items(options, notices.append)
     streams = 1 if options.tile else plan_streams(options.engine, options.batch, len(items))
     engine = open_here(options, options.engine, streams, open_engine)
     spec = read_spec(options.engine.model) if engine is None else engine.spec
@@ -240,35 +235,22 @@ def open_segmentation(options: SegmentOptions, open_engine: OpenEngine, read_spe
         steps = work.steps(engine, are_many=len(items) >= options.thread_count)
         crew = make_pipeline(steps, options, streams, notices.append)
     decisive = {name: getattr(options, name) for name in _DECISIVE} | {"precision": options.engine.precision}
-    record = {"command": "segment", "model": spec.model_sha256, **record_of(labels, text.encoder, options, decisive)}
-    return FolderRun(
-        Job(
-            verb="segmented",
-            options=options,
-            output=output,
-            items=items,
-            kinds=style.kinds,
-            crew=crew,
-            model={"name": spec.model.name, "sha256": spec.model_sha256},
-            record=record,
-            about=about(labels, text.encoder, style),
-            notices=notices,
-            tables=tables_of(options),
-            write_tables=table_writer(output, labels),
-            labels=labels,
-        )
-    )
+    model = {"name": spec.model.name, "sha256": spec.model_sha256}
+    plan = MaskPlan("segment", options, output, labels, text.encoder, model, decisive)
+    return FolderRun(with_live(plan.job(items, crew, notices), options))
 
 
 def needed_outputs(options: SegmentOptions) -> tuple[Output, ...]:
-    """What a run asks its engine for: of ONNX files the rest is cut off. Raises as `read_labels`."""
+    """Return the outputs that a run needs; ONNX files are cut down to them. Raises as `read_labels`."""
     count = len(read_labels(options)[0].labels)
     is_bounded = are_many(count, outputs_of(options, count).probability)
     return (*SCORES, *FEATURES) if is_bounded or "embeddings" in options.save else SCORES
 
 
 def _check_tiling(options: SegmentOptions) -> None:
-    """Raises LsegError where tiles cannot be cut, or what is to be saved is of a whole picture."""
+    """Check that tiles can be cut, and that nothing to be saved needs a whole picture; raises LsegError."""
     whole = [kind for kind in ("probs", "embeddings") if kind in options.save]
     if Tiling.of(options.tile, options.overlap) is not None and whole:
-        raise LsegError(f"--save {whole[0]} is of a whole picture as the network sees it; it goes without --tile.")
+        raise LsegError(
+            f"--save {whole[0]} needs the whole picture in the network at once; it cannot be combined with --tile."
+        )

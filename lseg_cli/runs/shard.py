@@ -15,5 +15,5 @@ class Shard(NamedTuple):
     shares: int
 
     def __str__(self) -> str:
-        """The name that tells its journals from those of others: '2-of-4'."""
+        """The name that separates its journals from those of others: '2-of-4'."""
         return f"{self.number}-of-{self.shares}"

@@ -1,4 +1,4 @@
-"""What a run does with one item: load -> infer -> finish. Who calls the steps, and how many at once, is elsewhere.
+"""The steps of a run for one item: load -> infer -> finish. Who calls them, and how many at once, is elsewhere.
 
 Threads call them in `lseg_cli.runs.pipeline`, also in another process or on another machine.
 """
@@ -17,7 +17,7 @@ class Loaded(Protocol):
 
     @property
     def item(self) -> Item:
-        """What it is."""
+        """The item itself."""
         ...
 
     @property
@@ -27,7 +27,7 @@ class Loaded(Protocol):
 
     @property
     def held_px(self) -> int | None:
-        """So many pixels' memory it takes from now on, of four bytes each; None: what was asked for."""
+        """The pixels, of four bytes each, whose memory it takes from now on; None: as many as were asked for."""
         ...
 
 
@@ -41,12 +41,12 @@ class Steps(Protocol[L, A, R_co]):
 
     @property
     def device(self) -> str:
-        """That infers, such as 'cpu' or 'cuda:0'."""
+        """The device that infers, such as 'cpu' or 'cuda:0'."""
         ...
 
     @property
     def precision(self) -> str:
-        """Of its arithmetic."""
+        """The precision of its arithmetic."""
         ...
 
     @property
@@ -59,7 +59,7 @@ class Steps(Protocol[L, A, R_co]):
         ...
 
     def infer(self, batch: Sequence[L]) -> Sequence[A]:
-        """What the network says of items of one shape.
+        """Return the network's answers for items of one shape.
 
         Raises:
             MemoryFullError: that many do not fit into the device's memory.

@@ -1,4 +1,4 @@
-"""What is in some pictures, of a long list of words: for people who do not know which labels to ask for."""
+"""Suggested labels: which words of a long list are in some pictures."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -64,11 +64,11 @@ class Suggesting:
             yield source
 
     def found(self, count: int) -> list[Suggestion]:
-        """At most so many words that win anything, the one with most pixels first."""
+        """Return at most a number of words that win any pixels, the one with most pixels first."""
         order = np.argsort(-self._shares, kind="stable")[:count]
         names = self._labels.names
         return [
-            Suggestion(names[place], round(float(self._shares[place] / self._done), 4), int(self._pictures[place]))
-            for place in order
-            if self._shares[place] > 0
+            Suggestion(names[index], round(float(self._shares[index] / self._done), 4), int(self._pictures[index]))
+            for index in order
+            if self._shares[index] > 0
         ]

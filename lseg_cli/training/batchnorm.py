@@ -21,6 +21,13 @@ def synchronise(model: nn.Module, device: torch.device) -> None:
             model.set_submodule(path, SharedBatchNorm(module))
 
 
+def keep_statistics(model: nn.Module) -> None:
+    """Puts every BatchNorm inside a model into evaluation: it uses its statistics and leaves them; weights train."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm):
+            module.eval()
+
+
 class SharedBatchNorm(nn.BatchNorm2d):
     """A BatchNorm whose mean and variance in training are those of all processes, which hold equally many pictures."""
 

@@ -93,6 +93,5 @@ def save_trained(model: LSeg, classes: ClassVectors | None, path: Path, tower_of
         save_model(model, path, tower_of=tower_of)
         return
     vocabulary = classes.vocabulary()
-    model.config = model.config.model_copy(update={"text": vocabulary.encoder})
-    save_model(model, path)
+    save_model(model, path, text=vocabulary.encoder)
     write_vocabulary(vocabulary, path.with_suffix(f".vocab{SUFFIX}"))

@@ -21,7 +21,7 @@ from lseg_cli.inference.segmenter import Segmenter
 from lseg_cli.model.lseg import LSeg
 from lseg_cli.reading import reading
 from lseg_cli.training.average import average_of, averaged
-from lseg_cli.training.batchnorm import synchronise
+from lseg_cli.training.batchnorm import keep_statistics, synchronise
 from lseg_cli.training.building import build_for_training
 from lseg_cli.training.classifier import learned_classes
 from lseg_cli.training.labels import LabelSampler
@@ -97,16 +97,23 @@ class Trainer:
         self.best_miou = -math.inf
         if resume:
             raw = getattr(self.optimizer, "optimizer", self.optimizer)
-            self.schedule.start, self.best_miou = self.folder.load(self.model, raw, self.classes, self.average)
+            start, self.best_miou = self.folder.load(self.model, raw, self.classes, self.average)
+            self.schedule = replace(self.schedule, start=start)
 
     def _schedule(self) -> MixSchedule:
         config, accelerator = self.config, self.accelerator
         pictures = config.batch_size * config.accumulate * accelerator.num_processes
         self.steps_per_epoch = config.steps_per_epoch or first_epoch_steps(self.datasets, pictures)
         sizes, weights = [len(dataset) for dataset in self.datasets], [ref.weight for ref in config.data]
-        schedule = MixSchedule(sizes, weights, pictures, config.epochs * self.steps_per_epoch, config.seed)
-        schedule.rank, schedule.processes = accelerator.process_index, accelerator.num_processes
-        return schedule
+        return MixSchedule(
+            sizes,
+            weights,
+            pictures,
+            config.epochs * self.steps_per_epoch,
+            config.seed,
+            rank=accelerator.process_index,
+            processes=accelerator.num_processes,
+        )
 
     def _prepare(self) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
         if self.accelerator.num_processes > 1:
@@ -144,7 +151,7 @@ class Trainer:
             rate = float(self.optimizer.param_groups[-1]["lr"])
             if self.record:
                 self.record.step(done, losses[-1], self._rates())
-            yield StepReport(done, len(schedule.turns), epoch, config.epochs, losses[-1], rate)
+            yield StepReport(done, schedule.steps, epoch, config.epochs, losses[-1], rate)
             is_epoch = done % self.steps_per_epoch == 0
             if is_epoch:
                 report = EpochReport(epoch, float(np.mean(losses)), self._validate(epoch), None, 0.0)
@@ -252,6 +259,8 @@ class Trainer:
         self.objective.train()
         if self.config.freeze == "encoder":
             self.model.encoder.eval()
+        if self.config.keep_statistics:
+            keep_statistics(self.model)
 
     def _finish(self, report: EpochReport, done: int, seconds: float) -> EpochReport:
         """Writes the epoch's line, then saves the state: what dies in between is done, and written, again."""

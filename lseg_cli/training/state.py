@@ -14,7 +14,6 @@ What else is there to look at is written by `lseg_cli.training.record`.
 import csv
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from lseg_cli.config import TrainConfig
 from lseg_cli.errors import DataError, LsegError, MismatchError
-from lseg_cli.files import read_regular
+from lseg_cli.files import atomic, read_regular
 from lseg_cli.model.checkpoint import load_weights, read_tensors, write_tensors
 from lseg_cli.model.lseg import LSeg
 from lseg_cli.reading import MOST_YAML_BYTES, parse_json, read_text, reading
@@ -98,7 +97,8 @@ class RunFolder:
                 f"Another process is training in {self.path}: wait for it, or take another --out."
             ) from error
         if not resume or self.recipe() != config:
-            self.recipe_file.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            with atomic(self.recipe_file) as draft:
+                draft.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
     def _differences(self, config: TrainConfig) -> list[str]:
         """Keys of the run's recipe that another one changes, but for what a resumed run may change."""
@@ -209,7 +209,7 @@ class RunFolder:
         with reading(self.state_file, "is not the state of a training run", DataError):
             facts = parse_json(metadata[_META])
             best = facts["best_miou"]  # null before the first validation; older states say -Infinity
-            processes = int(facts.get("processes", self.processes))  # older states do not tell
+            processes = int(facts.get("processes", self.processes))  # older states do not say
             return _Meta(int(facts["step"]), -math.inf if best is None else float(best), processes)
 
     def record(self, rows: Sequence[Mapping[str, object]], table: Path | None = None) -> None:
@@ -220,12 +220,10 @@ class RunFolder:
         table = table or self.results
         known = [old for old in self.rows_of(table) if int(old["epoch"]) < int(str(rows[0]["epoch"]))]
         columns = dict.fromkeys(name for row in (*known[:1], rows[0]) for name in row)  # a run of before has fewer
-        temporary = table.with_name(f".{table.name}.{os.getpid()}")
-        with temporary.open("w", encoding="utf-8", newline="") as file:
+        with atomic(table) as draft, draft.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(columns))
             writer.writeheader()
             writer.writerows([*known, *rows])
-        temporary.replace(table)
 
 
 def _flat(keys: Mapping[str, object], prefix: str = "") -> dict[str, object]:

@@ -39,15 +39,14 @@ def main(trained: Path, out: Path) -> None:
             nn.init.zeros_(module.weight)  # type: ignore[union-attr, arg-type]
         state |= {name: value for name, value in decoder.state_dict().items() if name.startswith("tiers.0.")}
     decoder.load_state_dict(state)
-    model = LSeg(network, decoder, nn.Identity())
-    model.config = config.model_copy(
+    config = config.model_copy(
         update={
             "text": config.text.model_copy(update={"sha256": WordTable.open().sha256}),
             "image": config.image.model_copy(update={"long_side_px": LONG_SIDE_PX}),
             "origin": ORIGIN,
         }
     )
-    save_model(model, out, half=True)
+    save_model(LSeg(network, decoder, nn.Identity(), config), out, half=True)
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
 
 

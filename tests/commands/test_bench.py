@@ -8,10 +8,10 @@ import pytest
 
 from lseg_cli.bench import latency, matmul
 from lseg_cli.config import ModelConfig
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 from tests.command_line import lseg
 
-Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
+Exporter = Callable[[ModelConfig, GraphOptions], tuple[Path, Path]]
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def models(pyramid_config: ModelConfig, exported: Exporter, monkeypatch: pytest.
     monkeypatch.setattr(latency, "_SETTLE_S", 0)
     monkeypatch.setattr(matmul, "_SIZES", {"cpu": (64,)})
     monkeypatch.setattr(matmul, "_LEAST_S", 0.001)
-    return exported(pyramid_config, ExportOptions())
+    return exported(pyramid_config, GraphOptions())
 
 
 def test_a_sweep_as_json(models: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:

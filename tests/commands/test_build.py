@@ -17,12 +17,12 @@ from lseg_cli.config import ModelConfig
 from lseg_cli.model.checkpoint import save_model
 from lseg_cli.model.lseg import build
 from lseg_engines.doctor.nvidia_driver import find_gpus
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 from tests.command_line import lseg
 from tests.engines.fake_tensorrt import World
 
-Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
-FIXED = ExportOptions(size=(64, 96))
+Exporter = Callable[[ModelConfig, GraphOptions], tuple[Path, Path]]
+FIXED = GraphOptions(size=(64, 96))
 needs_no_gpu = pytest.mark.skipif(bool(find_gpus()), reason="here is a GPU")
 
 

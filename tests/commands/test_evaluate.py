@@ -16,12 +16,12 @@ from PIL import Image
 from lseg_cli.config import ModelConfig
 from lseg_cli.model.checkpoint import save_model
 from lseg_cli.model.lseg import build
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 from tests.command_line import lseg
 from tests.conftest import CLASSES, HEIGHT_PX, WIDTH_PX
 from tests.data.miniatures import MAKERS
 
-Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
+Exporter = Callable[[ModelConfig, GraphOptions], tuple[Path, Path]]
 
 
 Report = dict[str, Any]
@@ -96,7 +96,7 @@ def test_an_exported_file_has_the_figures_of_its_model(
     exported: Exporter, pyramid_config: ModelConfig, word_width: int, mini: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = pyramid_config.text.model_copy(update={"width": word_width})
-    model, graph = exported(pyramid_config.model_copy(update={"text": text}), ExportOptions())
+    model, graph = exported(pyramid_config.model_copy(update={"text": text}), GraphOptions())
     assert lseg("eval", "--compare", model, graph, "--data", mini, "-d", "cpu", "--threads", "1", "--json") == 0
     report = json.loads(capsys.readouterr().out)
     first, second = report["results"]

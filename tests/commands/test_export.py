@@ -18,11 +18,11 @@ from lseg_cli.config import ModelConfig
 from lseg_cli.model.checkpoint import save_model
 from lseg_cli.model.lseg import build
 from lseg_engines.torch_engine import TorchEngine
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 from tests.command_line import lseg
 
-Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
-ANY_SIZE = ExportOptions()
+Exporter = Callable[[ModelConfig, GraphOptions], tuple[Path, Path]]
+ANY_SIZE = GraphOptions()
 HEAVY = ("torch", "timm", "open_clip", "torchvision")
 
 
@@ -52,7 +52,7 @@ def test_an_export_that_answers_otherwise_leaves_no_file(
     source, path = exported(config, ANY_SIZE)
     scores = TorchEngine._scores
     monkeypatch.setattr(TorchEngine, "_scores", lambda *arguments: scores(*arguments) + 0.01)
-    monkeypatch.setattr("lseg_export.onnx_file.export_onnx", lambda _source, draft, _job: shutil.copy(path, draft))
+    monkeypatch.setattr("lseg_cli.exporting.export.export_onnx", lambda _source, draft, _job: shutil.copy(path, draft))
     monkeypatch.setattr("lseg_cli.exporting.parity.SIZES", ((64, 96),))
     assert lseg("export", source, "-o", tmp_path / "model.onnx", "--dynamic-size", "-q") == 7
     assert list(tmp_path.iterdir()) == []

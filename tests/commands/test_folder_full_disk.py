@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from lseg_cli.config import ModelConfig
 from tests.commands.interrupted import COMMANDS, command_line, environment, prepare, results
 
 PICTURES = 60
@@ -35,10 +34,10 @@ def can_mount() -> bool:
 @pytest.mark.skipif(not can_mount(), reason="no file system may be mounted here, not even in a name space")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_full_disk_stops_the_run_and_a_larger_one_lets_it_go_on(
-    command: str, pyramid_config: ModelConfig, word_width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: str, onnx_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    prepare(pyramid_config, word_width, PICTURES)
+    prepare(onnx_model, PICTURES)
     Path("small").mkdir()
     here = environment(tmp_path)
     if command == "relabel":

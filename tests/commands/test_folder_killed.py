@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from lseg_cli.config import ModelConfig
 from tests.commands.interrupted import COMMANDS, command_line, environment, lines, prepare, results
 
 PICTURES = 200
@@ -24,13 +23,12 @@ KILLS = int(os.environ.get("LSEG_KILLS", "3"))  # of each kind; thirty take a qu
 def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_been(
     command: str,
     number: signal.Signals,
-    pyramid_config: ModelConfig,
-    word_width: int,
+    onnx_model: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    prepare(pyramid_config, word_width, PICTURES)
+    prepare(onnx_model, PICTURES)
 
     def start(out: str, name: str = command) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(command_line(name, out), env=environment(tmp_path), stderr=subprocess.DEVNULL)

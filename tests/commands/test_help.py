@@ -56,7 +56,7 @@ def test_options_and_commands_stand_in_panels(
     assert names == ["Options", "Use", "Train and measure", "Ship", "Look"]
     panels = [line for line in shown(("segment",), monkeypatch, capsys).splitlines() if line.startswith("╭─")]
     names = [line.split("─ ")[1].split(" ─")[0] for line in panels]
-    assert names == ["Arguments", "Options", "Masks", "Network and machine", "Many pictures", "Messages"]
+    assert names == ["Arguments", "Options", "Masks", "Network and machine", "Many pictures", "Films", "Messages"]
 
 
 def test_a_kind_that_is_unknown_is_told_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,11 +13,11 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from lseg_cli.config import ModelConfig
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 from tests.command_line import lseg
 
-Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
-ANY_SIZE = ExportOptions()
+Exporter = Callable[[ModelConfig, GraphOptions], tuple[Path, Path]]
+ANY_SIZE = GraphOptions()
 HEAVY = ("torch", "timm", "open_clip", "torchvision")
 
 

@@ -17,7 +17,7 @@ from lseg_cli.contract import GraphSpec
 from lseg_cli.inference.embedding import Embedding, read_embedding
 from lseg_cli.model.lseg import LSeg
 from lseg_cli.runs.ray import cluster
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 from tests.command_line import lseg
 
 LABELS = "house, sky, other"
@@ -164,7 +164,7 @@ class TestRefusals:
     def test_a_model_of_an_earlier_version_is_refused_before_anything_is_written(
         self,
         more: tuple[str, ...],
-        exported: Callable[[ModelConfig, ExportOptions], tuple[Path, Path]],
+        exported: Callable[[ModelConfig, GraphOptions], tuple[Path, Path]],
         pyramid_config: ModelConfig,
         word_width: int,
         monkeypatch: pytest.MonkeyPatch,
@@ -172,7 +172,7 @@ class TestRefusals:
     ) -> None:
         monkeypatch.setattr(cluster, "PACKAGE", "json")
         text = pyramid_config.text.model_copy(update={"width": word_width})
-        path = exported(pyramid_config.model_copy(update={"text": text}), ExportOptions())[1]
+        path = exported(pyramid_config.model_copy(update={"text": text}), GraphOptions())[1]
         graph = onnx.load(path)
         spec = GraphSpec.from_metadata({each.key: each.value for each in graph.metadata_props}, "")
         del graph.graph.output[4]
@@ -185,7 +185,7 @@ class TestRefusals:
 
     def test_tiles_have_none(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert segment("--save", "embeddings", "--tile", "64") == 2
-        assert "--save embeddings is of a whole picture" in capsys.readouterr().err
+        assert "--save embeddings needs the whole picture" in capsys.readouterr().err
         assert not Path("out").exists()
 
     def test_relabel_saves_none(self, capsys: pytest.CaptureFixture[str]) -> None:

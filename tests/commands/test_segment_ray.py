@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lseg_cli.config import ModelConfig
 from lseg_cli.runs.ray import cluster
-from lseg_export.options import ExportOptions
 from tests.command_line import lseg
 from tests.conftest import Bucket
 
@@ -61,14 +58,8 @@ def workers(mark: Path) -> list[int]:
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are found in /proc")
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the ray package (the extra ray)")
 def test_two_workers_one_of_which_is_killed_make_what_a_local_run_makes(
-    pyramid_config: ModelConfig,
-    word_width: int,
-    exported: Callable[[ModelConfig, ExportOptions], tuple[Path, Path]],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    onnx_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = pyramid_config.text.model_copy(update={"width": word_width})
-    model = exported(pyramid_config.model_copy(update={"text": text}), ExportOptions())[1]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LSEG_CACHE", str(tmp_path / "cache"))
     Path("in").mkdir()
@@ -76,8 +67,8 @@ def test_two_workers_one_of_which_is_killed_make_what_a_local_run_makes(
         pixels = np.random.default_rng(number).integers(0, 256, (48, 64, 3), np.uint8)
         Image.fromarray(pixels).save(f"in/{number:03}.png")
     Path("in", os.fsdecode(b"caf\xe9.png")).write_text("no picture")
-    assert start(model, "local").wait() == 3
-    process = start(model, "out", "--ray", "local", "--ray-workers", "2")
+    assert start(onnx_model, "local").wait() == 3
+    process = start(onnx_model, "out", "--ray", "local", "--ray-workers", "2")
     while process.poll() is None and not lines("out"):
         time.sleep(0.01)
     both = workers(tmp_path)
@@ -97,8 +88,10 @@ def test_two_workers_one_of_which_is_killed_make_what_a_local_run_makes(
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the ray package (the extra ray)")
 def test_two_workers_read_a_bucket_as_a_local_run_reads_a_folder_and_go_on_where_they_were_stopped(
-    model: Path, bucket: Bucket
+    onnx_model: Path, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LSEG_CACHE", str(tmp_path / "cache"))
     for number in range(PICTURES):
         pixels = np.random.default_rng(number).integers(0, 256, (48, 64, 3), np.uint8)
         path = Path(f"in/{number % 3}/{number:03} ä.png")
@@ -106,16 +99,16 @@ def test_two_workers_read_a_bucket_as_a_local_run_reads_a_folder_and_go_on_where
         Image.fromarray(pixels).save(path)
     Path("in/damaged.png").write_bytes(Path("in/0/000 ä.png").read_bytes()[:500])
     bucket.fill(Path("in").resolve())
-    assert start(model, "local").wait() == 3
+    assert start(onnx_model, "local").wait() == 3
     options = ("--ray", "local", "--ray-workers", "2")
-    process = start(model, "out", *options, pictures=bucket.address("in"))
+    process = start(onnx_model, "out", *options, pictures=bucket.address("in"))
     while process.poll() is None and not lines("out"):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     assert process.wait() == 130
     before = {line["mask"]: Path("out", line["mask"]).stat().st_mtime_ns for line in lines("out")}
     assert 0 < len(before) < PICTURES
-    assert start(model, "out", *options, pictures=bucket.address("in")).wait() == 3
+    assert start(onnx_model, "out", *options, pictures=bucket.address("in")).wait() == 3
     assert {name: Path("out", name).stat().st_mtime_ns for name in before} == before
     assert len(lines("out")) == len(lines("local")) == PICTURES
     assert files("out") == files("local")

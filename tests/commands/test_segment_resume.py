@@ -113,6 +113,21 @@ class TestResuming:
         assert segment("in", "--save", "overlay") == segment("in") == 0
         assert lines() == again
 
+    def test_more_labels_of_every_pixel_are_made_anew(self, read: list[str]) -> None:
+        draw("in/a.png", "in/b.png")
+        assert segment("in", "--top-k", "2") == 0
+        before = Path("out/masks/a.png").read_bytes()
+        Path("out/masks/a.png").touch()
+        assert segment("in", "--top-k", "3", "--format", "npy") == 0
+        for name in ("a", "b"):
+            with np.load(f"out/topk/{name}.npz") as best:
+                assert best["ids"].shape == (3, 32, 48)
+        assert Path("out/masks/a.png").read_bytes() == before
+        assert segment("in", "--save", "conf") == 0  # the labels that are there stay
+        read.clear()
+        assert segment("in", "--top-k", "3") == 0
+        assert read == []
+
     def test_a_changed_picture_is_done_again(self, read: list[str]) -> None:
         draw("in/a.png", "in/b.png")
         assert segment("in") == 0

@@ -154,7 +154,7 @@ def test_an_id_without_a_label_is_told(mini: Path) -> None:
 @pytest.mark.parametrize("pixels", [np.zeros((64, 96, 3), np.uint8), np.zeros((64, 96), np.uint16)])
 def test_a_mask_that_is_no_index_mask_is_told(mini: Path, pixels: NDArray[np.generic]) -> None:
     save(pixels, mini.parent / "masks" / "train" / "0.png")
-    with pytest.raises(DataError, match=rf"masks/train/0\.png is no index mask: it holds {pixels.dtype}"):
+    with pytest.raises(DataError, match=rf"masks/train/0\.png is not an index mask: it holds {pixels.dtype}"):
         opened(mini)
 
 

@@ -46,7 +46,7 @@ def test_pairs_keep_their_order_and_count_from_0(tmp_path: Path) -> None:
 def test_a_line_that_names_no_class_is_told(line: str, tmp_path: Path) -> None:
     path = tmp_path / "fold0.txt"
     path.write_text(f"2007_000033__01\n{line}\n")
-    with pytest.raises(DataError, match=rf"fold0\.txt, line 2: '{line}' is no NAME__CLASS with a class of 1 to 20"):
+    with pytest.raises(DataError, match=rf"fold0\.txt, line 2: '{line}' is not NAME__CLASS with a class of 1 to 20"):
         read_pairs(path, 20)
 
 

@@ -1,6 +1,7 @@
 import os
 import signal
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,8 +67,7 @@ def test_a_batch_comes_from_one_set() -> None:
 @pytest.mark.parametrize("start", [0, 1, 7, 12])
 def test_starting_in_the_middle_gives_the_same_picks(start: int) -> None:
     whole = list(MixSchedule([5, 7], [1.0, 2.0], 3, 12, 4))
-    resumed = MixSchedule([5, 7], [1.0, 2.0], 3, 12, 4)
-    resumed.start = start
+    resumed = MixSchedule([5, 7], [1.0, 2.0], 3, 12, 4, start)
     assert list(resumed) == whole[start:]
     assert len(resumed) == 12 - start
 
@@ -76,9 +76,7 @@ def test_starting_in_the_middle_gives_the_same_picks(start: int) -> None:
 def test_processes_share_a_batch_without_overlap(processes: int) -> None:
     parts: list[list[list[Pick]]] = []
     for rank in range(processes):
-        schedule = MixSchedule([5, 7], [1.0, 2.0], 6, 10, 0)
-        schedule.rank, schedule.processes = rank, processes
-        parts.append(list(schedule))
+        parts.append(list(MixSchedule([5, 7], [1.0, 2.0], 6, 10, 0, rank=rank, processes=processes)))
     whole = MixSchedule([5, 7], [1.0, 2.0], 6, 10, 0)
     for step in range(10):
         shares = [part[step] for part in parts]
@@ -93,8 +91,8 @@ def test_batches_are_the_schedules_and_equal_from_any_start(mini: Path) -> None:
     assert [batch.step for batch in whole] == list(range(6))
     assert [batch.dataset for batch in whole] == [schedule.picks(step)[0].dataset for step in range(6)]
     assert all(batch.images.shape == (2, 3, 64, 64) and batch.masks.shape == (2, 64, 64) for batch in whole)
-    schedule.start = 3
-    for resumed, batch in zip(batches(datasets, schedule, AUGMENT, workers=0), whole[3:], strict=True):
+    later = batches(datasets, replace(schedule, start=3), AUGMENT, workers=0)
+    for resumed, batch in zip(later, whole[3:], strict=True):
         assert resumed.step == batch.step
         assert torch.equal(resumed.images, batch.images)
         assert torch.equal(resumed.masks, batch.masks)
@@ -120,8 +118,7 @@ def test_a_process_augments_its_part_as_one_process_would(mini: Path) -> None:
     dataset = open_dataset(DataRef(path=str(mini)))
     whole = next(iter(batches([dataset], MixSchedule([4], [1.0], 4, 1, 0), AUGMENT, workers=0)))
     for rank in (0, 1):
-        schedule = MixSchedule([4], [1.0], 4, 1, 0)
-        schedule.rank, schedule.processes = rank, 2
+        schedule = MixSchedule([4], [1.0], 4, 1, 0, rank=rank, processes=2)
         part = next(iter(batches([dataset], schedule, AUGMENT, workers=0)))
         assert torch.equal(part.images, whole.images[rank::2])
         assert torch.equal(part.masks, whole.masks[rank::2])

@@ -67,6 +67,43 @@ def folder(tmp_path: Path, mini: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def exports() -> dict[object, Any]:
+    """Graphs that a page has exported, and how they compared with their models."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def _exported_once(exports: dict[object, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages export the same model again and again: the first does it, for the others its file is copied."""
+    from lseg_cli.exporting import export  # noqa: PLC0415  loads PyTorch
+    from lseg_cli.exporting.verify import verify_export as verify  # noqa: PLC0415
+    from lseg_cli.files import file_sha256  # noqa: PLC0415
+    from lseg_export.onnx_file import export_onnx as write  # noqa: PLC0415
+
+    def write_once(source: Path, path: Path, options: Any) -> Any:
+        key = file_sha256(source), options
+        if key not in exports:
+            spec = write(source, path, options)
+            exports[key] = (
+                spec,
+                {file.name.removeprefix(path.name): file.read_bytes() for file in path.parent.iterdir()},
+            )
+        spec, files = exports[key]
+        for ending, data in files.items():
+            path.with_name(path.name + ending).write_bytes(data)
+        return spec
+
+    def verify_once(source: Path, exported: Path, precision: str, verification: Any, reporter: Any) -> Any:
+        key = file_sha256(source), file_sha256(exported), precision, verification
+        if key not in exports:
+            exports[key] = verify(source, exported, precision, verification, reporter)
+        return exports[key]
+
+    monkeypatch.setattr(export, "export_onnx", write_once)
+    monkeypatch.setattr(export, "verify_export", verify_once)
+
+
 def run_line(line: str) -> None:
     """A line of a shell block; an exit code other than 0 stands behind it in a comment."""
     expected = int(found[1]) if (found := _EXIT_CODE.search(line)) else 0

@@ -46,7 +46,7 @@ def test_any_ignored_id_and_any_number_of_labels_can_be_drawn(ignore: int, count
     assert np.asarray(one)[16 + 26 + 20, 16 + 20].tolist() == [0, 0, 0]
 
 
-@pytest.mark.parametrize(("width", "height"), [(1, 1), (3, 900), (2000, 3)])
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (3, 120), (2000, 3)])
 def test_any_shape_of_picture_has_its_tile(width: int, height: int) -> None:
     sheet = draw_sheet([sample(width, height)])
     assert sheet.width == 400 + 2 * 16

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from lseg_cli.data.labels import LabelSet
 from lseg_cli.drawing.overlay import _Entry as Entry
-from lseg_cli.drawing.overlay import _legend, _percent, _readable, draw_overlay, tint
+from lseg_cli.drawing.overlay import _legend, _percent, draw_overlay, tint
 
 LABELS = LabelSet.of(["sky", "road", "other"])
 COLORS = [(0, 0, 255), (0, 255, 0), (255, 0, 0)]
@@ -57,13 +57,6 @@ def test_many_labels_and_long_names_stay_in_the_strip() -> None:
     assert strip.width == 300
     assert strip.height < 400
     assert (np.asarray(strip)[:, -6:] == 255).all()
-
-
-def test_names_in_other_scripts_are_shown_or_at_least_not_as_boxes() -> None:
-    _, same = _readable([Entry("road", "1%", None)], 20)
-    assert same[0].name == "road"
-    _, plain = _readable([Entry("Caf\u00e9 \U0001f600", "1%", None)], 20)  # no usual font has both
-    assert plain[0].name in ("Cafe ", "Caf\u00e9 \U0001f600")
 
 
 def test_shares() -> None:

@@ -150,4 +150,4 @@ def test_a_palette_that_names_what_is_no_label_is_said(tmp_path: Path) -> None:
     (tmp_path / "palette.yaml").write_text("sky: [1, 2, 3]\nraod: [4, 5, 6]\n")
     labels, notices = recolored(LabelSet.of(["sky", "road"]), str(tmp_path / "palette.yaml"))
     assert [label.color for label in labels.labels] == [(1, 2, 3), None]
-    assert notices == [f"The palette {tmp_path / 'palette.yaml'} names what is no label: 'raod'."]
+    assert notices == [f"The palette {tmp_path / 'palette.yaml'} names words that are not labels: 'raod'."]

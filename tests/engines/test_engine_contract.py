@@ -27,12 +27,12 @@ from lseg_engines.tensorrt.builder import build_engine
 from lseg_engines.tensorrt.engine import TensorrtEngine
 from lseg_engines.tensorrt.options import BuildOptions
 from lseg_engines.torch_engine import TorchEngine, find_device
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 from tests.engines.conftest import put_machine
 
 WIDTH = 16
-ANY_SIZE = ExportOptions()
-Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
+ANY_SIZE = GraphOptions()
+Exporter = Callable[[ModelConfig, GraphOptions], tuple[Path, Path]]
 
 
 def open_torch(config: ModelConfig, device: str = "cpu") -> TorchEngine:
@@ -353,7 +353,7 @@ class TestOnnx:
         assert OnnxEngine.open(exported(pyramid_config, ANY_SIZE)[1]).device == "cpu"
 
     def test_one_size_takes_no_other(self, pyramid_config: ModelConfig, exported: Exporter) -> None:
-        engine = OnnxEngine.open(exported(pyramid_config, ExportOptions(size=(64, 96)))[1], "cpu")
+        engine = OnnxEngine.open(exported(pyramid_config, GraphOptions(size=(64, 96)))[1], "cpu")
         assert engine.run(picture(), words(2), {"mask"})["mask"].shape == (1, 64, 96)
         with pytest.raises(MismatchError, match="64 x 64 pixels; this engine takes 64 x 96"):
             engine.run(picture(1, 64, 64), words(2), {"mask"})

@@ -11,14 +11,14 @@ from lseg_cli.contract import FloatEngine, Output
 from lseg_cli.errors import MismatchError
 from lseg_engines.ort.engine import OnnxEngine
 from lseg_engines.torch_engine import TorchEngine
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 
-Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
+Exporter = Callable[[ModelConfig, GraphOptions], tuple[Path, Path]]
 WANTED: tuple[Output, ...] = ("logits",)
 
 
 def test_pytorch_takes_pictures_that_are_not_rounded(exported: Exporter, pyramid_config: ModelConfig) -> None:
-    engine = TorchEngine.open(exported(pyramid_config, ExportOptions())[0], "cpu")
+    engine = TorchEngine.open(exported(pyramid_config, GraphOptions())[0], "cpu")
     assert isinstance(engine, FloatEngine)
     random = np.random.default_rng(0)
     whole = random.integers(0, 256, (2, 64, 96, 3), np.uint8)
@@ -34,5 +34,5 @@ def test_pytorch_takes_pictures_that_are_not_rounded(exported: Exporter, pyramid
 
 
 def test_an_exported_file_takes_whole_numbers_alone(exported: Exporter, pyramid_config: ModelConfig) -> None:
-    engine = OnnxEngine.open(exported(pyramid_config, ExportOptions())[1], "cpu")
+    engine = OnnxEngine.open(exported(pyramid_config, GraphOptions())[1], "cpu")
     assert not isinstance(engine, FloatEngine)

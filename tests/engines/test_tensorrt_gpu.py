@@ -19,11 +19,11 @@ from lseg_engines.tensorrt.flavour import FLAVOURS, FlavourKey, find_flavours
 from lseg_engines.tensorrt.options import BuildOptions
 from lseg_engines.tensorrt.precision import check_precisions
 from lseg_engines.tensorrt.sidecar import Sidecar
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 
-Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
-FIXED, ANY_SIZE = ExportOptions(size=(64, 96)), ExportOptions()
-HALF = ExportOptions(size=(64, 96), precision="fp16")
+Exporter = Callable[[ModelConfig, GraphOptions], tuple[Path, Path]]
+FIXED, ANY_SIZE = GraphOptions(size=(64, 96)), GraphOptions()
+HALF = GraphOptions(size=(64, 96), precision="fp16")
 
 pytestmark = [
     pytest.mark.gpu,
@@ -53,7 +53,7 @@ def built(onnx_path: Path, tmp_path: Path, options: BuildOptions) -> tuple[Path,
     [(FIXED, Limits(1e-3, 0.999)), (ANY_SIZE, Limits(1e-3, 0.999)), (HALF, Limits(0.5, 0.99))],
 )
 def test_it_answers_as_its_graph_at_every_corner(
-    options: ExportOptions,
+    options: GraphOptions,
     limits: Limits,
     shape: str,
     flavour: FlavourKey,

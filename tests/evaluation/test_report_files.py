@@ -38,6 +38,14 @@ def test_a_second_result_has_files_of_its_own(tmp_path: Path) -> None:
     assert files["classes.csv"].split() == ["class,iou", "a,0.500000", "b,"]
 
 
+def test_names_are_no_formulas(tmp_path: Path) -> None:
+    """A spreadsheet that opens the tables runs nothing that a data set calls its classes."""
+    confusion = {"classes": ["=1+1"], "predicted": ["@x", "-1"], "pixels": [[1, -2]]}
+    write_report({"results": [result(class_iou={"=1+1": 0.5}, confusion=confusion)]}, tmp_path)
+    assert (tmp_path / "classes.csv").read_text().split() == ["class,iou", "'=1+1,0.500000"]
+    assert (tmp_path / "confusion.csv").read_text().split() == ["class,'@x,'-1", "'=1+1,1,-2"]
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"report\.json cannot be written"):

@@ -24,13 +24,13 @@ from lseg_cli.bench.made_input import make_pictures, make_text
 from lseg_cli.config import ModelConfig
 from lseg_cli.contract import OUTPUTS
 from lseg_engines.ort.engine import OnnxEngine
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 
-Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
+Exporter = Callable[[ModelConfig, GraphOptions], tuple[Path, Path]]
 Answer = Mapping[str, NDArray[Any]]
 Feeds = dict[str, NDArray[Any]]
 
-FIXED = ExportOptions(size=(64, 96))
+FIXED = GraphOptions(size=(64, 96))
 NOT_EVERYWHERE = {
     "GatherElements",
     "ReduceL2",
@@ -136,9 +136,9 @@ def test_it_answers_as_onnx_runtime(
         assert np.abs(np.subtract(found[name].reshape(expected[name].shape), expected[name])).max() < 1e-3, name
 
 
-@pytest.mark.parametrize("options", [FIXED, ExportOptions()])
+@pytest.mark.parametrize("options", [FIXED, GraphOptions()])
 def test_the_graph_has_no_operator_that_others_get_wrong(
-    options: ExportOptions, pyramid_config: ModelConfig, exported: Exporter
+    options: GraphOptions, pyramid_config: ModelConfig, exported: Exporter
 ) -> None:
     graph = onnx.load(exported(pyramid_config, options)[1]).graph
     assert not NOT_EVERYWHERE & {node.op_type for node in graph.node}

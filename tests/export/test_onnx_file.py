@@ -17,12 +17,12 @@ from lseg_engines.ort.engine import OnnxEngine
 from lseg_engines.torch_engine import TorchEngine
 from lseg_export import onnx_file
 from lseg_export.onnx_file import export_onnx
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 
-Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
-ANY_SIZE = ExportOptions()
-FIXED = ExportOptions(size=(64, 96))
-HALF = ExportOptions(precision="fp16")
+Exporter = Callable[[ModelConfig, GraphOptions], tuple[Path, Path]]
+ANY_SIZE = GraphOptions()
+FIXED = GraphOptions(size=(64, 96))
+HALF = GraphOptions(precision="fp16")
 
 
 def shapes(path: Path) -> dict[str, tuple[int, list[int | str]]]:
@@ -39,7 +39,7 @@ def shapes(path: Path) -> dict[str, tuple[int, list[int | str]]]:
     ("options", "height", "width"), [(ANY_SIZE, "height", "width"), (FIXED, 64, 96), (HALF, "height", "width")]
 )
 def test_tensors_are_those_of_the_contract(
-    options: ExportOptions, height: int | str, width: int | str, pyramid_config: ModelConfig, exported: Exporter
+    options: GraphOptions, height: int | str, width: int | str, pyramid_config: ModelConfig, exported: Exporter
 ) -> None:
     half = [side // 2 if isinstance(side, int) else f"{side}/2" for side in (height, width)]
     quarter = [side // 4 if isinstance(side, int) else f"{side}/4" for side in (height, width)]
@@ -56,7 +56,7 @@ def test_tensors_are_those_of_the_contract(
 
 
 @pytest.mark.parametrize("options", [ANY_SIZE, FIXED, HALF])
-def test_the_file_says_what_it_is(options: ExportOptions, pyramid_config: ModelConfig, exported: Exporter) -> None:
+def test_the_file_says_what_it_is(options: GraphOptions, pyramid_config: ModelConfig, exported: Exporter) -> None:
     source, path = exported(pyramid_config, options)
     metadata = {each.key: each.value for each in onnx.load(path).metadata_props}
     assert set(metadata) == {"lseg.spec", "lseg.precision", "lseg.version"}
@@ -97,7 +97,7 @@ def test_weights_beyond_the_limit_lie_beside(
 
 def test_a_slim_graph_is_checked_and_answers_alike(pyramid_config: ModelConfig, exported: Exporter) -> None:
     pytest.importorskip("onnxslim", reason="onnxslim is optional: pip install onnxslim")
-    slim = exported(pyramid_config, ExportOptions(is_slim=True))[1]
+    slim = exported(pyramid_config, GraphOptions(is_slim=True))[1]
     plain = exported(pyramid_config, ANY_SIZE)[1]
     assert len(onnx.load(slim).graph.node) <= len(onnx.load(plain).graph.node)
     assert shapes(slim) == shapes(plain)
@@ -112,18 +112,18 @@ def test_without_onnxslim_the_way_is_told(
     source = exported(pyramid_config, ANY_SIZE)[0]
     monkeypatch.setitem(sys.modules, "onnxslim", None)
     with pytest.raises(MissingError, match=r"--slim needs the package onnxslim.*\[slim\]"):
-        export_onnx(source, tmp_path / "model.onnx", ExportOptions(is_slim=True))
+        export_onnx(source, tmp_path / "model.onnx", GraphOptions(is_slim=True))
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (ExportOptions(size=(64, 100)), "64 x 100; both sides must be multiples of 32"),
-        (ExportOptions(opset=23), "Opset 23 cannot be exported; choose one of 18 to 22"),
-        (ExportOptions(precision=cast(Any, "int4")), "'int4' cannot be exported; choose one of fp32, fp16"),
+        (GraphOptions(size=(64, 100)), "64 x 100; both sides must be multiples of 32"),
+        (GraphOptions(opset=23), "Opset 23 cannot be exported; choose one of 18 to 22"),
+        (GraphOptions(precision=cast(Any, "int4")), "'int4' cannot be exported; choose one of fp32, fp16"),
     ],
 )
-def test_what_cannot_be_is_told_at_once(options: ExportOptions, message: str, tmp_path: Path) -> None:
+def test_what_cannot_be_is_told_at_once(options: GraphOptions, message: str, tmp_path: Path) -> None:
     with pytest.raises(LsegError, match=message):
         export_onnx(tmp_path / "missing.safetensors", tmp_path / "model.onnx", options)
 

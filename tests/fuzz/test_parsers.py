@@ -15,6 +15,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,19 @@ import safetensors.numpy
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from lseg_cli.config import ModelConfig
 from lseg_cli.contract import SCORES
+from lseg_cli.data.images import open_picture
 from lseg_cli.data.labels import parse_labels
+from lseg_cli.data.sets.folder import read_description
 from lseg_cli.data.vocabulary import open_labels
 from lseg_cli.drawing.palette import recolored
 from lseg_cli.errors import LsegError
+from lseg_cli.evaluation.saved_masks import SavedMasks
+from lseg_cli.importing.kinds import read_source
+from lseg_cli.importing.options import ImportOptions
 from lseg_cli.inference.embedding import INFO_KEY, EmbeddingInfo, read_embedding
 from lseg_cli.inference.label_embedding import compile_vocabulary
 from lseg_cli.model.checkpoint import load_model
@@ -40,11 +47,13 @@ from lseg_cli.model.text.clip import read_text_tower
 from lseg_cli.model.text.clip_files import architecture
 from lseg_cli.model.text.word_table import FORMAT, WordTable
 from lseg_cli.reading import parse_yaml
+from lseg_cli.results.report import read_report
+from lseg_cli.training.recipe import load_recipe
 from lseg_engines.description import describe
 from lseg_engines.ort.engine import OnnxEngine
 from lseg_engines.tensorrt.options import BuildOptions
 from lseg_engines.tensorrt.sidecar import BuildRecord, Sidecar, check_is_of, make_build_id, read_sidecar, sidecar_path
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 from tests.fuzz.mutations import damaged, other_onnx, other_safetensors, other_text_json
 
 EXAMPLES = int(os.environ.get("LSEG_FUZZ_EXAMPLES", "0"))
@@ -213,6 +222,68 @@ def _tensor_kinds(safetensors_file: Path, onnx_file: Path) -> Iterator[Kind]:
     yield Kind("sidecar.json", _sidecar(spec), other_text_json, _read_sidecar)
 
 
+def _set_kinds() -> Iterator[Kind]:
+    """Recipes, descriptions of data sets, labels of other tools, and folders of results."""
+    recipe = (
+        b"model: lseg-tiny\ndata:\n  - {path: a.yaml, weight: 2}\nepochs: 2\noptimizer: {name: adamw, momentum: 0.5}\n"
+    )
+    yield Kind("recipe.yaml", recipe, damaged, lambda path: load_recipe(path, {}))
+    described = b"name: x\nignore: 255\nsplits:\n  train: {images: i, masks: m}\nclasses: [sky, road]\n"
+    yield Kind("dataset.yaml", described, damaged, read_description)
+    xml = (
+        b'<annotations><meta><task><labels><label><name>sky</name></label></labels></task></meta><image id="0" '
+        b'name="a.png" width="8" height="8"><polygon label="sky" points="0,0;5,0;5,5" z_order="0"></polygon><mask '
+        b'label="sky" rle="3, 2, 4" left="1" top="1" width="3" height="3" z_order="1"></mask></image></annotations>'
+    )
+    yield Kind(
+        "annotations.xml", xml, damaged, lambda path: read_source(ImportOptions(path, path.parent / "x", kind="cvat"))
+    )
+    coco = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 8, "height": 8}],
+        "categories": [{"id": 1, "name": "sky"}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[0, 0, 5, 0, 5, 5]], "area": 9, "iscrowd": 0},
+            {
+                "id": 2,
+                "image_id": 1,
+                "category_id": 1,
+                "segmentation": {"size": [8, 8], "counts": [3, 5, 56]},
+                "iscrowd": 1,
+            },
+        ],
+    }
+    yield Kind("coco.json", json.dumps(coco).encode(), other_text_json,
+               lambda path: read_source(ImportOptions(path, path.parent / "x", kind="coco")))  # fmt: skip
+    line = {
+        "source": "a.png", "mask": "masks/a.png", "height_px": 8, "width_px": 8, "share": {"sky": 1.0}, "ignored": 0.0,
+        "mean_confidence": 0.5, "ms": {"read": 1.0}, "file": {"path": "a.png", "size_bytes": 3, "mtime_ns": 5},
+        "files": {}, "sizes": {"mask": 70},
+    }  # fmt: skip
+    yield Kind("line.jsonl", json.dumps(line).encode() + b"\n", other_text_json, _read_folder)
+    about = {"labels": [{"id": 0, "name": "sky", "prompts": ["sky"], "color": [1, 2, 3]}], "ignore_id": 255}
+    yield Kind("about.json", json.dumps(about).encode(), other_text_json, _read_folder)
+    for form, options in (("png", {}), ("jpg", {}), ("tif", {"compression": "tiff_lzw"}), ("webp", {}), ("gif", {})):
+        file = io.BytesIO()
+        kind = {"jpg": "JPEG", "tif": "TIFF"}.get(form, form.upper())
+        Image.fromarray(np.arange(3072, dtype=np.uint8).reshape(32, 32, 3)).save(file, kind, **options)
+        yield Kind(f"picture.{form}", file.getvalue(), damaged, open_picture)
+
+
+def _read_folder(path: Path) -> None:
+    """A results folder one of whose files it is; the others are sound."""
+    folder = path.parent / "out"
+    folder.mkdir(exist_ok=True)
+    about = {"labels": [{"id": 0, "name": "sky", "prompts": ["sky"], "color": [1, 2, 3]}], "ignore_id": 255}
+    (folder / "labels.json").write_text(json.dumps(about))
+    (folder / "results.jsonl").touch()
+    name = {"line.jsonl": "results.jsonl", "about.json": "labels.json"}[path.name]
+    (folder / name).write_bytes(path.read_bytes())
+    for read in (SavedMasks, lambda each: read_report(each, 3)):
+        with suppress(LsegError):
+            read(folder)
+    read_report(folder, 3)
+
+
 MODEL = ModelConfig.model_validate(
     {
         "name": "x",
@@ -225,7 +296,8 @@ NAMES = (
     "labels.txt", "labelmap.txt", "labels.csv", "labels.json", "id2label.json", "labels.yaml", "flow.yaml",
     "palette.yaml", "clip.json", "state.pt", "training.ckpt", "legacy.ckpt", "pickle.ckpt", "program.pt",
     "model.safetensors", "model.onnx", "v.safetensors", "words.safetensors", "e.safetensors", "tower.safetensors",
-    "sidecar.json",
+    "sidecar.json", "recipe.yaml", "dataset.yaml", "annotations.xml", "coco.json", "line.jsonl", "about.json",
+    "picture.png", "picture.jpg", "picture.tif", "picture.webp", "picture.gif",
 )  # fmt: skip
 SLOW = {"model.safetensors": 4, "model.onnx": 2, "program.pt": 2}  # so many times fewer examples
 
@@ -235,11 +307,13 @@ _KINDS: dict[str, Kind] = {}  # made once
 
 @pytest.fixture
 def kinds(
-    pyramid_config: ModelConfig, exported: Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
+    pyramid_config: ModelConfig, exported: Callable[[ModelConfig, GraphOptions], tuple[Path, Path]]
 ) -> dict[str, Kind]:
     if not _KINDS:
-        files = exported(pyramid_config, ExportOptions())
-        _KINDS.update((kind.name, kind) for kind in (*_text_kinds(), *_torch_kinds(), *_tensor_kinds(*files)))
+        files = exported(pyramid_config, GraphOptions())
+        _KINDS.update(
+            (kind.name, kind) for kind in (*_text_kinds(), *_torch_kinds(), *_tensor_kinds(*files), *_set_kinds())
+        )
     return _KINDS
 
 

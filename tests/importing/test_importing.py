@@ -83,6 +83,16 @@ def test_a_damaged_file_is_named(name: str, damage: Callable[[object], object], 
     assert [each.name for each in tmp_path.iterdir()] == ["source"]
 
 
+def test_a_bitmap_that_cannot_be_unpacked_is_named(tmp_path: Path) -> None:
+    source = miniatures.supervisely(tmp_path / "source")
+    path = source / "train" / "ann" / "a.png.json"
+    data = json.loads(path.read_text())
+    data["objects"][0]["bitmap"]["data"] = "AAAA"
+    miniatures.write(path, data)
+    with pytest.raises(DataError, match=r"a\.png\.json cannot be understood"):
+        run(source, tmp_path / "out")
+
+
 def test_colours_without_a_name_are_an_error(tmp_path: Path) -> None:
     source = miniatures.voc(tmp_path / "source")
     (source / "labelmap.txt").write_text("road:70,130,180::\n")

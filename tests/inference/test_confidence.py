@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lseg_cli.inference.confidence import even_series, in_bands
-from lseg_cli.inference.interpolation import places_of
+from lseg_cli.inference.interpolation import positions_of
 from lseg_cli.inference.upsampling import mean_confidence, upsample_best
 from tests.inference.scores import at_once, smooth
 
@@ -50,7 +50,7 @@ def test_the_mean_confidence_is_that_of_the_scores() -> None:
 
 @given(points=st.integers(1, 40), rows=st.integers(1, 200), band=st.integers(1, 60))
 def test_series_are_even_and_no_band_cuts_one(points: int, rows: int, band: int) -> None:
-    above, down = places_of(points, rows)
+    above, down = positions_of(points, rows)
     series = even_series((above, down))
     assert [row for part in series for row in range(part.start, part.stop)] == list(range(rows))
     for part in series:

@@ -28,7 +28,7 @@ from lseg_cli.model.correlation import upsampled_square as square_of_the_network
 from lseg_cli.model.lseg import build
 from lseg_engines.ort.engine import OnnxEngine
 from lseg_engines.torch_engine import TorchEngine
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 
 RANDOM = np.random.default_rng(0)
 PICTURE: NDArray[np.uint8] = np.kron(RANDOM.integers(0, 255, (10, 13, 3)), np.ones((8, 8, 1))).astype(np.uint8)
@@ -114,9 +114,9 @@ def test_the_memory_order_of_the_array_does_not_matter(engine: TorchEngine, tmp_
 
 @pytest.mark.parametrize("stride", [2, 4])
 def test_an_exported_graph_gives_the_same_embedding(
-    exported: Callable[[ModelConfig, ExportOptions], tuple[Path, Path]], pyramid_config: ModelConfig, stride: int
+    exported: Callable[[ModelConfig, GraphOptions], tuple[Path, Path]], pyramid_config: ModelConfig, stride: int
 ) -> None:
-    source, path = exported(pyramid_config, ExportOptions())
+    source, path = exported(pyramid_config, GraphOptions())
     ours, theirs = (
         Segmenter(each, TEXT, 96).encode(PICTURE, stride)
         for each in (OnnxEngine.open(path, "cpu", outputs=FEATURES), TorchEngine.open(source, "cpu"))

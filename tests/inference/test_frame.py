@@ -12,9 +12,9 @@ from lseg_cli.contract import GraphSpec
 from lseg_cli.inference.frame import Frame
 from lseg_cli.inference.segmenter import Segmenter
 from lseg_engines.ort.engine import OnnxEngine
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 
-Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
+Exporter = Callable[[ModelConfig, GraphOptions], tuple[Path, Path]]
 RANDOM = np.random.default_rng(0)
 TEXT = RANDOM.standard_normal((5, 16)).astype(np.float32)
 
@@ -61,7 +61,7 @@ def test_the_rest_is_filled_and_cut_off_again(pyramid_config: ModelConfig) -> No
 def test_masks_of_a_graph_of_one_size_are_those_of_any_size(pyramid_config: ModelConfig, exported: Exporter) -> None:
     picture = np.kron(RANDOM.integers(0, 256, (6, 12, 3)), np.ones((40, 40, 1))).astype(np.uint8)
     free, fixed = (
-        Segmenter(OnnxEngine.open(exported(pyramid_config, ExportOptions(size=size))[1], "cpu"), TEXT, 160)
+        Segmenter(OnnxEngine.open(exported(pyramid_config, GraphOptions(size=size))[1], "cpu"), TEXT, 160)
         for size in (None, (160, 160))
     )
     kept, squashed = fixed.segment(picture).index, Segmenter(fixed.engine, TEXT, (160, 160)).segment(picture).index

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lseg_cli.inference.interpolation import Floats, aligned, between, cut, double, halved, places_of
+from lseg_cli.inference.interpolation import Floats, aligned, between, cut, double, halved, positions_of
 from lseg_cli.model.decoder import upsample2_each
 
 
@@ -18,11 +18,11 @@ def memory(rows: int, columns: int) -> tuple[Floats, Floats]:
 def test_points_between_are_those_of_pytorch(count: int, wanted: int, seed: int) -> None:
     x = np.random.default_rng(seed).standard_normal((count, 3)).astype(np.float32)
     found = between(
-        x, places_of(count, wanted), 0, (np.empty((wanted, 3), np.float32), np.empty((wanted, 3), np.float32))
+        x, positions_of(count, wanted), 0, (np.empty((wanted, 3), np.float32), np.empty((wanted, 3), np.float32))
     )
     line = torch.from_numpy(x.T.copy())[None]
     expected = torch.nn.functional.interpolate(line, size=wanted, mode="linear", align_corners=False)[0].T
-    # Places are float32 on both sides: at 40 they are 4e-6 apart, and neighbours differ by up to 6.
+    # Positions are float32 on both sides: at 40 they are 4e-6 apart, and neighbours differ by up to 6.
     assert np.abs(found - expected.numpy()).max() < 3e-5
 
 
@@ -31,9 +31,9 @@ def test_a_part_of_the_points_is_the_same_to_the_last_bit(count: int, wanted: in
     first = data.draw(st.integers(0, wanted - 1))
     part = slice(first, data.draw(st.integers(first + 1, wanted)))
     x = np.random.default_rng(0).standard_normal((count, 2)).astype(np.float32)
-    places = places_of(count, wanted)
-    whole = between(x, places, 0, memory(wanted, 2))
-    some, needed = cut(places, part)
+    positions = positions_of(count, wanted)
+    whole = between(x, positions, 0, memory(wanted, 2))
+    some, needed = cut(positions, part)
     rows = part.stop - part.start
     found = between(x[needed], some, 0, memory(rows, 2))
     assert np.array_equal(found, whole[part])

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lseg_cli.inference.interpolation import places_of
+from lseg_cli.inference.interpolation import positions_of
 from lseg_cli.inference.upsampling import upsample_best
 from lseg_cli.inference.winner import fill_winner, update_winner
 from tests.inference.scores import at_once
@@ -34,7 +34,7 @@ def test_the_label_of_equal_corners_fills_a_cell_and_others_are_compared() -> No
     """Two labels on three points: 7 wins on the left, 9 on the right; between them the line is where both are equal."""
     logits = np.array([[[4, 4, 0]], [[0, 0, 8]]], np.float32)
     index = np.empty((1, 12), np.uint8)
-    fill_winner(index, logits, np.array([7, 9]), places_of(1, 1), places_of(3, 12))
+    fill_winner(index, logits, np.array([7, 9]), positions_of(1, 1), positions_of(3, 12))
     first, second = (np.interp(np.linspace(0.5, 11.5, 12) / 4 - 0.5, range(3), row) for row in ([4, 4, 0], [0, 0, 8]))
     assert index[0].tolist() == np.where(second > first, 9, 7).tolist()
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lseg_cli.config import ModelConfig
 from lseg_cli.contract import CONFIG_KEY
-from lseg_cli.errors import DataError, MismatchError
+from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.files import file_sha256
 from lseg_cli.model import checkpoint, load
 from lseg_cli.model.checkpoint import load_model, load_weights, save_model, write_tensors
@@ -164,7 +164,7 @@ def test_a_failing_write_leaves_the_old_file(model: LSeg, path: Path, monkeypatc
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoint, "save_file", fail_half_way)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(LsegError, match="No space"):
         save_model(model, path)
     assert path.read_bytes() == old
     assert [file.name for file in path.parent.iterdir()] == [path.name]

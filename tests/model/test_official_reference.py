@@ -34,7 +34,7 @@ from lseg_cli.model.text.clip import ClipTextEncoder
 from lseg_engines.ort.engine import OnnxEngine
 from lseg_engines.torch_engine import TorchEngine
 from lseg_export.onnx_file import export_onnx
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 
 ROOT = Path(os.environ.get("LSEG_REFERENCE", ""))
 VITB32, RN101 = "clip_vitb32_384_arch0", "zs_clip_resnet101"
@@ -205,7 +205,7 @@ def test_there_and_back_again_is_exact(converted: Converted, tmp_path: Path) -> 
 
 def test_the_exported_file_has_the_same_logits(converted: Converted, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
-    export_onnx(converted.path, path, ExportOptions(size=(480, 480)))
+    export_onnx(converted.path, path, GraphOptions(size=(480, 480)))
     assert OnnxEngine.open(path, "cpu").spec.model.text.weights == ""
     graph = onnx.load(path)
     # The reference's picture is no picture of bytes: the graph, which makes floats of them first, gets it as floats.

@@ -17,7 +17,8 @@ from lseg_cli.errors import DataError, LsegError
 from lseg_cli.files import atomic
 from lseg_cli.inference.segmentation import Segmentation
 from lseg_cli.results.folder import OutputFolder
-from lseg_cli.results.masks import MaskStyle, MaskWriter, WrittenMask, describe_labels
+from lseg_cli.results.mask_style import MaskStyle
+from lseg_cli.results.masks import MaskWriter, WrittenMask, describe_labels
 from lseg_cli.results.records import Done, Failed, Item
 
 LABELS = LabelSet.of(["sky", "road", "other"])

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,8 @@ class Copyist:
         self.output, self.kinds = output, kinds
         self.asked: list[tuple[str, list[str]]] = []
 
-    def run(self, items: Sequence[Item], should_stop: Callable[[], bool]) -> Iterator[Result]:
-        for item in items:
+    def run(self, items: Iterable[Item | None], should_stop: Callable[[], bool]) -> Iterator[Result]:
+        for item in filter(None, items):
             kinds = sorted(self.kinds if item.kinds is None else item.kinds)
             self.asked.append((item.name, kinds))
             written = self.output.write(item.name, {kind: writer(kind, item.name) for kind in kinds})

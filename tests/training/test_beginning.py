@@ -74,6 +74,16 @@ def test_a_frozen_encoder_stays_as_it_was_with_its_statistics(config: TrainConfi
     assert any(not torch.equal(tensor, after[name]) for name, tensor in decoder.items())
 
 
+def test_statistics_can_stay_while_weights_are_trained(config: TrainConfig, tmp_path: Path) -> None:
+    """Through a validation too, after which training goes on."""
+    run = trainer(config.model_copy(update={"keep_statistics": True}), tmp_path / "run")
+    before = tensors_of(run.model, "")
+    list(run.run())
+    moved = {name for name, tensor in run.model.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert any(name.startswith("encoder.") for name in moved)
+    assert not [name for name in moved if "running_" in name]
+
+
 def distance_moved(config: TrainConfig, out: Path) -> float:
     """Mean cosine distance of the embeddings of one picture from those of the start."""
     pixels = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
@@ -144,6 +154,7 @@ def test_begin_takes_the_shape_and_the_defaults_of_fine_tuning(start: Path, pyra
     assert recipe.optimizer.learning_rate == 0.5
     assert recipe.optimizer.name == "adamw"
     assert recipe.epochs == FINE_TUNING["epochs"]
+    assert (recipe.freeze, recipe.keep_statistics, recipe.optimizer.head_factor) == ("encoder", True, 1.0)
 
 
 def test_a_preset_begins_with_random_weights() -> None:

@@ -220,12 +220,14 @@ def die(recipe: str, folder: str, *deaths: str) -> None:
 
 
 def die_instead_of_file(number: int) -> None:
-    """Files are written beside their place and then moved there; the process dies before a move."""
-    moves, move = iter(range(1, 99)), Path.replace
+    """Files are written beside their place, then moved; the process dies before a move, once there is a state."""
+    moves, move, is_begun = iter(range(1, 99)), Path.replace, False
 
     def replace(self: Path, target: str | os.PathLike[str]) -> Path:
-        if next(moves) == number:
+        nonlocal is_begun
+        if is_begun and next(moves) == number:
             os.kill(os.getpid(), signal.SIGKILL)
+        is_begun |= Path(target).name == "state.safetensors"
         return move(self, target)
 
     Path.replace = replace  # type: ignore[method-assign, assignment]
@@ -235,8 +237,8 @@ def die_instead_of_file(number: int) -> None:
 def test_a_killed_run_resumes_and_ends_as_one_that_was_not(config: TrainConfig, whole: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.json"
     recipe.write_text(config.model_dump_json())
-    # Each epoch writes four files, or three if it is not the best: the best, a line, the last model and the state.
-    deaths = [f"step-{random.randint(4, 8)}", "file-5", "file-6", "file-7", "file-8"]
+    # Each epoch writes at least two tables, the last model and the state; a best one its model and pictures besides.
+    deaths = [f"step-{random.randint(4, 8)}", "file-1", "file-2", "file-3", "file-4"]
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "engines")])}
     subprocess.run([sys.executable, "-c", DEATHS, __file__, recipe, tmp_path, *deaths], env=environment, check=True)
@@ -409,6 +411,14 @@ def test_classes_that_occur_nowhere_are_noted_before_the_first_step(config: Trai
     mini.write_text(mini.read_text().replace("car]", "car, train]"))
     noted = trainer(config, mini.parent / "other").notices
     assert noted == ["mini: 1 of 4 classes occur nowhere: train."] * 2
+
+
+def test_masks_that_are_mostly_ignored_are_noted(config: TrainConfig, mini: Path, tmp_path: Path) -> None:
+    for path in (mini.parent / "masks" / "train").iterdir():
+        ids = np.asarray(Image.open(path)).copy()
+        ids[:, : ids.shape[1] * 3 // 4] = 255
+        Image.fromarray(ids).save(path)
+    assert any("of the pixels have no label." in note for note in trainer(config, tmp_path / "run").notices)
 
 
 def test_masks_in_black_and_white_are_not_trained_on(config: TrainConfig, mini: Path) -> None:

@@ -106,8 +106,8 @@ def _check_node(node: memoryview, constants: dict[str, list[int]], path: Path) -
                 _check_tensor(tensor, path)
                 if kind == "Constant":
                     constants.update(dict.fromkeys(wire.strings(parts, 2), _integers(tensor)))
-    place = _MAKERS.get(kind)
-    shape = constants.get(inputs[place], []) if place is not None and len(inputs) > place else []
+    position = _MAKERS.get(kind)
+    shape = constants.get(inputs[position], []) if position is not None and len(inputs) > position else []
     if math.prod(max(1, abs(side)) for side in shape) > _MOST:
         raise ValueError(f"its node {kind} asks for {' x '.join(map(str, shape))[:80]} numbers")
 
@@ -145,11 +145,11 @@ def _check_external(tensor: wire.Message, wanted_bits: int, path: Path) -> None:
     facts = {wire.string(each, 1): wire.string(each, 2) for each in entries}
     location = facts.get("location", "")
     folder = path.parent.resolve()
-    place = (folder / location).resolve()
-    if folder not in place.parents:
+    file = (folder / location).resolve()
+    if folder not in file.parents:
         raise ValueError(f"its weights lie at {location[:80]!r}, outside its own folder")
-    open_regular(place).close()
-    size = place.stat().st_size
+    open_regular(file).close()
+    size = file.stat().st_size
     offset = int(facts.get("offset", "0")[:20])
     length = int(facts.get("length", str(size - offset))[:20])
     if min(offset, length) < 0 or offset + length > size or length * 8 < wanted_bits:

@@ -50,25 +50,25 @@ def fields(message: Message) -> Iterator[Field]:
     if not isinstance(message, memoryview):
         yield from message
         return
-    place, end = 0, len(message)
-    while place < end:
-        start = place
-        key, place = _varint(message, place)
+    offset, end = 0, len(message)
+    while offset < end:
+        start = offset
+        key, offset = _varint(message, offset)
         kind = key & 7
         if kind == _VARINT:
-            number, place = _varint(message, place)
-            yield Field(key >> 3, number, message[start:place])
+            number, offset = _varint(message, offset)
+            yield Field(key >> 3, number, message[start:offset])
             continue
         if kind == _BYTES:
-            length, place = _varint(message, place)
+            length, offset = _varint(message, offset)
         elif kind in _WIDTHS:
             length = _WIDTHS[kind]
         else:
             raise ValueError(f"There is no kind {kind} of field.")
-        if key < 8 or place + length > end:
+        if key < 8 or offset + length > end:
             raise ValueError("A field goes beyond its message.")
-        yield Field(key >> 3, message[place : place + length], message[start : place + length])
-        place += length
+        yield Field(key >> 3, message[offset : offset + length], message[start : offset + length])
+        offset += length
 
 
 def parsed(message: memoryview) -> list[Field]:
@@ -98,9 +98,9 @@ def numbers(message: Message, number: int) -> list[int]:
         if isinstance(field.value, int):
             found.append(field.value)
             continue
-        place = 0
-        while place < len(field.value):
-            value, place = _varint(field.value, place)
+        offset = 0
+        while offset < len(field.value):
+            value, offset = _varint(field.value, offset)
             found.append(value)
     return found
 
@@ -120,19 +120,19 @@ def integer(number: int, value: int) -> bytes:
     return _to_varint(number << 3 | _VARINT) + _to_varint(value)
 
 
-def _varint(data: memoryview, place: int) -> tuple[int, int]:
+def _varint(data: memoryview, offset: int) -> tuple[int, int]:
     """A number and where it ends; seven bits a byte, the lowest first."""
-    if place < len(data) and (value := data[place]) < 0x80:  # nearly all
-        return value, place + 1
+    if offset < len(data) and (value := data[offset]) < 0x80:  # nearly all
+        return value, offset + 1
     value = shift = 0
     while True:
-        if place >= len(data) or shift > 63:
+        if offset >= len(data) or shift > 63:
             raise ValueError("A number has no end.")
-        byte = data[place]
-        place += 1
+        byte = data[offset]
+        offset += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
-            return value, place
+            return value, offset
         shift += 7
 
 

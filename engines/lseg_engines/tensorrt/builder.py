@@ -55,7 +55,7 @@ def build_engine(
         onnx_path: a file of `lseg export`.
         path: of the engine to write; `lseg_cli.files.staged` gives one that a failure does not leave behind.
         options: what kind of engine.
-        report: told how far the build is; never from another thread's signal handler, and it must not raise.
+        report: receives the progress of the build; never from another thread's signal handler, and it must not raise.
         onnx_name: of the ONNX file, relative to where the engine will lie; None if it will not be kept.
         onnx_check: how near the ONNX file is to the model.
 
@@ -115,7 +115,7 @@ def rebuild_engine(path: Path) -> None:
 
 
 def open_session(options: BuildOptions) -> Session:
-    """A flavour that can build here what is asked for; tells what cannot be before anything takes time.
+    """A flavour that can build here what is asked for; reports what is impossible before anything takes time.
 
     Raises:
         LsegError: options that cannot be.

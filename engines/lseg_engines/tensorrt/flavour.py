@@ -122,7 +122,7 @@ class Session:
         return str(self.trt.__version__)
 
     def last_error(self) -> str:
-        """What went wrong last, without codes and source files; TensorRT tells it to its logger alone."""
+        """What went wrong last, without codes and source files; TensorRT gives it to its logger alone."""
         return tidy(self._errors[-1]) if self._errors else "it does not say why"
 
     def _make_log(self) -> Any:

@@ -1,7 +1,7 @@
 """Kernels that TensorRT-RTX compiled at run time, on disk, so that the next run starts at once.
 
 The file's name carries what they depend on; TensorRT checks it again, with the driver, and refuses what does not fit.
-A lock lets several processes share the folder. A folder that cannot be used costs time, never a run.
+A lock lets several processes share the folder. If a folder cannot be used, a run takes longer but does not fail.
 """
 
 import contextlib

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lseg_cli.data.fold_lists import read_lines
 from lseg_cli.data.masks import IGNORE, IndexMask
-from lseg_cli.data.sets.known import KnownSet, Place, mirrored, pictures
+from lseg_cli.data.sets.known import KnownSet, SetFolder, mirrored, pictures
 from lseg_cli.data.split import Dataset
 from lseg_cli.errors import DataError
 
@@ -20,13 +20,13 @@ _COUNT = 150
 _LINE = re.compile(r"\s*(\d+)\s+[\d.]+\s+\d+\s+\d+\s+(?:[01]\s+)?(\S.*)")
 
 
-def _list(place: Place, is_official: bool) -> Dataset:
-    names = _names(place.find("objectInfo150.txt"))
-    folder, masks = place.find(f"images/{place.split}"), place.find(f"annotations/{place.split}")
+def _list(home: SetFolder, is_official: bool) -> Dataset:
+    names = _names(home.find("objectInfo150.txt"))
+    folder, masks = home.find(f"images/{home.split}"), home.find(f"annotations/{home.split}")
     images = pictures(folder)
     decode = IndexMask.of({0: IGNORE, **{k: k - 1 for k in range(1, _COUNT + 1)}})
-    said = tuple(name.split()[0] for name in names) if is_official else ()
-    return Dataset(place.known.name, names, IGNORE, tuple(images), mirrored(images, folder, masks), decode, said)
+    prompts = tuple(name.split()[0] for name in names) if is_official else ()
+    return Dataset(home.known.name, names, IGNORE, tuple(images), mirrored(images, folder, masks), decode, prompts)
 
 
 def _names(path: Path) -> tuple[str, ...]:

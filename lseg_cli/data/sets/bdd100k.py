@@ -2,18 +2,18 @@
 
 from lseg_cli.data.masks import IGNORE, IndexMask
 from lseg_cli.data.sets.cityscapes import CLASSES
-from lseg_cli.data.sets.known import TRAIN_VAL, KnownSet, Place, mirrored, pictures
+from lseg_cli.data.sets.known import TRAIN_VAL, KnownSet, SetFolder, mirrored, pictures
 from lseg_cli.data.split import Dataset
 
 
-def _list(place: Place) -> Dataset:
-    folder = place.find(f"seg/images/{place.split}", f"images/10k/{place.split}")
+def _list(home: SetFolder) -> Dataset:
+    folder = home.find(f"seg/images/{home.split}", f"images/10k/{home.split}")
     is_old = folder.parts[-3] == "seg"
-    masks = place.find(f"seg/labels/{place.split}" if is_old else f"labels/sem_seg/masks/{place.split}")
+    masks = home.find(f"seg/labels/{home.split}" if is_old else f"labels/sem_seg/masks/{home.split}")
     images = pictures(folder)
     decode = IndexMask.of({IGNORE: IGNORE, **{k: k for k in range(len(CLASSES))}})
     found = mirrored(images, folder, masks, ("", "_train_id.png" if is_old else ".png"))
-    return Dataset(place.known.name, CLASSES, IGNORE, tuple(images), found, decode)
+    return Dataset(home.known.name, CLASSES, IGNORE, tuple(images), found, decode)
 
 
 BDD100K = KnownSet(

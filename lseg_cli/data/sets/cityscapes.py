@@ -4,7 +4,7 @@ Facts: labels.py of github.com/mcordts/cityscapesScripts.
 """
 
 from lseg_cli.data.masks import IGNORE, IndexMask
-from lseg_cli.data.sets.known import TRAIN_VAL, KnownSet, Place, mirrored, pictures
+from lseg_cli.data.sets.known import TRAIN_VAL, KnownSet, SetFolder, mirrored, pictures
 from lseg_cli.data.split import Dataset
 
 CLASSES = (
@@ -15,9 +15,9 @@ _LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 
 _ID_COUNT = 34
 
 
-def _list(place: Place) -> Dataset:
+def _list(home: SetFolder) -> Dataset:
     folder, masks = (
-        place.find(f"{kind}/{place.split}", f"{kind}_trainvaltest/{kind}/{place.split}")
+        home.find(f"{kind}/{home.split}", f"{kind}_trainvaltest/{kind}/{home.split}")
         for kind in ("leftImg8bit", "gtFine")
     )
     images = pictures(folder)
@@ -27,7 +27,7 @@ def _list(place: Place) -> Dataset:
         found = mirrored(images, folder, masks, ("_leftImg8bit", "_gtFine_labelIds.png"))
         others = dict.fromkeys([*range(_ID_COUNT), IGNORE], IGNORE)
         decode = IndexMask.of({**others, **{raw: k for k, raw in enumerate(_LABEL_IDS)}})
-    return Dataset(place.known.name, CLASSES, IGNORE, tuple(images), found, decode)
+    return Dataset(home.known.name, CLASSES, IGNORE, tuple(images), found, decode)
 
 
 CITYSCAPES = KnownSet(

@@ -5,7 +5,7 @@ Masks are HSNet's: 0 for nothing, k + 1 for class k. What training sees of them 
 
 from lseg_cli.data.fold_lists import find_list, read_classwise
 from lseg_cli.data.masks import IGNORE
-from lseg_cli.data.sets.known import TRAIN_VAL, KnownSet, Place
+from lseg_cli.data.sets.known import TRAIN_VAL, KnownSet, SetFolder
 from lseg_cli.data.sets.pascal import only
 from lseg_cli.data.sets.vocabulary import known_names
 from lseg_cli.data.split import Dataset
@@ -18,22 +18,22 @@ def held_out(fold: int) -> list[int]:
     return list(range(fold, COUNT, FOLDS))
 
 
-def _list(place: Place) -> Dataset:
-    unseen = held_out(place.fold)
-    is_val = place.split == "val"
+def _list(home: SetFolder) -> Dataset:
+    unseen = held_out(home.fold)
+    is_val = home.split == "val"
     classes = unseen if is_val else [number for number in range(COUNT) if number not in unseen]
-    path = find_list(place.lists, place.root, "coco", f"{'val' if is_val else 'trn'}/fold{place.fold}")
+    path = find_list(home.lists, home.root, "coco", f"{'val' if is_val else 'trn'}/fold{home.fold}")
     names = sorted({name for listed in read_classwise(path, COUNT).values() for name in listed})
-    masks = place.find("annotations")
-    said = known_names("coco-official").at(classes)
+    masks = home.find("annotations")
+    labels = known_names("coco-official").at(classes)
     return Dataset(
-        place.known.name,
-        said.classes,
+        home.known.name,
+        labels.classes,
         IGNORE,
-        tuple(place.base / name for name in names),
+        tuple(home.base / name for name in names),
         tuple((masks / name).with_suffix(".png") for name in names),
         only(classes, COUNT),
-        said.prompts,
+        labels.prompts,
     )
 
 

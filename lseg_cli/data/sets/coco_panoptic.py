@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass as slotted
 from lseg_cli.data.masks import IGNORE, read_colours, unlabelled
 from lseg_cli.data.packed_masks import PackedMasks
 from lseg_cli.data.sets.json_files import read_json
-from lseg_cli.data.sets.known import TRAIN_VAL, KnownSet, Place
+from lseg_cli.data.sets.known import TRAIN_VAL, KnownSet, SetFolder
 from lseg_cli.data.split import Dataset
 from lseg_cli.errors import DataError
 
@@ -79,10 +79,10 @@ def class_name(name: str) -> str:
     return name.replace("-", " ")
 
 
-def _list(place: Place) -> Dataset:
-    path = place.find(f"annotations/panoptic_{place.split}.json")
-    masks, packed = _masks(place, f"panoptic_{place.split}")
-    images = place.find(f"images/{place.split}", place.split)
+def _list(home: SetFolder) -> Dataset:
+    path = home.find(f"annotations/panoptic_{home.split}.json")
+    masks, packed = _masks(home, f"panoptic_{home.split}")
+    images = home.find(f"images/{home.split}", home.split)
     panoptic = _read(path)
     names = {image.id: image.file_name for image in panoptic.images}
     number = {category.id: k for k, category in enumerate(panoptic.categories)}
@@ -95,12 +95,12 @@ def _list(place: Place) -> Dataset:
     classes = tuple(class_name(category.name) for category in panoptic.categories)
     files = tuple(masks / one.file_name for one in annotations)
     holds = packed.holds if packed else Path.is_file
-    return Dataset(place.known.name, classes, IGNORE, found, files, decode, holds=holds)
+    return Dataset(home.known.name, classes, IGNORE, found, files, decode, holds=holds)
 
 
-def _masks(place: Place, name: str) -> tuple[Path, PackedMasks | None]:
-    """Inside `annotations` as COCO's archive has them, or beside it; a folder, or still a zip file."""
-    path = place.find(f"annotations/{name}", name, f"annotations/{name}.zip", f"{name}.zip")
+def _masks(home: SetFolder, name: str) -> tuple[Path, PackedMasks | None]:
+    """Find the masks inside `annotations` as in COCO's archive, or beside it: a folder, or still a zip file."""
+    path = home.find(f"annotations/{name}", name, f"annotations/{name}.zip", f"{name}.zip")
     return path, None if path.is_dir() else PackedMasks(path)
 
 

@@ -29,7 +29,7 @@ class SplitFolders(Frozen):
 
 
 class DatasetFile(Frozen):
-    """What a `dataset.yaml` holds."""
+    """The content of a `dataset.yaml`."""
 
     name: str
     ignore: int = Field(255, ge=0, le=255)

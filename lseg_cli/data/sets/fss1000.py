@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lseg_cli.data.fold_lists import find_list, read_lines, search_list
 from lseg_cli.data.masks import IGNORE, Ids, read_grey
-from lseg_cli.data.sets.known import KnownSet, Place
+from lseg_cli.data.sets.known import KnownSet, SetFolder
 from lseg_cli.data.sets.vocabulary import known_names
 from lseg_cli.data.split import Dataset
 from lseg_cli.errors import DataError
@@ -42,40 +42,40 @@ def read_white(path: Path) -> NDArray[np.bool_]:
     return np.asarray(grey >= (WHITE if grey.max(initial=0) > 1 else 1))
 
 
-def class_names(place: Place) -> tuple[str, ...]:
+def class_names(home: SetFolder) -> tuple[str, ...]:
     """The classes of a split, sorted as HSNet sorts them: of its list if there is one, else of lang-seg's."""
-    if place.lists is None and search_list(place.root, "fss", place.split) is None:
-        return known_names("fss1000-official").classes[_SPLITS[place.split]]
-    path = find_list(place.lists, place.root, "fss", place.split)
+    if home.lists is None and search_list(home.root, "fss", home.split) is None:
+        return known_names("fss1000-official").classes[_SPLITS[home.split]]
+    path = find_list(home.lists, home.root, "fss", home.split)
     return tuple(sorted(read_lines(path)))
 
 
-def find_pictures(place: Place, classes: Sequence[str]) -> list[Path]:
+def find_pictures(home: SetFolder, classes: Sequence[str]) -> list[Path]:
     """Pictures by class, in each class sorted as text: 1, 10, 2, ...
 
     Raises:
         DataError: folders of classes are missing; says which, and what is there.
     """
-    found = {name: sorted((place.base / name).glob("*.jpg")) for name in classes}
+    found = {name: sorted((home.base / name).glob("*.jpg")) for name in classes}
     missing = [name for name in classes if not found[name]]
-    if missing and place.base.is_dir():
-        there = sum(path.is_dir() for path in place.base.iterdir())
+    if missing and home.base.is_dir():
+        there = sum(path.is_dir() for path in home.base.iterdir())
         named = ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")
         raise DataError(
-            f"{place.base} lacks {len(missing)} of the {len(classes)} classes of '{place.split}': {named}; it holds "
-            f"{there} folders, and must hold {place.known.layout}."
+            f"{home.base} lacks {len(missing)} of the {len(classes)} classes of '{home.split}': {named}; it holds "
+            f"{there} folders, and must hold {home.known.layout}."
         )
     return [image for name in classes for image in found[name]]
 
 
-def _list(place: Place) -> Dataset:
-    classes = class_names(place)
-    images = find_pictures(place, classes)
+def _list(home: SetFolder) -> Dataset:
+    classes = class_names(home)
+    images = find_pictures(home, classes)
     if not images:
-        raise place.absent(place.base / classes[0] / "1.jpg")
+        raise home.absent(home.base / classes[0] / "1.jpg")
     ignore = IGNORE if len(classes) <= IGNORE else len(classes)
     masks = tuple(image.with_suffix(".png") for image in images)
-    return Dataset(place.known.name, classes, ignore, tuple(images), masks, FolderMask(classes, ignore))
+    return Dataset(home.known.name, classes, ignore, tuple(images), masks, FolderMask(classes, ignore))
 
 
 FSS_1000 = KnownSet(

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from lseg_cli.data.masks import IGNORE, IndexMask
 from lseg_cli.data.sets.json_files import read_json
-from lseg_cli.data.sets.known import TRAIN_VAL, KnownSet, Place, mirrored, pictures
+from lseg_cli.data.sets.known import TRAIN_VAL, KnownSet, SetFolder, mirrored, pictures
 from lseg_cli.data.split import Dataset
 
 CLASSES = (
@@ -83,10 +83,10 @@ def rasterise(path: Path, notes: list[str] | None = None) -> NDArray[np.uint8]:
     return np.asarray(canvas)
 
 
-def _list(place: Place) -> Dataset:
-    folder, masks = place.find(f"leftImg8bit/{place.split}"), place.find(f"gtFine/{place.split}")
+def _list(home: SetFolder) -> Dataset:
+    folder, masks = home.find(f"leftImg8bit/{home.split}"), home.find(f"gtFine/{home.split}")
     images = pictures(folder)
-    dataset = partial(Dataset, place.known.name, CLASSES, IGNORE, tuple(images))
+    dataset = partial(Dataset, home.known.name, CLASSES, IGNORE, tuple(images))
     drawn = mirrored(images, folder, masks, ("_leftImg8bit", "_gtFine_labellevel3Ids.png"))
     if drawn[0].is_file():
         return dataset(drawn, IndexMask.of({IGNORE: IGNORE, **{k: k for k in range(len(CLASSES))}}))

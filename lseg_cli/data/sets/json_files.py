@@ -14,7 +14,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_json(path: Path, model: type[Model], what: str) -> Model:
-    """What a file holds of a model's keys; others are passed over.
+    """Read a file as a model of its keys; other keys are passed over.
 
     Args:
         path: of the file.

@@ -1,4 +1,4 @@
-"""What is common to the known data sets: where they lie, their splits and folds, and what is said if they do not."""
+"""The common part of known data sets: their folders, splits and folds, and the sentence if a folder is missing."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -14,8 +14,8 @@ TRAIN_VAL = {"train": "train", "val": "val"}
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where one split of a known set should lie."""
+class SetFolder:
+    """The folder in which one split of a known set should lie."""
 
     known: "KnownSet"
     root: Path  # as the user named it: the folder that holds the set's own, or that one itself
@@ -41,7 +41,7 @@ class Place:
         raise self.absent(self.base / choices[0])
 
     def absent(self, path: Path) -> DataError:
-        """What is said of something that is not there: what the whole should look like."""
+        """Return the error for a missing file or folder; it shows the expected layout."""
         if not self.root.is_dir():
             path = self.root
         return DataError(f"{path} is missing: of {self.known.name}, {self.root} must hold {self.known.layout}.")
@@ -53,18 +53,18 @@ class KnownSet:
 
     name: str
     layout: str  # what the root holds, for people
-    list: Callable[[Place], Dataset]
+    list: Callable[[SetFolder], Dataset]
     splits: Mapping[str, str]  # as people call them -> as the set does
     containers: tuple[str, ...] = ()  # what the folder in the root that holds everything may be called
     folds: int = 0
 
     def check_split(self, split: str) -> None:
-        """Raises DataError where there is no such split."""
+        """Check that there is such a split; raises DataError."""
         if split not in self.splits:
             raise DataError(f"{self.name} has no split '{split}'; it has {', '.join(self.splits)}.")
 
-    def place(self, root: Path, split: str, fold: int | None, lists: Path | None) -> Place:
-        """Where one split should lie.
+    def home(self, root: Path, split: str, fold: int | None, lists: Path | None) -> SetFolder:
+        """Return the folder in which one split should lie.
 
         Raises:
             DataError: there is no such split.
@@ -75,7 +75,7 @@ class KnownSet:
             raise LsegError(f"{self.name} comes in folds: say which, 0 to {self.folds - 1} (given: {fold}).")
         if not self.folds and fold is not None:
             raise LsegError(f"{self.name} has no folds; leave the fold {fold} out.")
-        return Place(self, root, self.splits[split], fold or 0, lists)
+        return SetFolder(self, root, self.splits[split], fold or 0, lists)
 
 
 def pictures(folder: Path) -> list[Path]:
@@ -88,7 +88,7 @@ def pictures(folder: Path) -> list[Path]:
 
 
 def find_pictures(folder: Path) -> tuple[list[Path], str]:
-    """As `pictures`, and a sentence on files that were passed over, or nothing."""
+    """Return the same as `pictures`, and a sentence on files that were passed over, or nothing."""
     others: Counter[str] = Counter()
     found = []
     for path in sorted(folder.rglob("[!.]*")):  # hidden ones are what macOS leaves beside pictures

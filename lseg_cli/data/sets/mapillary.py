@@ -1,4 +1,4 @@
-"""Mapillary Vistas: a mask value is a place in the list of labels of its own `config.json`; `Unlabeled` is nothing.
+"""Mapillary Vistas: a mask value is an index into the list of labels of its own `config.json`; `Unlabeled` is nothing.
 
 A label's name is all that `readable` says, in plain words: `Lane Marking - Crosswalk` -> `lane marking crosswalk`.
  Version 2.0 brings its labels beside those of 1.2: `mapillary` takes 1.2, `mapillary-v2` takes 2.0.
@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from lseg_cli.data.masks import IGNORE, IndexMask
 from lseg_cli.data.sets.json_files import read_json
-from lseg_cli.data.sets.known import KnownSet, Place, mirrored, pictures
+from lseg_cli.data.sets.known import KnownSet, SetFolder, mirrored, pictures
 from lseg_cli.data.split import Dataset
 
 _UNLABELLED = "unlabeled"
@@ -24,10 +24,10 @@ class _Config(BaseModel):
     labels: list[_Label] = Field(min_length=2, max_length=IGNORE)
 
 
-def _list(place: Place, versions: dict[str, str]) -> Dataset:
-    path = place.find(*versions)
-    folder = place.find(f"{place.split}/images")
-    masks = place.find(f"{place.split}/{versions[path.name]}")
+def _list(home: SetFolder, versions: dict[str, str]) -> Dataset:
+    path = home.find(*versions)
+    folder = home.find(f"{home.split}/images")
+    masks = home.find(f"{home.split}/{versions[path.name]}")
     names = [
         " ".join(label.readable.lower().replace(" - ", " ").split())
         for label in read_json(path, _Config, "a list of Vistas' labels").labels
@@ -36,7 +36,7 @@ def _list(place: Place, versions: dict[str, str]) -> Dataset:
     classes = tuple(names[raw] for raw in raws)
     decode = IndexMask.of({**dict.fromkeys(range(len(names)), IGNORE), **{raw: k for k, raw in enumerate(raws)}})
     images = pictures(folder)
-    return Dataset(place.known.name, classes, IGNORE, tuple(images), mirrored(images, folder, masks), decode)
+    return Dataset(home.known.name, classes, IGNORE, tuple(images), mirrored(images, folder, masks), decode)
 
 
 _MAPILLARY = partial(KnownSet, splits={"train": "training", "val": "validation"})

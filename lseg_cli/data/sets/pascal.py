@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from lseg_cli.data.fold_lists import find_list, read_lines, read_pairs
 from lseg_cli.data.masks import IGNORE, IndexMask
-from lseg_cli.data.sets.known import TRAIN_VAL, KnownSet, Place
+from lseg_cli.data.sets.known import TRAIN_VAL, KnownSet, SetFolder
 from lseg_cli.data.sets.vocabulary import known_names
 from lseg_cli.data.split import Dataset
 
@@ -32,14 +32,14 @@ def only(classes: Sequence[int], count: int) -> IndexMask:
     )
 
 
-def _list_whole(place: Place) -> Dataset:
-    images, masks = place.find(IMAGES), place.find(*MASKS)
-    lists = ["trainaug", "train_aug", "train"] if place.split == "train" else ["val"]
+def _list_whole(home: SetFolder) -> Dataset:
+    images, masks = home.find(IMAGES), home.find(*MASKS)
+    lists = ["trainaug", "train_aug", "train"] if home.split == "train" else ["val"]
     if masks.name != MASKS[0]:
         lists = lists[-1:]  # the longer lists are of the additional masks
-    names = read_lines(place.find(*(f"ImageSets/Segmentation/{name}.txt" for name in lists)))
+    names = read_lines(home.find(*(f"ImageSets/Segmentation/{name}.txt" for name in lists)))
     return Dataset(
-        place.known.name,
+        home.known.name,
         ("other", *known_names("pascal").classes),
         IGNORE,
         tuple(images / f"{name}.jpg" for name in names),
@@ -48,26 +48,26 @@ def _list_whole(place: Place) -> Dataset:
     )
 
 
-def _list_fold(place: Place) -> Dataset:
-    folds = [place.fold] if place.split == "val" else [fold for fold in range(FOLDS) if fold != place.fold]
-    kind = "val" if place.split == "val" else "trn"
+def _list_fold(home: SetFolder) -> Dataset:
+    folds = [home.fold] if home.split == "val" else [fold for fold in range(FOLDS) if fold != home.fold]
+    kind = "val" if home.split == "val" else "trn"
     pairs = [
         pair
         for fold in folds
-        for pair in read_pairs(find_list(place.lists, place.root, "pascal", f"{kind}/fold{fold}"), COUNT)
+        for pair in read_pairs(find_list(home.lists, home.root, "pascal", f"{kind}/fold{fold}"), COUNT)
     ]
     names = dict.fromkeys(name for name, _ in pairs)  # a picture is listed with each of its classes
     classes = sorted(number for fold in folds for number in held_out(fold))
-    images, masks = place.find(IMAGES), place.find(*MASKS)
-    said = known_names("pascal-official").at(classes)
+    images, masks = home.find(IMAGES), home.find(*MASKS)
+    labels = known_names("pascal-official").at(classes)
     return Dataset(
-        place.known.name,
-        said.classes,
+        home.known.name,
+        labels.classes,
         IGNORE,
         tuple(images / f"{name}.jpg" for name in names),
         tuple(masks / f"{name}.png" for name in names),
         only(classes, COUNT),
-        said.prompts,
+        labels.prompts,
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lseg_cli.data.masks import IGNORE, IndexMask
-from lseg_cli.data.sets.known import KnownSet, Place, mirrored, pictures
+from lseg_cli.data.sets.known import KnownSet, SetFolder, mirrored, pictures
 from lseg_cli.data.split import Dataset
 
 CLASSES = (
@@ -25,15 +25,15 @@ CLASSES = (
 _TEST_COUNT = 5050
 
 
-def _list(place: Place) -> Dataset:
-    folder, masks = place.find(f"image/{place.split}"), place.find(f"label37/{place.split}", "label37")
+def _list(home: SetFolder) -> Dataset:
+    folder, masks = home.find(f"image/{home.split}"), home.find(f"label37/{home.split}", "label37")
     images = pictures(folder)
     is_flat = masks.name == "label37"
-    found = _numbered(images, masks, place.split) if is_flat else mirrored(images, folder, masks)
+    found = _numbered(images, masks, home.split) if is_flat else mirrored(images, folder, masks)
     if not is_flat and not found[0].is_file():
         found = tuple(masks / f"{number:08d}.png" for number in _numbers(images))
     decode = IndexMask.of({0: IGNORE, **{k: k - 1 for k in range(1, len(CLASSES) + 1)}})
-    return Dataset(place.known.name, CLASSES, IGNORE, tuple(images), found, decode)
+    return Dataset(home.known.name, CLASSES, IGNORE, tuple(images), found, decode)
 
 
 def _numbered(images: Sequence[Path], masks: Path, split: str) -> tuple[Path, ...]:

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
 from torch import Tensor
 
 from lseg_cli.config import PRESETS, ModelConfig, RegularizerConfig, TextConfig
@@ -60,7 +59,7 @@ TOWERS_BY_WIDTH = {512: "ViT-B-32-quickgelu", 640: "RN50x4-quickgelu", 768: "RN5
 
 @dataclass(frozen=True)
 class ConvertOptions:
-    """What a checkpoint does not say, and what is wanted.
+    """The choices that a checkpoint leaves open.
 
     Attributes:
         block: kind of the regulariser: bottleneck, depthwise or none; None: none is expected.
@@ -92,7 +91,7 @@ class Conversion:
         metadata: of the file.
         used: keys of the checkpoint whose tensors are in the model.
         dead: keys of tensors that nothing uses.
-        left_out: parts of the envelope that are no model, such as `optimizer_states`.
+        left_out: parts of the envelope that are not a model, such as `optimizer_states`.
     """
 
     variant: str
@@ -150,13 +149,9 @@ def write_model(conversion: Conversion, path: Path) -> None:
     """Writes the model's file; it appears whole or not at all.
 
     Raises:
-        LsegError: it cannot be written.
+        LsegError: it cannot be written, or the disk is full.
     """
-    try:
-        write_tensors(conversion.tensors, conversion.metadata, path)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise LsegError(f"{path} cannot be written: {reason}.") from error
+    write_tensors(conversion.tensors, conversion.metadata, path)
 
 
 def _recognise(checkpoint: Checkpoint) -> Variant:

@@ -40,11 +40,11 @@ def pull(published: Published, url: str, options: "ConvertOptions", progress: Pr
         published: what to fetch.
         url: of a mirror, or a file that a browser fetched; '' for Google Drive.
         options: as `convert` takes them.
-        progress: is told how much is here.
+        progress: receives how much is here.
 
     Raises:
         MissingError: gdown is not installed, or the server cannot be reached or refuses.
-        DataError: the transfer broke off, or what came is no whole checkpoint.
+        DataError: the transfer broke off, or what came is not a whole checkpoint.
         MismatchError: it is another checkpoint.
         LsegError: the cache cannot be written.
     """

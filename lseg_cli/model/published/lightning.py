@@ -41,7 +41,7 @@ _HTML = re.compile(rb"\s*<(?:!doctype|html|head|\?xml)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is read of a file.
+    """The content of a checkpoint.
 
     Attributes:
         path: of the file.
@@ -99,7 +99,7 @@ def _load(path: Path) -> Any:
 
 
 def _check_kind(path: Path, head: bytes) -> None:
-    """What can be told from the first bytes."""
+    """Check what the first bytes show."""
     if _HTML.match(head):
         raise DataError(f"{path} is a web page and no checkpoint: the server answered with a text. Fetch it again.")
     if head[8:9] == b"{":
@@ -107,7 +107,7 @@ def _check_kind(path: Path, head: bytes) -> None:
     if head.startswith(b"PK") and not is_whole_zip(path):
         raise DataError(f"{path} is cut off: its end is missing. Fetch it again.")
     if not head.startswith((b"PK", b"\x80")):
-        raise MismatchError(f"{path} is no checkpoint: torch did not write it.")
+        raise MismatchError(f"{path} is not a checkpoint: torch did not write it.")
     if head.startswith(b"PK"):
         with open_archive(path, DataError) as archive:
             names, is_program = archive.namelist(), is_torchscript(archive)

@@ -22,7 +22,7 @@ _UNIT_PARTS = {"conv1": 1, "bn1": 2, "conv2": 4, "bn2": 5}  # places in Residual
 
 
 def _prefixes() -> Iterator[tuple[str, str]]:
-    """What the original calls a group of tensors, without `net.`, and what we do."""
+    """Yield the original's name of each group of tensors, without `net.`, and ours."""
     yield "pretrained.model.", "encoder.vit."
     yield "pretrained.layer1.0.", "encoder.backbone.conv1."
     yield "pretrained.layer1.1.", "encoder.backbone.bn1."
@@ -36,9 +36,9 @@ def _prefixes() -> Iterator[tuple[str, str]]:
         yield f"{reassemble}.4.", f"encoder.reassemble.{level}.resample."
         yield f"scratch.layer{level + 1}_rn.", f"decoder.project.{level}."
         yield f"{fusion}.out_conv.", f"decoder.fuse.{level}.out."
-        for part, place in _UNIT_PARTS.items():
-            yield f"{fusion}.resConfUnit1.{part}.", f"decoder.fuse.{level}.skip.body.{place}."
-            yield f"{fusion}.resConfUnit2.{part}.", f"decoder.fuse.{level}.unit.body.{place}."
+        for part, index in _UNIT_PARTS.items():
+            yield f"{fusion}.resConfUnit1.{part}.", f"decoder.fuse.{level}.skip.body.{index}."
+            yield f"{fusion}.resConfUnit2.{part}.", f"decoder.fuse.{level}.unit.body.{index}."
     yield "scratch.head1.", "decoder.head."
     yield "scratch.head_block.depthwise.depthwise.", "regularizer.conv."
     yield "scratch.head_block.depthwise.", "regularizer.conv."

@@ -1,13 +1,13 @@
 """A model of this tool -> a checkpoint in the layout of the original project, for those who need it."""
 
 import json
-import os
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from lseg_cli.errors import LsegError, MismatchError
+from lseg_cli.errors import MismatchError
+from lseg_cli.files import staged
 from lseg_cli.model.checkpoint import KEPT, TOWER, read_tensors
 from lseg_cli.model.header import read_config
 from lseg_cli.model.published.conversion import ORIGIN_KEY, VISUAL
@@ -26,8 +26,8 @@ def write_original(model_path: Path, path: Path) -> list[str]:
 
     Raises:
         DataError: the model cannot be read.
-        MismatchError: it is no model of this tool, or one that the original has no names for.
-        LsegError: `path` cannot be written.
+        MismatchError: it is not a model of this tool, or one that the original has no names for.
+        LsegError: `path` cannot be written, or the disk is full.
     """
     tensors, metadata = read_tensors(model_path)
     read_config(model_path, metadata)
@@ -38,15 +38,8 @@ def write_original(model_path: Path, path: Path) -> list[str]:
             raise MismatchError(f"{model_path} cannot be written for the original project: it has no name for {name}.")
         state[key] = tensor
     envelope = json.loads(metadata.get(ORIGIN_KEY, "{}")).get("envelope", {})
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(envelope | {"state_dict": state}, temporary)
-        temporary.replace(path)
-    except (OSError, RuntimeError) as error:
-        raise LsegError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with staged(path) as draft, draft.open("wb") as file:
+        torch.save(envelope | {"state_dict": state}, file)
     if any(key.startswith(VISUAL) for key in state):
         return []
     return [

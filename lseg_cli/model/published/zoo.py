@@ -33,12 +33,12 @@ class Published(NamedTuple):
 
     @property
     def page(self) -> str:
-        """Where a browser can fetch it."""
+        """The address from which a browser can fetch it."""
         return f"https://drive.google.com/file/d/{self.drive_id}"
 
     @property
     def path(self) -> Path:
-        """Where the converted model is kept."""
+        """The file of the converted model."""
         return model_folder() / f"{self.name}.safetensors"
 
 
@@ -67,5 +67,5 @@ PUBLISHED = {
 
 
 def model_folder() -> Path:
-    """Where models that were pulled are kept."""
+    """Return the folder of models that were pulled."""
     return cache_root() / "models"

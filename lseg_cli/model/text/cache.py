@@ -2,14 +2,14 @@
 
 An entry's key is the hash of the encoder's weights and the text as embedded, template applied. Each entry is a file of
 its own, written beside its place and moved there, so any number of processes may share the folder; it carries a
-checksum, and one that is damaged counts as missing. A folder that cannot be written costs time, never a run.
+checksum, and one that is damaged counts as missing. If a folder cannot be written, a run takes longer but does not
+fail.
 """
 
 import hashlib
 import json
 import os
 import struct
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,12 +17,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lseg_cli.errors import LsegError
+from lseg_cli.files import atomic
+
 _CHECKSUM_BYTES = 32
 _COUNTS = struct.Struct("<II")
 
 
 class Embedding(NamedTuple):
-    """What is known of a text."""
+    """The embedding of a text, and its length in tokens."""
 
     vector: NDArray[np.float32]  # (C,), unit length
     tokens: int  # with the marks of begin and end
@@ -45,7 +48,7 @@ class EmbeddingCache:
     """
 
     def __init__(self, directory: Path | None = None) -> None:
-        """In `directory`, or in `text` below `cache_root()`."""
+        """Binds `directory`, or `text` below `cache_root()`."""
         self.directory = directory or cache_root() / "text"
 
     def get(self, encoder_sha256: str, texts: Iterable[str]) -> dict[str, Embedding]:
@@ -112,17 +115,10 @@ def _read(path: Path) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> bool:
-    """Whole or not at all: a reader sees the old file or the new one. False if it cannot be written."""
+    """Return whether a file could be written; a reader sees the old one or the new one, never a part."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError:
+        with atomic(path) as draft:
+            draft.write_bytes(data)
+    except LsegError:
         return False
     return True

@@ -100,12 +100,12 @@ class ClipTextEncoder:
         )
 
     def token_count(self, text: str) -> int:
-        """How many tokens a text has, with the marks of begin and end."""
+        """Return how many tokens a text has, with the marks of begin and end."""
         inner: _Tokenizer | None = getattr(self.tokenizer, "tokenizer", None)  # of transformers: sets the marks itself
         return len(inner.encode(text)) if inner else len(self.tokenizer.encode(text)) + 2
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
-        """What the tower reads: N texts -> ``(N, context length) int64``."""
+        """Return what the tower reads: N texts -> ``(N, context length) int64``."""
         return self.tokenizer(list(texts))
 
     @torch.inference_mode()
@@ -199,7 +199,7 @@ def _unpickle(path: Path) -> Mapping[str, Tensor]:
 
 
 def _check_built_from(config: TextConfig, facts: dict[str, Any], path: Path) -> None:
-    """Whether the tower that a folder's configuration describes can be the one in a file, and needs nothing else.
+    """Check that the tower of a folder's configuration can be the one in a file, and needs nothing else.
 
     Raises:
         MismatchError: it is larger than the file; or a model's file names parts of the hub.

@@ -1,4 +1,4 @@
-"""Where the weights of a CLIP text tower are: in a file that was named, in one put into its place, or on the hub.
+"""The weights of a CLIP text tower: in a file that was named, in one put into its folder, or on the hub.
 
 Neither torch nor open_clip is imported here before something has to be fetched.
 """
@@ -25,7 +25,7 @@ _MAX_NUMBER = 1_000_000  # of a configuration: widths, words of a vocabulary
 
 
 def encoder_key(config: TextConfig) -> list[str]:
-    """What says which weights these are, without reading them: names, and size and time of local files."""
+    """Return what identifies the weights without reading them: names, and size and time of local files."""
     config = confined(config)
     files = [path for path in _candidates(config) if path.is_file()]
     states = [f"{path.absolute()} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files]
@@ -69,7 +69,7 @@ def _candidates(config: TextConfig) -> list[Path]:
 
 
 def _place(config: TextConfig, suffix: str) -> Path:
-    """Where a user without network can put weights by hand."""
+    """Return the folder into which a user without network can put weights."""
     name = f"{config.name}-{config.pretrained}".strip("-")
     return cache_root() / "clip" / (name.replace("/", "-").replace(":", "-") + suffix)
 
@@ -143,7 +143,7 @@ def _check_facts(content: object) -> None:
 
 
 def is_offline() -> bool:
-    """Whether nothing may be fetched: `--offline`, which sets HF_HUB_OFFLINE, or that by itself."""
+    """Return whether nothing may be fetched: `--offline`, which sets HF_HUB_OFFLINE, or that by itself."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
@@ -182,7 +182,7 @@ def _fetch(config: TextConfig) -> Path:
 
 
 def _fetched_before(config: TextConfig, repo: str, names: Sequence[str]) -> Path:
-    """What the user had fetched earlier.
+    """Return the file that the user had fetched earlier.
 
     Raises:
         MissingError: nothing; says how to allow it.

@@ -1,4 +1,4 @@
-"""What a model's file may name as its text encoder: what lies in its own folder, and nothing that must be fetched.
+"""The text encoders that a model's file may name: those in its own folder, and none that must be fetched.
 
 A model is opened by whoever was handed one. Its configuration is data and may not reach for other files of this
 machine, nor make it fetch something, unless the user has said so: by naming the encoder (`--text-encoder`), or in
@@ -37,14 +37,14 @@ def confined(config: TextConfig) -> TextConfig:
 
 
 def names_file(config: TextConfig) -> bool:
-    """Whether the weights are named by a path, rather than by a tag of open_clip."""
+    """Return whether the weights are named by a path, rather than by a tag of open_clip."""
     suffixes = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
     name = config.pretrained
     return bool(name) and (config.kind == "words" or name.endswith(suffixes) or "/" in name or "\\" in name)
 
 
 def may_fetch(config: TextConfig) -> bool:
-    """Whether the weights may come from the network: the user named the encoder, or allowed it."""
+    """Return whether the weights may come from the network: the user named the encoder, or allowed it."""
     return not config.home or not {config.name, f"{config.name}/{config.pretrained}"}.isdisjoint(_allowed())
 
 
@@ -56,15 +56,15 @@ def _place(name: str, config: TextConfig) -> str:
     """A path in full, if it lies, through all links, in the model's folder or in one that is allowed."""
     try:
         home = Path(config.home).resolve()
-        place = (home / name).resolve()
+        path = (home / name).resolve()
         folders = [home, *(Path(each).expanduser().resolve() for each in _allowed())]
-        is_inside = any(place == folder or folder in place.parents for folder in folders)
+        is_inside = any(path == folder or folder in path.parents for folder in folders)
     except (OSError, ValueError, RuntimeError) as error:  # a NUL byte, a loop of links
         raise MismatchError(f"The model names the text encoder {name!r}, which is not a path.") from error
     if not is_inside:
         raise MismatchError(
-            f"The model names a text encoder at {place}, outside its own folder {home}: if you trust it, say so with "
-            f"{VARIABLE}={place if config.name.startswith(LOCAL_DIR) else place.parent}, or name it yourself with "
+            f"The model names a text encoder at {path}, outside its own folder {home}: if you trust it, say so with "
+            f"{VARIABLE}={path if config.name.startswith(LOCAL_DIR) else path.parent}, or name it yourself with "
             "lseg labels compile --text-encoder."
         )
-    return str(place)
+    return str(path)

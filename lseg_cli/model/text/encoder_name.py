@@ -34,7 +34,7 @@ class EncoderName(NamedTuple):
 
     @property
     def is_place(self) -> bool:
-        """Whether the name itself says where the weights are."""
+        """True if the name itself says where the weights are."""
         return self.name.startswith((HF_HUB, LOCAL_DIR))
 
     def __str__(self) -> str:

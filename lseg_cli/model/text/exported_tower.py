@@ -58,11 +58,11 @@ class ExportedTower:
         return cls(session, str(path))
 
     def token_count(self, text: str) -> int:
-        """How many tokens a text has, with the marks of begin and end."""
+        """Return how many tokens a text has, with the marks of begin and end."""
         return len(self._tokenizer.encode(text)) + 2
 
     def tokenize(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """What the tower reads: N texts -> (N, context length)."""
+        """Return what the tower reads: N texts -> (N, context length)."""
         return self._tokenizer.tokenize(texts)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:

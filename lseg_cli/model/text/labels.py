@@ -45,7 +45,7 @@ class TextEncoder(Protocol):
     context_length: int | None  # tokens of a text that are read; None: all
 
     def token_count(self, text: str) -> int:
-        """How many tokens a text has, read or not."""
+        """Return how many tokens a text has, read or not."""
         ...
 
     def embed(self, texts: Sequence[str]) -> Floats:
@@ -88,8 +88,8 @@ def open_encoder(config: TextConfig) -> TextEncoder:
     if config.kind == "words":
         from lseg_cli.model.text.word_table import WordTable  # noqa: PLC0415  reads a table of some megabytes
 
-        place = confined(config).pretrained
-        encoder = _Words(WordTable.open(Path(place) if place else None))
+        table_file = confined(config).pretrained
+        encoder = _Words(WordTable.open(Path(table_file) if table_file else None))
     elif config.weights.endswith(TOWER_SUFFIX):
         from lseg_cli.model.text.exported_tower import ExportedTower  # noqa: PLC0415  onnxruntime
 
@@ -138,8 +138,8 @@ def spelled_out(prompts: Sequence[Sequence[str]], config: TextConfig) -> list[st
         return []
     from lseg_cli.model.text.word_table import WordTable  # noqa: PLC0415  reads a table of some megabytes
 
-    place = confined(config).pretrained
-    table = WordTable.open(Path(place) if place else None)
+    table_file = confined(config).pretrained
+    table = WordTable.open(Path(table_file) if table_file else None)
     words = list(dict.fromkeys(word for text in chain.from_iterable(prompts) for word in table.unknown(text)))
     if not words:
         return []

@@ -180,11 +180,11 @@ class WordTable:
         return [(self.words[row], float(cosines[row])) for row in best]
 
     def unknown(self, text: str) -> list[str]:
-        """List the words of a text that are no entry: spelled from pieces, or passed over if in another script."""
+        """List the words of a text that are not an entry: spelled from pieces, or passed over if in another script."""
         return [word for word, row in self._look_up(text) if row is None]
 
     def _look_up(self, text: str) -> Iterator[tuple[str, int | None]]:
-        """Cut a text into entries, the longest first, each with its row, or None for a word that is no entry."""
+        """Cut a text into entries, the longest first, each with its row, or None for a word that is not an entry."""
         words = self._split(text)
         start = 0
         while start < len(words):
@@ -254,8 +254,8 @@ def _read_tensors(data: memoryview) -> dict[str, npt.NDArray[np.generic]] | None
     tensors = dict[str, npt.NDArray[np.generic]]()
     for name, dtype in _DTYPES.items():
         shape, (start, end) = header[name]["shape"], header[name]["data_offsets"]
-        place = data[8 + length :][start:end]
-        tensors[name] = np.frombuffer(place, dtype).reshape(shape)
+        part = data[8 + length :][start:end]
+        tensors[name] = np.frombuffer(part, dtype).reshape(shape)
     return tensors if _fit_together(tensors) else None
 
 

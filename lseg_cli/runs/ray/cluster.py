@@ -12,7 +12,7 @@ import shutil
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,31 +41,32 @@ class RayCluster:
     the one that RAY_ADDRESS names or that runs here, else 'local'.
 
     Attributes:
-        device: the workers, and theirs once one of them has told it.
-        precision: as asked for, until a worker tells.
+        device: the workers, and theirs once one of them has reported it.
+        precision: as asked for, until a worker reports its own.
     """
 
     def __init__(self, work: Work, scratch: Path, note: Callable[[str], None]) -> None:
-        """Nothing is connected yet.
+        """Binds the work; nothing is connected yet.
 
         Args:
             work: what each worker does.
             scratch: a folder to be made and removed, which all workers share.
-            note: is told what the user should know.
+            note: receives what the user should know.
         """
         self.device, self.precision = PACKAGE, str(work.choice.precision)
         self._work = work
         self._scratch = scratch
         self._note = note
 
-    def run(self, items: Sequence[Item], should_stop: Callable[[], bool]) -> Iterator[Result]:
+    def run(self, items: Iterable[Item | None], should_stop: Callable[[], bool]) -> Iterator[Result]:
         """Results in the order of the items; once `should_stop` says so, only of those that were begun.
 
         Raises:
             LsegError: what would stop every picture, such as a full disk.
             MissingError: there is no such cluster, or it is gone.
         """
-        if not items:
+        found = [item for item in items if item is not None]
+        if not found:
             return
         options = self._work.options
         with _connected(str(options.ray), options.ray_workers or 1) as ray:
@@ -75,7 +76,7 @@ class RayCluster:
                 self.device = f"{workers} {'worker' if workers == 1 else 'workers'} of Ray"
                 with _watched(plan, should_stop):
                     idle = 0
-                    for answer in _answers(ray, items, workers, plan, resources):
+                    for answer in _answers(ray, found, workers, plan, resources):
                         yield from self._take(answer, workers)
                         idle += bool(answer.left and not answer.records)
                         if idle > _IN_FLIGHT * workers:  # whatever had been begun has come
@@ -129,7 +130,7 @@ def require_ray(address: str, device: str) -> None:
 
     Raises:
         MissingError: Ray is not installed, or nobody answers at the address.
-        LsegError: a device that a worker cannot be told to take.
+        LsegError: a device that a worker cannot take.
     """
     if importlib.util.find_spec(PACKAGE) is None:
         raise MissingError("--ray needs Ray, which is not installed; pip install 'lseg-cli[ray]'.")
@@ -191,7 +192,7 @@ def _connected(address: str, workers: int) -> Iterator[Any]:
 
 @contextmanager
 def _watched(plan: Plan, should_stop: Callable[[], bool]) -> Iterator[None]:
-    """Tells workers to stop as soon as the run is to: it may wait for one of them just then."""
+    """Let workers stop as soon as the run is to stop, even while it waits for one of them."""
     ended = threading.Event()
 
     def watch() -> None:

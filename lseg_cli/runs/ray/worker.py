@@ -1,7 +1,7 @@
-"""What a worker of a Ray cluster does: one engine, and a local run's pipeline over a handful of pictures at a time.
+"""A worker of a Ray cluster: one engine, and a local run's pipeline over a handful of pictures at a time.
 
 Masks go to the output folder, which all machines share; what is to be known of them goes back to the process that
-keeps the journal. Both ways as JSON, whose escapes also carry names that are no UTF-8.
+keeps the journal. Both ways as JSON, whose escapes also carry names that are not UTF-8.
 """
 
 import json
@@ -24,16 +24,16 @@ _MOST_ATTEMPTS = 2  # of a handful at once: a worker may have died of anything
 
 
 class Work(Protocol):
-    """What is done with each item, and all that a worker needs for it: it is pickled."""
+    """The work on each item, with all that a worker needs for it: it is pickled."""
 
     @property
     def options(self) -> RunOptions:
-        """Of the run."""
+        """The options of the run."""
         ...
 
     @property
     def choice(self) -> EngineChoice:
-        """What a worker opens."""
+        """The engine that a worker opens."""
         ...
 
     def open(self, threads: int) -> Steps[Any, Any, Result]:
@@ -47,7 +47,7 @@ class Work(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """What every worker is given.
+    """The plan that every worker is given.
 
     Attributes:
         work: what to do.
@@ -69,7 +69,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Answer:
-    """What comes back of a handful.
+    """A worker's answer for a handful of items.
 
     Attributes:
         records: of the pictures that were begun, in order.
@@ -90,12 +90,12 @@ class Answer:
     exit_code: int = 0
 
     def dump(self) -> str:
-        """As JSON."""
+        """Return it as JSON."""
         return json.dumps(asdict(self))
 
     @classmethod
     def load(cls, text: str) -> "Answer":
-        """From JSON."""
+        """Return what `dump` wrote as JSON."""
         data = json.loads(text)
         records, notices = tuple(map(_record, data["records"])), tuple(data["notices"])
         return cls(**data | {"records": records, "notices": notices})
@@ -105,7 +105,7 @@ class RayWorker:
     """Opens its engine once, and then is called with pictures; Ray starts it again if its process is killed."""
 
     def __init__(self, plan: Plan) -> None:
-        """Whatever does not work is told by the first call: Ray would wrap it, and try again."""
+        """Opens nothing that can fail: the first call reports errors, which Ray would wrap and retry here."""
         self._plan = plan
         self._notices: list[str] = []
         self._error: LsegError | None = None
@@ -128,7 +128,7 @@ class RayWorker:
         return {"answer": Answer(records, left, notices, self._steps.device, self._steps.precision).dump()}
 
     def _records(self, number: int, items: list[Item]) -> Iterator[Result]:
-        """Of a handful by its number; one by one if workers have died of it, to find out of which picture."""
+        """Process a handful by its number; one by one if workers have died of it, to find out of which picture."""
         plan = self._plan
         with (plan.scratch / str(number)).open("ab") as attempts:
             attempts.write(b".")

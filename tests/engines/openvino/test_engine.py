@@ -13,14 +13,14 @@ from lseg_cli.contract import Output
 from lseg_cli.errors import MismatchError, MissingError
 from lseg_engines.openvino.engine import OpenVinoEngine
 from lseg_engines.ort.engine import OnnxEngine
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 
-Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
+Exporter = Callable[[ModelConfig, GraphOptions], tuple[Path, Path]]
 
 
 @pytest.fixture
 def path(pyramid_config: ModelConfig, exported: Exporter) -> Path:
-    return exported(pyramid_config, ExportOptions())[1]
+    return exported(pyramid_config, GraphOptions())[1]
 
 
 @pytest.mark.parametrize("count", [1, 3, 150])

@@ -12,16 +12,16 @@ from lseg_cli.config import ModelConfig
 from lseg_cli.contract import SCORES
 from lseg_engines.ort import engine, graph_cache
 from lseg_engines.ort.engine import OnnxEngine
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 
-Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
+Exporter = Callable[[ModelConfig, GraphOptions], tuple[Path, Path]]
 
 IMAGE, TEXT = make_pictures(1, 64, 96), make_text(3, 16)
 
 
 @pytest.fixture
 def model(pyramid_config: ModelConfig, exported: Exporter) -> Path:
-    return exported(pyramid_config, ExportOptions())[1]
+    return exported(pyramid_config, GraphOptions())[1]
 
 
 @pytest.fixture

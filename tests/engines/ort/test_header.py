@@ -12,14 +12,14 @@ from lseg_cli.config import ModelConfig
 from lseg_cli.errors import MismatchError, MissingError
 from lseg_engines.ort import wire
 from lseg_engines.ort.header import read_metadata, read_onnx
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 
-Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
+Exporter = Callable[[ModelConfig, GraphOptions], tuple[Path, Path]]
 
 
-@pytest.mark.parametrize("options", [ExportOptions(), ExportOptions(size=(64, 96))])
+@pytest.mark.parametrize("options", [GraphOptions(), GraphOptions(size=(64, 96))])
 def test_the_header_is_what_the_package_reads(
-    options: ExportOptions, pyramid_config: ModelConfig, exported: Exporter
+    options: GraphOptions, pyramid_config: ModelConfig, exported: Exporter
 ) -> None:
     _, path = exported(pyramid_config, options)
     header, model = read_onnx(path), onnx.load(path)
@@ -60,7 +60,7 @@ def test_a_file_of_others_is_told(tmp_path: Path) -> None:
 def test_a_file_that_is_cut_off_is_told(
     share: float, pyramid_config: ModelConfig, exported: Exporter, tmp_path: Path
 ) -> None:
-    content = exported(pyramid_config, ExportOptions())[1].read_bytes()
+    content = exported(pyramid_config, GraphOptions())[1].read_bytes()
     path = tmp_path / "cut.onnx"
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(MismatchError, match="is damaged: it is not a complete ONNX graph"):

@@ -13,9 +13,9 @@ from lseg_cli.contract import SCORES, Output
 from lseg_cli.errors import MismatchError
 from lseg_engines.ort.engine import OnnxEngine
 from lseg_engines.ort.part import part_of
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 
-Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
+Exporter = Callable[[ModelConfig, GraphOptions], tuple[Path, Path]]
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3), np.uint8)
 TEXT = np.random.default_rng(1).standard_normal((5, 16)).astype(np.float32)
@@ -25,7 +25,7 @@ TEXT = np.random.default_rng(1).standard_normal((5, 16)).astype(np.float32)
 def path(pyramid_config: ModelConfig, exported: Exporter) -> Path:
     regularizer = RegularizerConfig(kind="bottleneck", depth=2)
     config = pyramid_config.model_copy(update={"regularizer": regularizer})
-    return exported(config, ExportOptions())[1]
+    return exported(config, GraphOptions())[1]
 
 
 def test_only_what_makes_the_outputs_is_left(path: Path) -> None:

@@ -10,10 +10,10 @@ import pytest
 from lseg_cli.config import ModelConfig
 from lseg_engines.ort.engine import OnnxEngine
 from lseg_engines.ort.quantizer import find_nodes, quantize
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 
-Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
-FIXED = ExportOptions(size=(64, 96))
+Exporter = Callable[[ModelConfig, GraphOptions], tuple[Path, Path]]
+FIXED = GraphOptions(size=(64, 96))
 
 
 @pytest.mark.parametrize("kind", ["pyramid", "vit"])

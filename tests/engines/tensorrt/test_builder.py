@@ -16,13 +16,13 @@ from lseg_engines.tensorrt.builder import Cancelled, build_engine, make_profiles
 from lseg_engines.tensorrt.options import BuildOptions
 from lseg_engines.tensorrt.progress import Phases
 from lseg_engines.tensorrt.sidecar import check_is_of, read_sidecar
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 from tests.engines.fake_tensorrt import World
 
-Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
+Exporter = Callable[[ModelConfig, GraphOptions], tuple[Path, Path]]
 Machine = Callable[[str], World]
-FIXED, ANY_SIZE = ExportOptions(size=(64, 96)), ExportOptions()
-HALF = ExportOptions(size=(64, 96), precision="fp16")
+FIXED, ANY_SIZE = GraphOptions(size=(64, 96)), GraphOptions()
+HALF = GraphOptions(size=(64, 96), precision="fp16")
 TRT, RTX = BuildOptions("trt"), BuildOptions("rtx")
 TENSORRT_10, TENSORRT_11 = "tensorrt 10.16.1.11", "tensorrt 11.4.0.106"
 
@@ -45,7 +45,7 @@ class TestReal:
 
     @pytest.mark.parametrize("options", [FIXED, ANY_SIZE, HALF])
     def test_an_engine_and_its_sidecar_are_built(
-        self, options: ExportOptions, pyramid_config: ModelConfig, exported: Exporter, tmp_path: Path
+        self, options: GraphOptions, pyramid_config: ModelConfig, exported: Exporter, tmp_path: Path
     ) -> None:
         path, shares = tmp_path / "x.engine", list[float]()
 

@@ -18,11 +18,11 @@ from lseg_engines.tensorrt.builder import build_engine
 from lseg_engines.tensorrt.engine import TensorrtEngine, bucket, pad_labels
 from lseg_engines.tensorrt.options import BuildOptions
 from lseg_engines.tensorrt.sidecar import IncompatibleEngineError, read_sidecar, write_sidecar
-from lseg_export.options import ExportOptions
+from lseg_export.options import GraphOptions
 from tests.engines.fake_tensorrt import HostDevice, World
 
-Exporter = Callable[[ModelConfig, ExportOptions], tuple[Path, Path]]
-FIXED, ANY_SIZE = ExportOptions(size=(64, 96)), ExportOptions()
+Exporter = Callable[[ModelConfig, GraphOptions], tuple[Path, Path]]
+FIXED, ANY_SIZE = GraphOptions(size=(64, 96)), GraphOptions()
 
 
 def picture(batch: int = 1, height: int = 64, width: int = 96) -> NDArray[np.uint8]:

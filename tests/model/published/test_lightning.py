@@ -133,8 +133,8 @@ def test_a_damaged_file_is_told(tmp_path: Path) -> None:
     [
         ("missing", DataError, "cannot be read: No such file"),
         ("folder", DataError, "cannot be read"),
-        ("empty", MismatchError, "is no checkpoint"),
-        ("text", MismatchError, "is no checkpoint"),
+        ("empty", MismatchError, "is not a checkpoint"),
+        ("text", MismatchError, "is not a checkpoint"),
         ("html", DataError, "is a web page and no checkpoint"),
         ("zip", MismatchError, "is an archive, but torch did not write it"),
         ("safetensors", MismatchError, "is a safetensors file"),
