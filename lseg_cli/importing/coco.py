@@ -17,7 +17,10 @@ from lseg_cli.importing.labelled import Labelled, Source, split_name
 from lseg_cli.importing.options import ImportOptions
 from lseg_cli.importing.reading import Pictures, read_json
 
-_MOST_PX = 2**15
+_MOST_PX = 2**15  # of a side
+_MOST_AREA_PX = 2**28  # of a picture
+_FAR_PX = 2**16  # no corner of a polygon lies farther out
+_LONGEST_PX = 5e7  # outline of the polygons of an area: pycocotools makes five points of each pixel of it
 
 
 class _Image(BaseModel):
@@ -82,6 +85,8 @@ def _labelled(path: Path, data: _File, pictures: Pictures, source: Source, coder
         by_image[annotation.image_id].append(annotation)
     split = split_name(path.stem) or split_name(path.parent.name)
     for image in data.images:
+        if image.height * image.width > _MOST_AREA_PX:
+            raise DataError(f"{path}: {image.file_name} has {image.width} x {image.height} pixels, which are too many.")
         # Large areas first, so that what lies on them stays to be seen: COCO has no order of its own.
         found = sorted(by_image[image.id], key=lambda each: -each.area)
         as_area = partial(_area, names=names, image=image, coder=coder)
@@ -98,15 +103,31 @@ def _area(annotation: _Annotation, names: dict[int, str], image: _Image, coder: 
             raise DataError(f"run lengths of {segmentation.size} for a picture of {(image.height, image.width)}")
         runs: Any = segmentation.model_dump()
         if isinstance(segmentation.counts, list):
+            counts = segmentation.counts
+            if min(counts, default=0) < 0 or sum(counts) != image.height * image.width:
+                raise DataError(f"run lengths of {sum(counts)} pixels for a picture of {image.height * image.width}")
             runs = coder.frPyObjects(runs, image.height, image.width)
     else:
         polygons = [each for each in segmentation if len(each) >= 6]
         if not polygons:
             return None
+        _check_outlines(polygons)
         runs = coder.merge(coder.frPyObjects(polygons, image.height, image.width))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # pycocotools 2.0.11 with NumPy 2
         return Area(name, bits=np.asarray(coder.decode(runs), bool))
+
+
+def _check_outlines(polygons: list[list[float]]) -> None:
+    """Raise DataError where pycocotools would fill gigabytes with an outline."""
+    length = 0.0
+    for each in polygons:
+        corners = np.asarray(each[: len(each) // 2 * 2], np.float64).reshape(-1, 2)
+        if not (np.abs(corners) <= _FAR_PX).all():
+            raise DataError("a polygon reaches far outside its picture")
+        length += float(np.abs(np.diff(corners, axis=0, append=corners[:1])).sum())
+    if length > _LONGEST_PX:
+        raise DataError(f"the outline of its polygons has {length:.0f} pixels; at most {_LONGEST_PX:.0f} are read")
 
 
 def _coder() -> Any:

@@ -190,3 +190,25 @@ def test_the_description_is_plain_yaml(tmp_path: Path) -> None:
     described = yaml.safe_load(imported.description.read_text())
     assert described["classes"] == ["road", "other"]
     assert described["splits"] == {"train": {"images": "images/train", "masks": "masks/train"}}
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "said"),
+    [
+        ([[0, 0, 1e30, 0, 5, 5]], "a polygon reaches far outside its picture"),
+        ([[0, 0, 60_000, 60_000] * 1000], "the outline of its polygons has 240000000 pixels"),
+        ({"size": [8, 8], "counts": [3, 2**40]}, "run lengths of 1099511627779 pixels for a picture of 64"),
+        ({"size": [8, 8], "counts": [3, -3, 64]}, "run lengths of 64 pixels for a picture of 64"),
+    ],
+)
+def test_outlines_of_coco_fill_no_gigabytes(segmentation: object, said: str, tmp_path: Path) -> None:
+    """The process crashed, or took 37 GB."""
+    pytest.importorskip("pycocotools")
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 8, "height": 8}],
+        "categories": [{"id": 1, "name": "sky"}],
+        "annotations": [{"image_id": 1, "category_id": 1, "segmentation": segmentation, "area": 1}],
+    }
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=said):
+        run(tmp_path / "coco.json", tmp_path / "out")
