@@ -15,6 +15,7 @@ from lseg_cli.runs.options import EmbedOptions  # noqa: TID253  imports nothing
 
 if TYPE_CHECKING:
     from lseg_cli.runs.folder_run import FolderRun
+    from lseg_cli.runs.pictures import OpenEngine
 
 Stride = Annotated[
     kinds.Stride,
@@ -59,13 +60,13 @@ def embed(  # noqa: PLR0913  an option is a parameter
         **vars(run),
         **pictures.values(),
     )
-    open_or_rebuild = partial(open_engine, rebuild=network.rebuild == "auto", outputs=FEATURES)
-
-    open_once = lru_cache(maxsize=1)(open_or_rebuild)  # for all that --watch does
+    open_model: OpenEngine = partial(open_engine, rebuild=network.rebuild == "auto", outputs=FEATURES)
+    if settings.watch:  # once for all passes; a cluster's workers get it without a cache, which is not pickled
+        open_model = lru_cache(maxsize=1)(open_model)
 
     def prepare(asked: EmbedOptions = settings) -> "FolderRun":
         require_kind(settings.engine)
-        return open_embedding(asked, open_once, read_spec)
+        return open_embedding(asked, open_model, read_spec)
 
     if settings.watch:
         keep_on(prepare, settings, Console(quiet, verbose, json), "embed", metrics)

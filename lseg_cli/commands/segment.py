@@ -16,6 +16,7 @@ from lseg_cli.runs.options import SegmentOptions  # noqa: TID253  imports nothin
 
 if TYPE_CHECKING:
     from lseg_cli.runs.folder_run import FolderRun
+    from lseg_cli.runs.pictures import OpenEngine
 
 
 @with_groups
@@ -59,13 +60,13 @@ def segment(  # noqa: PLR0913  an option is a parameter
         **pictures.values(),
     )
     outputs = needed_outputs(settings)
-    open_or_rebuild = partial(open_engine, rebuild=network.rebuild == "auto", outputs=outputs)
-
-    open_once = lru_cache(maxsize=1)(open_or_rebuild)  # for all that --watch does
+    open_model: OpenEngine = partial(open_engine, rebuild=network.rebuild == "auto", outputs=outputs)
+    if settings.watch:  # once for all passes; a cluster's workers get it without a cache, which is not pickled
+        open_model = lru_cache(maxsize=1)(open_model)
 
     def prepare(asked: SegmentOptions = settings) -> "FolderRun":
         require_kind(settings.engine)
-        return open_segmentation(asked, open_once, read_spec)
+        return open_segmentation(asked, open_model, read_spec)
 
     if settings.watch:
         keep_on(prepare, settings, Console(quiet, verbose, json), "segment", metrics)
