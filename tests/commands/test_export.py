@@ -169,7 +169,7 @@ def test_info_tells_both_kinds(config: ModelConfig, exported: Exporter, capsys: 
     [
         (b"\x08" + b"\xff" * 30, "not a complete ONNX graph"),
         (b"\x10" + b"\0" * 7 + b'{"a": 1}' + b" " * 20, "its header cannot be read"),
-        (b"\x02" + b"\0" * 7 + b"{}" + b" " * 20, "no LSeg configuration"),
+        (b"\x18" + b"\0" * 7 + b"{}" + b" " * 22, "no LSeg configuration"),
         (b"text of some other kind", "neither a safetensors nor an ONNX file"),
     ],
 )

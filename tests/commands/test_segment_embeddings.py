@@ -191,7 +191,7 @@ class TestRefusals:
     def test_relabel_saves_none(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert segment("--save", "embeddings") == 0
         assert lseg("relabel", "out", "-l", LABELS, "-o", "new", "--save", "embeddings") == 2
-        assert "--save embeddings is not known; choose from overlay, conf, probs." in capsys.readouterr().err
+        assert "--save embeddings is not known; choose from overlay, cutout, conf, probs." in capsys.readouterr().err
         assert not Path("new").exists()
 
 
