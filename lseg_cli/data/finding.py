@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 
-from lseg_cli.data.formats import ENDINGS, is_excluded, is_left_out, is_picture, passed_over
+from lseg_cli.data.formats import ENDINGS, is_excluded, is_film, is_left_out, is_picture, passed_over
 from lseg_cli.data.store import Address, Place, locate
 from lseg_cli.errors import DataError, LsegError
 from lseg_cli.files import decode_text, not_text, read_regular
@@ -91,6 +91,8 @@ class _Search:
     def notes(self) -> list[str]:
         """Return sentences on what was passed over."""
         notes = [passed_over(self._endings)]
+        if any(map(is_film, self._endings)):
+            notes[0] += " Name films themselves to segment their frames."
         if self._folders:
             names = ", ".join(f"{count} {name}" for name, count in self._folders.most_common())
             notes.append(f"Folders of thumbnails were passed over: {names}.")

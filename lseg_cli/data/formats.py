@@ -88,5 +88,4 @@ def passed_over(endings: Mapping[str, int]) -> str:
     named = [f"{count} {ending or 'without an ending'}" for ending, count in ranked[:_NAMED]]
     rest = total - sum(count for _, count in ranked[:_NAMED])
     listed = ", ".join([*named, f"{rest} others"] if rest else named)
-    advice = " Name films themselves to segment their frames." if any(map(is_film, endings)) else ""
-    return f"{total} {'file was' if total == 1 else 'files were'} passed over: {listed}.{advice}"
+    return f"{total} {'file was' if total == 1 else 'files were'} passed over: {listed}."

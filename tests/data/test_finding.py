@@ -137,7 +137,10 @@ class TestFinding:
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).touch()
         assert len(find_images([str(tmp_path)], say=said.append)) == 7
-        assert said == ["5 files were passed over: 2 .nef, 1 .mp4, 1 without an ending, 1 .txt."]
+        assert said == [
+            "5 files were passed over: 2 .nef, 1 .mp4, 1 without an ending, 1 .txt. "
+            "Name films themselves to segment their frames."
+        ]
 
     @pytest.mark.parametrize("folder", ["@eaDir/a.jpg", ".thumbnails", "__MACOSX", "#recycle"])
     def test_thumbnails_are_left_out_unless_named(self, folder: str, tmp_path: Path) -> None:
