@@ -2,7 +2,6 @@
 
 import os
 import sys
-import webbrowser
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -84,6 +83,8 @@ def app(  # noqa: PLR0913  an option is a parameter
             console.note(f"Note: {notice}")
         console.line(f"The page is at {address} - Ctrl-C ends it.")
         if open and _has_screen():
+            import webbrowser  # noqa: PLC0415  only where there is a screen
+
             webbrowser.open(address)
 
     serve(settings, ready)

@@ -5,10 +5,10 @@ are row by row within the box, the first of pixels that are not covered.
 """
 
 from collections.abc import Iterable
+from html import escape  # xml.sax.saxutils would bring http and ssl into every run
 from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
-from xml.sax.saxutils import escape
 
 import numpy as np
 
@@ -48,7 +48,7 @@ def write_cvat(path: Path, folder: Path, lines: Iterable[Line], labels: LabelSet
         file.write("<meta><task><mode>annotation</mode><labels>\n")
         for name, (red, green, blue) in zip(labels.names, colors(labels), strict=True):
             color = f"<color>#{red:02x}{green:02x}{blue:02x}</color><type>any</type><attributes></attributes>"
-            file.write(f"<label><name>{escape(plain(name))}</name>{color}</label>\n")
+            file.write(f"<label><name>{escape(plain(name), quote=False)}</name>{color}</label>\n")
         file.write("</labels></task></meta>\n")
         for line in lines:
             if "cvat" not in line["files"]:
