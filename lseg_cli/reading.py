@@ -17,6 +17,7 @@ from lseg_cli.errors import DataError, LsegError, MismatchError
 from lseg_cli.files import open_regular, read_regular
 
 MOST_YAML_BYTES = 16_000_000  # of a recipe, a description of a data set, a list of words
+_MOST_MERGES, _MOST_MERGED = 100, 100_000  # of merge keys: mappings that one names, entries that all add
 _MOST_REASON = 200  # characters of what a parser says
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _UTF_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
@@ -146,10 +147,10 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def parse_yaml(text: str) -> Any:
-    """What YAML holds. Merge keys (`<<`) are refused: a few lines of them can stand for gigabytes.
+    """What YAML holds. Merge keys (`<<`) are limited: a few lines of them can stand for gigabytes.
 
     Raises:
-        ValueError: it is not YAML, or uses merge keys.
+        ValueError: it is not YAML, or its merge keys stand for more than 100,000 entries.
         RecursionError: it is nested too deeply.
     """
     import yaml  # noqa: PLC0415  only who reads such a file waits for it
@@ -157,9 +158,17 @@ def parse_yaml(text: str) -> Any:
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where libyaml is there
 
     class Loader(base):  # type: ignore[misc]  # chosen at run time
+        merged = 0
+
         def flatten_mapping(self, node: Any) -> None:
-            if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
-                raise ValueError("merge keys (<<) are not read; write the values out")
+            merges = [value for key, value in node.value if key.tag == "tag:yaml.org,2002:merge"]
+            named = sum(len(each.value) if isinstance(each, yaml.SequenceNode) else 1 for each in merges)
+            written = len(node.value)
+            if named <= _MOST_MERGES:
+                super().flatten_mapping(node)
+                self.merged += max(len(node.value) - written, 0)
+            if named > _MOST_MERGES or self.merged > _MOST_MERGED:
+                raise ValueError("merge keys (<<) stand for too many entries; write the values out")
 
     try:
         return yaml.load(text, Loader)
