@@ -78,7 +78,7 @@ def tint(
 
 def outline(picture: NDArray[np.uint8], ids: Ids, labels: LabelSet, colors: Sequence[Color]) -> NDArray[np.uint8]:
     """As `tint`, but of each label's area only the border is drawn, in its colour on a dark line."""
-    drawn = picture.copy()
+    drawn: NDArray[np.uint8] = picture.copy()
     drawn[_edges(ids, 160)] //= 4
     edge = _edges(ids, 300)
     edge &= ids != labels.ignore_id

@@ -57,7 +57,8 @@ def colours(seed: int = 0) -> NDArray[np.uint8]:
     """(3, H, W): patches of colour."""
     small = np.random.default_rng(seed).integers(0, 255, (7, 5, 3), np.uint8)
     grown = Image.fromarray(small).resize((WIDTH_PX, HEIGHT_PX), Image.Resampling.BICUBIC)
-    return np.array(grown).transpose(2, 0, 1)
+    chosen: NDArray[np.uint8] = np.array(grown).transpose(2, 0, 1)
+    return chosen
 
 
 def write(path: Path, values: NDArray[Any], colorinterp: str = "red green blue", **more: Any) -> Path:
