@@ -1,6 +1,7 @@
 """A folder of small photographs, a workbench on it, and the page in a real browser."""
 
 import gc
+import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -92,6 +93,8 @@ def served(start: Path) -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
     """Debian's chromium."""
+    if not os.environ.get("LSEG_BROWSER"):
+        pytest.skip("drives a browser for two minutes, on a machine with nothing else to do: LSEG_BROWSER=1")
     api = pytest.importorskip("playwright.sync_api", reason="needs the playwright package")
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if program is None:
