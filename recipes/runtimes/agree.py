@@ -33,8 +33,8 @@ def lseg(*arguments: object) -> str:
 def mean_iou(options: list[object], data: str, out: Path) -> float:
     """Of the validation pictures."""
     lseg("eval", *options, "--data", data, "--out", out, "-q")
-    report = json.loads(next(out.rglob("*.json")).read_text("utf-8"))
-    return float(report.get("miou", report.get("mean_iou", float("nan"))))
+    report = json.loads((out / "report.json").read_text("utf-8"))
+    return float(report["results"][0]["mean_iou"])
 
 
 def main() -> None:
