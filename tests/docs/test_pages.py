@@ -122,9 +122,10 @@ def run_line(line: str) -> None:
     assert run.returncode == expected, f"{command}\n{run.stderr}"
 
 
-def give_film(folder: Path) -> None:
-    """A film of a drive, of which the page shows a part from 1:30 on; skips where PyAV is not installed."""
-    make_film(folder / "drive.mp4", [0, 0.5, 90, 90.5, 91])
+def give_film(page: Path, folder: Path) -> None:
+    """The page of films has a drive, and shows a part from 1:30 on; it is skipped where PyAV is not installed."""
+    if page.name == "films.md":
+        make_film(folder / "drive.mp4", [0, 0.5, 90, 90.5, 91])
 
 
 @pytest.mark.slow
@@ -132,8 +133,7 @@ def give_film(folder: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_command_and_every_block_of_python_runs(page: Path, folder: Path) -> None:
     names: dict[str, Any] = {"__name__": "page"}
-    if page.name == "films.md":
-        give_film(folder)
+    give_film(page, folder)
     for block in blocks(page):
         if block.title and block.language in ("yaml", "json", "text", "python"):
             path = folder / block.title
