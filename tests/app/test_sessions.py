@@ -22,6 +22,7 @@ def test_a_new_picture_takes_the_place_of_the_one_before(tmp_path: Path) -> None
     first, second = (session.receive(uploaded(tmp_path, name)) for name in ("first.jpg", "second.jpg"))
     session.choose(first)
     assert session.picture == first
+    session.wanted = second
     session.choose(second)
     assert not Path(str(first.path)).exists()
     assert Path(str(second.path)).read_bytes() == b"x"
