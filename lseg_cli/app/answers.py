@@ -73,7 +73,7 @@ class Answers:
         session = self._session(request)
 
         def want() -> list[Any]:
-            session.wanted = session.receive(self._bench.uploaded(path))
+            session.receive(self._bench.uploaded(path))
             return [gr.skip(), next(self._turns)]
 
         return [None, *self._told(2, want)]

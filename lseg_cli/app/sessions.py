@@ -42,7 +42,7 @@ class Session:
         return self.chosen
 
     def receive(self, path: Path) -> Chosen:
-        """A picture that came through the page, moved into the session's folder; it is not chosen yet.
+        """A picture that came through the page, moved into the session's folder; it is wanted next.
 
         Raises:
             LsegError: it cannot be kept.
@@ -53,7 +53,7 @@ class Session:
             shutil.move(path, target)
         except OSError as error:
             raise LsegError(f"The picture cannot be kept ({error.strerror or error}).") from error
-        received = Chosen(target, path.name, is_upload=True)
+        self.wanted = received = Chosen(target, path.name, is_upload=True)
         self._received.append(received)
         return received
 
