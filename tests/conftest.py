@@ -44,7 +44,12 @@ ROOT = Path(__file__).parents[1]
 # Tests run side by side, a process per core: threads beyond that only wait for each other.
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that tests start
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before the processes side by side start, for their NumPy reads it when it is imported."""
+    if config.getoption("numprocesses", None):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)
