@@ -18,8 +18,9 @@ from lseg_cli.data.rasters import open_raster
 from lseg_cli.errors import DataError, LsegError, MissingError
 from lseg_cli.inference.segmenter import PixelOutputs
 from lseg_cli.inference.tiling import segment_in_tiles
+from lseg_cli.runs.map_job import StoppedError
 from lseg_cli.runs.map_options import MapOptions
-from lseg_cli.runs.maps import MapRun, StoppedError, open_maps
+from lseg_cli.runs.maps import MapRun, open_maps
 from tests.command_line import lseg
 
 rasterio: Any = pytest.importorskip("rasterio")
