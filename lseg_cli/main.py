@@ -1,5 +1,6 @@
 """The command line `lseg`: registers commands, and turns what goes wrong into one sentence and its exit code."""
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -102,6 +103,9 @@ def run(args: Sequence[str] | None = None) -> NoReturn:
         args: of the command line, without the program; None: the process's own.
     """
     arguments = sys.argv[1:] if args is None else list(args)
+    # NumPy's products here are many and small, and made side by side: threads within each wait for each other, and a
+    # run with 80 labels took ten times the CPU seconds. It is read when NumPy is imported, which is later.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     open_missing_streams()
     before = signal.signal(signal.SIGTERM, _terminate)
     try:

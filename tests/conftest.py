@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -43,7 +44,12 @@ ROOT = Path(__file__).parents[1]
 # Tests run side by side, a process per core: threads beyond that only wait for each other.
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that tests start
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before the processes side by side start, for their NumPy reads it when it is imported."""
+    if config.getoption("numprocesses", None):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -51,6 +57,24 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test reads or fills the caches of who runs it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LSEG_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def exporter_is_not_traced() -> Iterator[None]:
+    """Coverage asks at each of its fifty million calls whether the file counts: that takes as long as the export."""
+    export = torch.onnx.export
+
+    def untraced(*arguments: Any, **options: Any) -> Any:
+        trace = sys.gettrace()
+        sys.settrace(None)
+        try:
+            return export(*arguments, **options)
+        finally:
+            sys.settrace(trace)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.onnx, "export", untraced)
         yield
 
 

@@ -6,16 +6,20 @@ from pathlib import Path
 import pytest
 
 import lseg_cli as lseg
+from lseg_cli.config import ModelConfig, TextConfig
+from tests.api.conftest import saved
 from tests.command_line import lseg as run
 
 
 @pytest.mark.filterwarnings("ignore::lseg_cli.errors.LsegWarning")  # where training begins
 def test_a_model_is_trained_measured_and_exported(
-    mini: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    mini: Path, pyramid_config: ModelConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     steps: list[object] = []
+    words = TextConfig(kind="words", name="words", width=192)
+    start = saved(pyramid_config.model_copy(update={"text": words}), tmp_path / "tiny.safetensors")
     options = lseg.TrainOptions(
-        data=(str(mini),), val=str(mini), epochs=1, batch=2, imgsz=64, workers=0, out=tmp_path / "run"
+        data=(str(mini),), val=str(mini), model=str(start), epochs=1, batch=2, imgsz=64, workers=0, out=tmp_path / "run"
     )
     trained = lseg.train(options, steps.append)
     assert trained.weights == tmp_path / "run" / "weights" / "best.safetensors"
