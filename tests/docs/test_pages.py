@@ -105,6 +105,15 @@ def _exported_once(exports: dict[object, Any], monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(export, "verify_export", verify_once)
 
 
+@pytest.fixture(autouse=True)
+def _read_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two epochs of four pictures are read by this process: each other one imports PyTorch first (`test_mixing`)."""
+    from lseg_cli.training import loop  # noqa: PLC0415  loads PyTorch
+
+    batches = loop.batches
+    monkeypatch.setattr(loop, "batches", lambda *arguments: batches(*arguments[:-1], 0))
+
+
 def run_line(line: str) -> None:
     """A line of a shell block; an exit code other than 0 stands behind it in a comment."""
     expected = int(found[1]) if (found := _EXIT_CODE.search(line)) else 0
