@@ -17,9 +17,9 @@ TEMPERATURE = 0.07  # section 3 of the paper: a constant, never trained
 
 
 class Frozen(BaseModel):
-    """Immutable, and no key passes unnoticed."""
+    """Immutable, and no key passes unnoticed. Checks are built at first use: who segments needs none of training's."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
