@@ -71,7 +71,7 @@ def make_app(name: str = "") -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "LSEG"},
     )
     app.callback()(_options)
-    for each in [name] if name in _COMMANDS else _COMMANDS:
+    for each in [name] if name in _COMMANDS else list(_COMMANDS):
         command = _COMMANDS[each]
         function = getattr(import_module(f"lseg_cli.commands.{command.module}"), command.function)
         if isinstance(function, typer.Typer):
