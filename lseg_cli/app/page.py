@@ -114,7 +114,7 @@ def _pictures(bench: Workbench, answers: Answers, main: Controls) -> _Gallery:
         pictures = gr.Gallery(
             label="Pictures of the folder",
             columns=2,
-            height=430,
+            height=465,
             allow_preview=False,
             interactive=False,
             object_fit="cover",
