@@ -90,7 +90,7 @@ class Crops:
         return drawn
 
 
-def weights_of(pixels: NDArray[np.float64], balance: float) -> Tensor:
+def weights_of(pixels: NDArray[np.int64] | NDArray[np.float64], balance: float) -> Tensor:
     """Weights in the loss of classes that cover so many pixels; 1 is the mean over the pixels."""
     raw = np.maximum(pixels, RAREST * pixels.sum()) ** -balance
     return torch.from_numpy((raw / (raw * pixels).sum() * pixels.sum()).clip(0, 30)).float()

@@ -57,7 +57,8 @@ class Objects:
         stencil = Image.fromarray(shape.astype(np.uint8) * 255).resize(size, Image.Resampling.BILINEAR, box=box)
         if rng.random() < 0.5:
             thing, stencil = (image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for image in (thing, stencil))
-        at = tuple(int(rng.uniform(-0.2, 1.2) * (whole - side)) for whole, side in zip(picture.size, size, strict=True))
+        left, top = (rng.uniform(-0.2, 1.2) * (whole - side) for whole, side in zip(picture.size, size, strict=True))
+        at = int(left), int(top)
         picture, mask = picture.copy(), mask.copy()
         picture.paste(thing, at, stencil.filter(ImageFilter.GaussianBlur(1)))
         mask.paste(label, at, stencil.point(lambda value: 255 if value > 127 else 0).convert("1"))
