@@ -73,6 +73,9 @@ def check(  # noqa: PLR0913  an option is a parameter
     problem_count = sum(report.problem_count for report in reports)
     if problem_count:
         raise DataError(f"{data} has {problem_count} problem{'s' if problem_count > 1 else ''}, listed above.")
+    if {"train", "val"} <= {ref.split for ref in refs}:
+        place = f"{data}:{root}" if root else data
+        console.note(f"Next: lseg train -m lseg-tiny --data {place} --val {place}")
 
 
 def _samples(reports: "Sequence[SplitReport]") -> "list[Sample]":

@@ -7,7 +7,7 @@ from lseg_cli.commands import options
 from lseg_cli.commands.label_words import joined_labels, whole_variable
 from lseg_cli.commands.parsing import parse_batch, parse_folds
 from lseg_cli.commands.parsing import split as split_commas
-from lseg_cli.console.evaluation import show_evaluation
+from lseg_cli.console.evaluation import name_next, show_evaluation
 from lseg_cli.console.terminal import Console
 from lseg_cli.engine_choice import EngineChoice
 from lseg_cli.evaluation import options as eval_options  # noqa: TID253  imports nothing
@@ -166,3 +166,4 @@ def evaluate(  # noqa: PLR0913  an option is a parameter
         if out is not None:
             write_report(report, Path(out))
         show_evaluation(report, json)
+        name_next(report, console)

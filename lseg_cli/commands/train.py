@@ -177,7 +177,7 @@ def train(  # noqa: PLR0913  an option is a parameter
             trainer = open_trainer(recipe, folder, resume is not None)
             for notice in trainer.notices:
                 console.notice(notice)
-            finished = show_training(figures.follow(trainer.run(interrupt)), console, folder)
+            finished = show_training(figures.follow(trainer.run(interrupt)), console, folder, recipe.validation)
         leave_processes()
         if not finished:
             raise typer.Exit(interrupt.exit_code)

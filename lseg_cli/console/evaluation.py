@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lseg_cli.console.facts import show_facts, show_table
+from lseg_cli.console.terminal import Console
 
 _NAMES = {
     "mean_iou": "mIoU",
@@ -37,6 +38,13 @@ def show_evaluation(report: Mapping[str, Any], as_json: bool) -> None:
         )
     if mean:
         show_facts({"of": f"{len(results)} folds, the mean", **_figures(report, mean)}, as_json=False)
+
+
+def name_next(report: Mapping[str, Any], console: Console) -> None:
+    """Name the command that follows where one model of one's own was measured."""
+    models = [str(result["model"]) for result in report["results"]]
+    if len(models) == 1 and models[0].endswith(".safetensors"):
+        console.note(f"Next: lseg export {models[0]}")
 
 
 def _show_classes(results: Sequence[Mapping[str, Any]], comparison: Mapping[str, Any] | None) -> None:

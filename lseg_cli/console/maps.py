@@ -7,14 +7,15 @@ from lseg_cli.console.terminal import Console
 from lseg_cli.errors import DataError
 
 if TYPE_CHECKING:
-    from lseg_cli.runs.maps import MapJob, MapRun
+    from lseg_cli.runs.map_job import MapJob
+    from lseg_cli.runs.maps import MapRun
 
 _MOST_LABELS = 5
 
 
 def show_map(run: "MapRun", job: "MapJob", console: Console, should_stop: Callable[[], bool]) -> bool:
     """Carry out one raster of a run and show it; whether it was not stopped. One that fails is noted in the run."""
-    from lseg_cli.runs.maps import StoppedError
+    from lseg_cli.runs.map_job import StoppedError
 
     if job.is_done:
         console.note(f"{job.source} was done before.")

@@ -15,17 +15,21 @@ from lseg_cli.console.terminal import LOG_EVERY_S, Console
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lseg_cli.config import DataRef
     from lseg_cli.training.reports import EpochReport, Report, StepReport
     from lseg_cli.training.trial import Trial
 
 
-def show_training(reports: "Iterable[Report]", console: Console, out: Path) -> bool:
+def show_training(
+    reports: "Iterable[Report]", console: Console, out: Path, validation: "DataRef | None" = None
+) -> bool:
     """Carries out a training run and shows it; whether it came to its end.
 
     Args:
         reports: of the trainer.
         console: where to.
         out: folder of the run.
+        validation: what it was validated on.
     """
     from lseg_cli.training.reports import EpochReport
 
@@ -46,8 +50,13 @@ def show_training(reports: "Iterable[Report]", console: Console, out: Path) -> b
         console.line(f"Stopped after step {last.step} of {last.steps}; lseg train --resume {out} goes on.")
         return False
     weights = out / "weights"
-    best = ", the best so far best.safetensors beside it" if (weights / "best.safetensors").is_file() else ""
+    has_best = (weights / "best.safetensors").is_file()
+    best = ", the best so far best.safetensors beside it" if has_best else ""
     console.note(f"The model is {weights / 'last.safetensors'}{best}.")
+    if has_best and validation is not None:
+        data = f"{validation.path}:{validation.root}" if validation.root else validation.path
+        console.note(f"How it went: {out / 'results.png'}")
+        console.note(f"Next: lseg eval -m {weights / 'best.safetensors'} --data {data} --split {validation.split}")
     return True
 
 

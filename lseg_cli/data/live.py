@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lseg_cli.data.film_decoding import require_av
 from lseg_cli.data.film_frame import FilmFrame
-from lseg_cli.data.films import require_av
 from lseg_cli.data.frame_pick import FramePick
 from lseg_cli.errors import DataError, LsegError
 

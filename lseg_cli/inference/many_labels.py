@@ -74,6 +74,27 @@ class ManyLabels:
         best = best_labels(field, size, min(count, len(self._words)), threads, self._choose)
         return Segmentation(best, None, mean_confidence(field), {"postprocess": watch.ms})
 
+    def scores(self, features: NDArray[np.float16] | Floats) -> Floats:
+        """The scores of all labels, as `ScoreField` gives them.
+
+        Args:
+            features: (C, h, w) of the picture, any length.
+
+        Returns:
+            (N, 2 h, 2 w) float32.
+
+        Raises:
+            DataError: a feature is not a number.
+        """
+        field = ScoreField(features, self._words, self._regularizer)
+        height, width = field.shape
+        scores = np.empty((len(self._words), height, width), np.float32)
+        for top in range(0, height, BLOCK):
+            for left in range(0, width, BLOCK):
+                rows, columns = slice(top, min(top + BLOCK, height)), slice(left, min(left + BLOCK, width))
+                scores[:, rows, columns] = field.scores(field.all, rows, columns).transpose(2, 0, 1)
+        return scores
+
 
 def needed_labels(field: ScoreField, rows: slice, columns: slice, count: int) -> Labels:
     """Labels, ascending, that can be among the `count` best of some pixel; `rows` and `columns` are of the scores."""

@@ -171,7 +171,8 @@ def segment_parts(
                 if down.cell < down.high:
                     strips.append(tile.band(slice(down.cell, down.high), slice(across.low, across.high)).copied())
                 if row >= first_row:
-                    cell = _Cell(tile, left, above[max(number - 1, 0) : number + 1], fade)
+                    cell = _Cell(tile, left, above[: min(number, 1) + 1], fade)
+                    del above[: min(number, 1)]  # no other cell lies below it
                     best, probability = cell.finished(segmenter, pool)
                     where = slice(down.low, down.cell), slice(across.low, across.cell)
                     yield Part(row, *where, best, probability, confidence, infer_ms, watch.ms)
@@ -199,7 +200,7 @@ class _Infer:
 
     def _scores(self, crop: Image.Image) -> Floats:
         segmenter, side = self._segmenter, self._tile_px
-        (scores,) = segmenter.infer(segmenter.preprocess(crop, side))
+        scores = segmenter.infer_scores(segmenter.preprocess(crop, side))
         return segmenter.crop(scores, (crop.height, crop.width), long_side_px=side)
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from lseg_cli.data.films import require_av
+from lseg_cli.data.film_decoding import require_av
 from lseg_cli.errors import DataError
 
 _UNIT = Fraction(1, 90_000)  # seconds: the clock of MPEG, which has all usual rates

@@ -29,7 +29,9 @@ def test_every_known_set_passes(name: str, tmp_path: Path, capsys: pytest.Captur
 
 def test_a_description_passes_and_shares_are_told(mini: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lseg("data", "check", mini) == 0
-    lines = capsys.readouterr().out.splitlines()
+    out, err = capsys.readouterr()
+    assert f"Next: lseg train -m lseg-tiny --data {mini} --val {mini}\n" in err
+    lines = out.splitlines()
     assert lines[0].split() == ["split", "pictures", "without", "label", "problems"]
     assert lines[1].split() == ["train", "4", "3.1%", "0"]
     assert lines[4].split() == ["class", "train", "val"]

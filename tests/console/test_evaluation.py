@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from lseg_cli.console.evaluation import show_evaluation
+from lseg_cli.console.evaluation import name_next, show_evaluation
+from lseg_cli.console.terminal import Console
 
 PAPER = {"mean_iou": 0.613, "pixel_accuracy": None, "fb_iou": None, "source": "table 1"}
 
@@ -14,6 +15,14 @@ def result(**more: Any) -> dict[str, Any]:
 
 def report(*results: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"data": "set", "split": "val", "pictures": 9, "protocol": {"name": "whole"}, "results": results, **more}
+
+
+def test_a_model_of_ones_own_is_exported_next(capsys: pytest.CaptureFixture[str]) -> None:
+    name_next(report(result(model="runs/a/weights/best.safetensors")), Console())
+    assert capsys.readouterr().err == "Next: lseg export runs/a/weights/best.safetensors\n"
+    name_next(report(result()), Console())
+    name_next(report(result(model="a.safetensors"), result(model="b.safetensors")), Console())
+    assert capsys.readouterr().err == ""
 
 
 def test_a_table_of_classes_and_the_figures_of_the_set(capsys: pytest.CaptureFixture[str]) -> None:

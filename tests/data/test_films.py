@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lseg_cli.data import films
+from lseg_cli.data import film_decoding
 from lseg_cli.data.decoding import PictureError
 from lseg_cli.data.film_frame import FilmFrame, film_of
 from lseg_cli.data.films import Film
@@ -115,14 +115,14 @@ def test_threads_get_announced_frames_in_order(film: Path, monkeypatch: pytest.M
 
 def test_a_run_that_goes_on_does_not_decode_the_beginning(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     late = Film(film).frames(FramePick(start_s=2.7))
-    decode, passed = films._decoded, []
+    decode, passed = film_decoding._decoded, []
 
     def counted(container: Any, stream: Any) -> Any:
         for frame in decode(container, stream):
             passed.append(frame.pts)
             yield frame
 
-    monkeypatch.setattr(films, "_decoded", counted)
+    monkeypatch.setattr(film_decoding, "_decoded", counted)
     assert [read(frame) for frame in late] == [27, 28, 29]
     assert len(passed) < 12  # a key frame every five
 

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from lseg_cli.config import ModelConfig
+from lseg_cli.config import ModelConfig, RegularizerConfig
 from lseg_cli.contract import GraphSpec, Output
 from lseg_cli.errors import LsegError
+from lseg_cli.inference.many_labels import FEW
 from lseg_cli.inference.segmenter import PixelOutputs, Segmenter
 from lseg_cli.inference.tiling import Tiling, segment_in_tiles
+from lseg_cli.model.correlation import correlate
 from lseg_cli.model.decoder import upsample2_each
 
 Floats = NDArray[np.float32]
@@ -89,6 +91,39 @@ def test_scores_at_half_the_size_are_doubled_tile_by_tile(pyramid_config: ModelC
               for part in (picture[:, :64], picture[:, 64:])]  # fmt: skip
     expected = [upsample2_each(torch.from_numpy(half)[None])[0].argmax(0).numpy() for half in halves]
     assert (result.index != np.concatenate(expected, axis=1)).mean() < 1e-3
+
+
+def test_very_many_labels_are_scored_from_the_features(pyramid_config: ModelConfig) -> None:
+    """The engine's own scores of so many take gigabytes at a tile's size."""
+    text = np.random.default_rng(2).standard_normal((FEW + 1, 16)).astype(np.float32)
+    config = pyramid_config.model_copy(update={"regularizer": RegularizerConfig()})
+
+    class Features(PixelEngine):
+        def run(
+            self, image: NDArray[np.uint8], text: Floats, outputs: Collection[Output]
+        ) -> dict[str, NDArray[np.generic]]:
+            assert tuple(outputs) == ("features",)
+            corners = image[:, ::4, ::4].astype(np.float16) / 255
+            return {"features": np.pad(corners, [(0, 0)] * 3 + [(1, 12)]).transpose(0, 3, 1, 2)}
+
+    class Scores(Features):
+        def run(
+            self, image: NDArray[np.uint8], text: Floats, outputs: Collection[Output]
+        ) -> dict[str, NDArray[np.generic]]:
+            features = super().run(image, text, ("features",))["features"].astype(np.float32)
+            return {"scores": correlate(torch.from_numpy(features), torch.from_numpy(text)).numpy()}
+
+    picture, tiling, outputs = Image.fromarray(noise(70, 130)), Tiling(64, 16), PixelOutputs(1, probability=True)
+    results = []
+    for engine in (Features(config), Scores(config)):
+        segmenter = Segmenter(engine, text, outputs=outputs)
+        if isinstance(engine, Scores):
+            segmenter._labels = None
+        results.append(segment_in_tiles(segmenter, tiling, picture))
+    assert (results[0].index != results[1].index).mean() < 1e-3
+    assert results[0].probability is not None
+    assert results[1].probability is not None
+    assert np.abs(results[0].probability - results[1].probability).max() < 1e-3
 
 
 def test_one_tile_fades_into_the_next(pyramid_config: ModelConfig) -> None:

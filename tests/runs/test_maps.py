@@ -1,6 +1,8 @@
 """Rasters in, rasters out: same place, same labels as the picture's, nodata stays nodata, resumed by rows."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +20,9 @@ from lseg_cli.data.rasters import open_raster
 from lseg_cli.errors import DataError, LsegError, MissingError
 from lseg_cli.inference.segmenter import PixelOutputs
 from lseg_cli.inference.tiling import segment_in_tiles
+from lseg_cli.runs.map_job import StoppedError
 from lseg_cli.runs.map_options import MapOptions
-from lseg_cli.runs.maps import MapRun, StoppedError, open_maps
+from lseg_cli.runs.maps import MapRun, open_maps
 from tests.command_line import lseg
 
 rasterio: Any = pytest.importorskip("rasterio")
@@ -185,6 +188,47 @@ def test_a_stopped_run_goes_on_with_the_row_that_is_missing(tmp_path: Path, engi
     engine.calls = 0
     assert carry_out(wanted, engine).jobs[0].is_done
     assert engine.calls == 0
+
+
+_KILLED = """
+import sys, time
+from lseg_cli.config import EncoderConfig, ModelConfig, TextConfig
+from pathlib import Path
+from tests.runs import test_maps
+
+class Slow(test_maps.ColourEngine):
+    def run(self, *arguments):
+        if self.calls == 7:  # three windows a row: in the third
+            print("killed here", flush=True)
+            time.sleep(60)
+        return super().run(*arguments)
+
+config = ModelConfig.model_validate_json(sys.argv[1])
+wanted = test_maps.options(Path(sys.argv[2]), Path(sys.argv[3]), save=("conf",))
+test_maps.carry_out(wanted, Slow(config))
+"""
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_bytes(
+    tmp_path: Path, engine: ColourEngine, pyramid_config: ModelConfig
+) -> None:
+    source = write(tmp_path / "ortho.tif", colours())
+    arguments = [pyramid_config.model_dump_json(), str(source), str(tmp_path / "out")]
+    with subprocess.Popen(
+        [sys.executable, "-c", _KILLED, *arguments], cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "killed here\n"
+        process.kill()
+    parts = tmp_path / "out" / ".ortho.parts"
+    assert {"00001.mask.tif", "00001.conf.tif"} < {path.name for path in parts.iterdir()}
+    assert not (parts / "00002.mask.tif").exists()
+    carry_out(options(source, tmp_path / "out", save=("conf",)), engine)
+    assert engine.calls == 4 * 3  # the last row that is done once more, for its seam
+    carry_out(options(source, tmp_path / "whole", save=("conf",)), engine)
+    for name in ("ortho.tif", "ortho.conf.tif"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert not parts.exists()
 
 
 def test_areas_have_the_coordinates_of_the_raster(tmp_path: Path, engine: ColourEngine) -> None:
