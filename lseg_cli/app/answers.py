@@ -1,19 +1,21 @@
 """What the page's functions answer: components' values in and out, and a sentence where something is wrong."""
 
+import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
 
 import gradio as gr
 
 from lseg_cli.app import fragments
 from lseg_cli.app.library import PAGE, page_count
-from lseg_cli.app.pictures import Chosen, smaller
+from lseg_cli.app.pictures import smaller
 from lseg_cli.app.sessions import Session
 from lseg_cli.app.take_away import command
 from lseg_cli.app.view import KINDS, Look
-from lseg_cli.app.words import edited
 from lseg_cli.app.workbench import GRID, Asked, Chip, Shown, Workbench
 from lseg_cli.errors import LsegError
 
@@ -21,6 +23,7 @@ _POLL_S = 0.3  # how often a run's progress is shown
 _GRID_PX = 480  # long side of each of twelve pictures
 _BUG = "This is a bug, and the terminal in which lseg app runs says where."
 _LOG = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Answers:
@@ -32,74 +35,72 @@ class Answers:
     def __init__(self, bench: Workbench) -> None:
         """Binds it."""
         self._bench = bench
+        self._turns = itertools.count(1)
 
-    def begin(self, request: gr.Request, text: str, *asked: Any) -> list[Any]:
-        """A page was opened: the first pictures, and the first of them."""
+    def begin(self, request: gr.Request) -> int:
+        """A page was opened: its picture is the first."""
         session = self._session(request)
-        found = self._told(2, lambda: self.gallery(request, text, 1), is_first=False)
-        if not self._bench.library.sources:
-            return [*found, gr.skip(), *self._show(session, "out", asked)]
-        first = self._bench.library.choose(0)
-        return [*found, *self._told(7, lambda: self._take(session, first, "out", asked), place=1)]
+        if self._bench.library.sources:
+            session.wanted = self._bench.library.choose(0)
+        return next(self._turns)
 
     def end(self, request: gr.Request) -> None:
         """A page was closed."""
         self._bench.sessions.free(str(request.session_hash))
 
-    def gallery(self, request: gr.Request, text: str, number: float | None) -> list[Any]:
+    def gallery(self, text: str, number: float | None) -> list[Any]:
         """A page of small pictures."""
         matching = self._bench.library.matching(text)
         pages = page_count(len(matching))
         page = min(max(int(number or 1), 1), pages)
-        shown = matching[(page - 1) * PAGE : page * PAGE]
-        self._session(request).shown = tuple(shown)
-        pictures = gr.update(value=self._bench.library.thumbnails(shown), selected_index=None)
-        return [pictures, gr.update(value=page, label=f"Page, of {pages}")]
+        thumbnails = self._bench.library.thumbnails(matching[(page - 1) * PAGE : page * PAGE])
+        return [gr.update(value=thumbnails, selected_index=None), gr.update(value=page, label=f"Page, of {pages}")]
 
-    def choose(self, request: gr.Request, event: gr.SelectData, out: str, *asked: Any) -> list[Any]:
-        """A picture of the gallery."""
-        session = self._session(request)
+    def choose(self, request: gr.Request, event: gr.SelectData) -> list[Any]:
+        """A picture of the gallery, which is known by its small picture's name: another page may be on its way."""
 
-        def take() -> list[Any]:
-            number = event.index if isinstance(event.index, int) else -1
-            if not 0 <= number < len(session.shown):
-                raise LsegError("There is no such picture on this page of the gallery.")
-            return self._take(session, self._bench.library.choose(session.shown[number]), out, asked)
+        def want() -> list[Any]:
+            number = Path(str(event.value["image"]["path"])).stem
+            self._session(request).wanted = self._bench.library.choose(int(number) if number.isdecimal() else -1)
+            return [gr.skip(), next(self._turns)]
 
-        return self._told(7, take, place=1)
+        return self._told(2, want)
 
-    def receive(self, request: gr.Request, path: str | None, out: str, *asked: Any) -> list[Any]:
+    def receive(self, request: gr.Request, path: str | None) -> list[Any]:
         """A picture that was dropped, pasted or taken."""
         if path is None:
-            return [gr.skip()] * 8
+            return [gr.skip()] * 3
         session = self._session(request)
 
-        def take() -> list[Any]:
-            chosen = session.receive(self._bench.uploaded(path))
-            try:
-                return self._take(session, chosen, out, asked)
-            except Exception:
-                session.discard(chosen)
-                raise
+        def want() -> list[Any]:
+            session.receive(self._bench.uploaded(path))
+            return [gr.skip(), next(self._turns)]
 
-        return [None, *self._told(7, take, place=1)]
+        return [None, *self._told(2, want)]
 
-    def show(self, request: gr.Request, out: str, *asked: Any) -> list[Any]:
-        """The result for what is typed and set."""
-        return self._show(self._session(request), out, asked)
+    def show(self, request: gr.Request, out: str, cut_out: str, *asked: Any) -> list[Any]:
+        """The picture, if it is another one, and the result for what is typed and set."""
+        session = self._session(request)
+        original, wrong = self._tried(lambda: self._taken(session, asked))
+        if original is None:
+            return [gr.skip(), fragments.status(wrong=[wrong]), *[gr.skip()] * 6]
+        shown, wrong = self._tried(lambda: self._shown(session, out, cut_out, asked))
+        if shown is not None:
+            return [original, *shown]
+        answer = [original, fragments.status(wrong=[wrong]), *[gr.skip()] * 6]
+        if "value" in original:  # the masks of another picture do not stay beside it
+            answer[2:4] = [gr.update(value=original["value"], label="Result"), None]
+        return answer
 
-    def edit(self, event: gr.EventData, text: str) -> list[Any]:
-        """Something was done with a label of the list."""
+    def look(self, event: gr.EventData, text: str) -> list[Any]:
+        """A label of the list is to be shown alone, or its heat map."""
 
         def change() -> list[Any]:
             labels, _ = self._bench.labels.read(text)
-            act, index = str(event.act), int(event.index)
-            kind = {"alone": KINDS[2], "heat": KINDS[3]}.get(act)
-            if kind is not None:
-                if not 0 <= index < len(labels.labels):
-                    raise LsegError(f"There is no label number {index + 1}.")
-                return [gr.skip(), gr.skip(), kind, labels.names[index]]
-            return [gr.skip(), edited(labels, act, index, str(event.text)[:10_000]), gr.skip(), gr.skip()]
+            kind = {"alone": KINDS[2], "heat": KINDS[3]}.get(str(event.act))
+            if kind is None or event.name not in labels.names:
+                raise LsegError("There is no such label any more.")
+            return [gr.skip(), kind, str(event.name), next(self._turns)]
 
         return self._told(4, change)
 
@@ -136,21 +137,27 @@ class Answers:
 
         return self._told(5, show)
 
-    def grid(self, first: int, *asked: Any) -> Iterator[list[Any]]:
-        """The labels on twelve pictures, as they come."""
-        library, figures, wrong = self._bench.library, list[tuple[Any, str]](), list[str]()
-        chips = list[tuple[Chip, ...]]()
-        numbers = range(first, min(first + GRID, len(library.sources)))
+    def first_grid(self, request: gr.Request, *asked: Any) -> Iterator[list[Any]]:
+        """The labels on the first twelve pictures, as they come."""
+        self._session(request).grid_place = 0
+        yield from self.next_grid(request, *asked)
+
+    def next_grid(self, request: gr.Request, *asked: Any) -> Iterator[list[Any]]:
+        """The labels on the next twelve pictures, as they come; after the last the first again."""
+        library, session = self._bench.library, self._session(request)
+        figures, chips, wrong = list[tuple[Any, str]](), list[tuple[Chip, ...]](), list[str]()
+        numbers = range(session.grid_place, min(session.grid_place + GRID, len(library.sources)))
+        session.grid_place = numbers.stop if numbers.stop < len(library.sources) else 0
         for number in numbers:
-            try:
-                shown = self._bench.show(library.choose(number), self._asked(asked))
+            shown, error = self._tried(partial(self._on_picture, number, asked))
+            if shown is None:
+                wrong.append(error)
+            else:
                 figures.append((smaller(shown.image, _GRID_PX), f"{library.sources[number].name}: {_largest(shown)}"))
                 chips.append(shown.chips)
-            except LsegError as error:
-                wrong.append(str(error))
             status = fragments.status(f"{len(figures)} of {len(numbers)} pictures.", wrong=list(dict.fromkeys(wrong)))
-            legend = fragments.legend(chips, "Labels and their mean shares")
-            yield [status, list(figures), legend, numbers.stop if numbers.stop < len(library.sources) else 0]
+            legend = fragments.legend(chips, "Labels and their mean shares") if self._asked(asked).has_colors else ""
+            yield [status, list(figures), legend]
 
     def files(self, request: gr.Request, cut_out: str, *asked: Any) -> list[Any]:
         """Mask, overlay, cut-out and labels.yaml of the picture."""
@@ -165,64 +172,73 @@ class Answers:
         """The command line for the folder."""
         return self._told(2, lambda: [fragments.status(), self._command(out, self._asked(asked))])
 
-    def run(self, request: gr.Request, out: str, *asked: Any) -> Iterator[list[Any]]:
-        """The run over the folder, and how far it is."""
+    def run(self, out: str, *asked: Any) -> Iterator[list[Any]]:
+        """The run over the folder, and how far it is; of one that is under way already, how far that is."""
         job = self._bench.job
-        begun = self._told(2, lambda: self._begin(out, asked, str(request.session_hash)))
-        yield begun
-        if not isinstance(begun[1], str):  # it did not begin
+        _, wrong = self._tried(lambda: self._bench.begin_run(self._asked(asked), out))
+        status = fragments.status(wrong=[wrong] if wrong else [])
+        if wrong and not job.is_running:
+            yield [status, gr.skip()]
             return
-        while job.is_running and job.owner == request.session_hash:
-            yield [gr.skip(), fragments.progress_bar(job.progress)]
+        while job.is_running:
+            yield [status, fragments.progress_bar(job.progress)]
+            status = gr.skip()
             time.sleep(_POLL_S)
-        if job.owner == request.session_hash:
-            yield [gr.skip(), fragments.progress_bar(job.progress)]
+        yield [status, fragments.progress_bar(job.progress)]
 
-    def stop(self, request: gr.Request) -> str:
-        """Ends the run that this page began."""
-        if self._bench.job.is_running and self._bench.job.owner == request.session_hash:
-            self._bench.job.stop()
-            return fragments.status("The run stops after the pictures in flight.")
-        return fragments.status("No run of this page is under way.")
-
-    def _begin(self, out: str, asked: tuple[Any, ...], owner: str) -> list[Any]:
-        self._bench.begin_run(self._asked(asked), out, owner)
-        return [fragments.status(), fragments.progress_bar(self._bench.job.progress)]
+    def stop(self) -> str:
+        """Ends the run that is under way, whichever page began it."""
+        if not self._bench.job.is_running:
+            return fragments.status("No run is under way.")
+        self._bench.job.stop()
+        return fragments.status("The run stops after the pictures in flight.")
 
     def _session(self, request: gr.Request) -> Session:
         return self._bench.sessions.get(str(request.session_hash))
 
-    def _take(self, session: Session, chosen: Chosen, out: str, asked: tuple[Any, ...]) -> list[Any]:
-        picture = self._bench.picture(chosen, asked[1])
-        session.choose(chosen)
+    def _taken(self, session: Session, values: tuple[Any, ...]) -> Any:
+        """An update for the original: an empty one where it is the same."""
+        wanted = session.wanted
+        if wanted is None or wanted is session.chosen:
+            return gr.skip()
+        try:
+            picture = self._bench.picture(wanted, values[1])
+        except BaseException:
+            session.refuse(wanted)
+            raise
+        session.choose(wanted)
         height, width = picture.size
-        label = f"Original: {chosen.title}, {width} x {height}"
-        return [gr.update(value=picture.pixels, label=label), *self._show(session, out, asked)]
+        return gr.update(value=picture.pixels, label=f"Original: {wanted.title}, {width} x {height}")
 
-    def _show(self, session: Session, out: str, values: tuple[Any, ...]) -> list[Any]:
-        return self._told(6, lambda: self._shown(session, out, values))
+    def _on_picture(self, number: int, values: tuple[Any, ...]) -> Shown:
+        return self._bench.show(self._bench.library.choose(number), self._asked(values))
 
-    def _shown(self, session: Session, out: str, values: tuple[Any, ...]) -> list[Any]:
+    def _shown(self, session: Session, out: str, cut_out: str, values: tuple[Any, ...]) -> list[Any]:
         asked = self._asked(values)
         if not asked.text.strip(" ,"):
             plain = self._bench.picture(session.chosen, asked.model).pixels if session.chosen else None
-            return [fragments.status("Type some labels, such as: sky, road, other"), plain, None, "", gr.skip(), ""]
-        line = self._command(out, asked)
+            sentence = fragments.status("Type some labels, such as: sky, road, other")
+            return [sentence, plain, None, "", gr.skip(), gr.skip(), ""]
+        line = self._tried(lambda: self._command(out, asked))[0] or ""  # where it is typed it says what is wrong
         if session.chosen is None:
             chips = self._bench.chips(asked.text, asked.model)
             choices = gr.update(choices=[chip.name for chip in chips])
             status = fragments.status("Choose a picture, or drop, paste or take one.")
-            return [status, gr.skip(), gr.skip(), fragments.chip_list(chips), choices, line]
+            return [status, gr.skip(), gr.skip(), fragments.chip_list(asked.text, chips), choices, choices, line]
         shown = self._bench.show(session.chosen, asked)
         names = list(shown.labels.names)
-        one = gr.update(choices=names, value=names[asked.look.label] if asked.look.label < len(names) else names[0])
+        # What is set meanwhile stays: only a label that is not there any more is replaced.
+        one, cut = (
+            gr.update(choices=names, **({} if name in names else {"value": names[0]})) for name in (values[3], cut_out)
+        )
         count = f"{len(names)} label{'s' if len(names) > 1 else ''}, {shown.ms:.0f} ms."
         return [
             fragments.status(count, *shown.notices),
             gr.update(value=shown.image, label=_title(asked, names), alt_text=fragments.summary(shown)),
             fragments.pointer_map(shown.ids, shown.labels),
-            fragments.chip_list(shown.chips),
+            fragments.chip_list(asked.text, shown.chips),
             one,
+            cut,
             line,
         ]
 
@@ -248,21 +264,22 @@ class Answers:
         look = Look(kind if kind in kinds else KINDS[0], self._position(text, str(one or "")), _part(opacity))
         return Asked(str(text or ""), str(model or ""), look, _part(min_confidence), _part(min_margin))
 
-    def _told(self, count: int, answer: Callable[[], list[Any]], place: int = 0, is_first: bool = True) -> list[Any]:
-        """An answer of so many values; a sentence at the place of the status, and nothing else, where that fails."""
+    def _told(self, count: int, answer: Callable[[], list[Any]]) -> list[Any]:
+        """An answer of so many values, of which the first is the status; that alone says so where it fails."""
+        values, wrong = self._tried(answer)
+        return [fragments.status(wrong=[wrong]), *[gr.skip()] * (count - 1)] if values is None else values
+
+    def _tried(self, answer: Callable[[], T]) -> tuple[T | None, str]:
+        """An answer, or a sentence that says why there is none."""
         try:
-            return answer()
+            return answer(), ""
         except LsegError as error:
-            text = str(error)
+            return None, str(error)
         except MemoryError:
-            text = "This does not fit into memory; take a smaller picture or fewer labels."
+            return None, "This does not fit into memory; take a smaller picture or fewer labels."
         except Exception:  # a dead page says less than this
             _LOG.exception("lseg app")
-            text = _BUG
-        kept: list[Any] = [gr.skip()] * count
-        if is_first:
-            kept[place] = fragments.status(wrong=[text])
-        return kept
+            return None, _BUG
 
 
 def _part(value: Any) -> float:

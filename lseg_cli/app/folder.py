@@ -63,13 +63,11 @@ class FolderJob:
 
     Attributes:
         progress: how far the run is that was begun last.
-        owner: who began it.
     """
 
     def __init__(self) -> None:
         """Nothing runs."""
         self.progress = Progress(is_over=True, text="")
-        self.owner = ""
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -79,13 +77,12 @@ class FolderJob:
         """Whether a run is under way."""
         return self._thread is not None and self._thread.is_alive()
 
-    def begin(self, options: SegmentOptions, open_engine: OpenForRun, owner: str = "") -> None:
+    def begin(self, options: SegmentOptions, open_engine: OpenForRun) -> None:
         """Begins a run.
 
         Args:
             options: what to do.
             open_engine: as `lseg_cli.app.models.OpenModel.engine_for_run`.
-            owner: who begins it.
 
         Raises:
             LsegError: another run is under way.
@@ -94,7 +91,7 @@ class FolderJob:
             if self.is_running:
                 raise LsegError("A run over the folder is under way; wait for its end, or stop it.")
             self._stop.clear()
-            self.progress, self.owner = Progress(), owner
+            self.progress = Progress()
             self._thread = threading.Thread(target=self._carry_out, args=(options, open_engine), name="lseg folder run")
             self._thread.start()
 

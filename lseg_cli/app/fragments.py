@@ -60,20 +60,24 @@ def status(*texts: str, wrong: Sequence[str] = ()) -> str:
     return _STATUS.render(texts=texts, wrong=wrong)
 
 
-def chip_list(chips: Sequence[Chip]) -> str:
-    """Labels as a list whose entries can be changed."""
+def chip_list(text: str, chips: Sequence[Chip]) -> str:
+    """Labels as a list whose entries can be changed.
+
+    Args:
+        text: that was read.
+        chips: of its labels.
+    """
     rows = [
         {
-            "index": index,
             "name": chip.name,
             "text": chip.text,
             "color": css_color(chip.color),
             "figures": _figures(chip),
             "notices": chip.notices,
         }
-        for index, chip in enumerate(chips)
+        for chip in chips
     ]
-    return _ENVIRONMENT.get_template("chips.html.j2").render(chips=rows, acts=ACTS)
+    return _ENVIRONMENT.get_template("chips.html.j2").render(text=text, chips=rows, acts=ACTS)
 
 
 def best_table(rows: Sequence[tuple[str, float]], row: int, column: int) -> str:

@@ -112,6 +112,8 @@ class Models:
     def get(self, name: str) -> OpenModel:
         """A model, opened if it is not yet; raises as `choice` and `OpenModel`."""
         choice = self.choice(name)
+        if name in self._open:  # without waiting for another one that is being opened
+            return self._open[name]
         with self._lock:
             if name not in self._open:
                 self._open[name] = OpenModel(choice)

@@ -11,8 +11,8 @@ from lseg_cli.app.answers import Answers
 from lseg_cli.app.library import page_count
 from lseg_cli.app.tabs import (
     AT_ONCE,
+    EACH,
     LOOK,
-    WORK,
     Controls,
     compare_tab,
     grid_tab,
@@ -55,7 +55,7 @@ def make_page(bench: Workbench) -> gr.Blocks:
         model = bench.models.get(bench.models.names[0])
         gr.HTML(
             '<div id="lseg-head"><h1>lseg</h1><p>Find the words that segment your pictures.</p></div>',
-            js_on_load=None,
+            js_on_load=fragments.script("paste.js"),
         )
         with gr.Row():
             with gr.Column(scale=1, min_width=280):
@@ -74,11 +74,8 @@ def make_page(bench: Workbench) -> gr.Blocks:
                         grid_tab(bench, answers, main)
                     with gr.Tab("Take away"):
                         take_away_tab(bench, answers, main)
-        _wire(answers, main)
-        page.load(
-            answers.begin, [gallery.filter, *main.asked], [*gallery.outputs, main.original, *main.shown], **AT_ONCE
-        )
-        _wire_pictures(answers, main, gallery)
+        _wire(page, answers, main, gallery)
+        _wire_pictures(page, answers, main, gallery)
         page.unload(answers.end)
     page.state_session_capacity = 64  # of what Gradio itself keeps of each page
     return page.queue(max_size=_MOST_WAITING, default_concurrency_limit=4, api_open=False)
@@ -117,7 +114,7 @@ def _pictures(bench: Workbench, answers: Answers, main: Controls) -> _Gallery:
         pictures = gr.Gallery(
             label="Pictures of the folder",
             columns=2,
-            height=430,
+            height=465,
             allow_preview=False,
             interactive=False,
             object_fit="cover",
@@ -131,10 +128,18 @@ def _pictures(bench: Workbench, answers: Answers, main: Controls) -> _Gallery:
     return _Gallery(inbox, text, number, pictures, before, after)
 
 
-def _wire(answers: Answers, main: Controls) -> None:
-    """What is typed, set or clicked -> what is shown. Typed faster than it is answered, only the last counts."""
-    inputs = [main.out, *main.asked]
+def _wire(page: gr.Blocks, answers: Answers, main: Controls, gallery: _Gallery) -> None:
+    """What is typed, set or chosen -> what is shown.
+
+    All of it is one event of Gradio's: of two, the older could be answered last, and would stay. While one is answered
+    others wait, of which the last counts: it takes what is set by then.
+    """
+    page.load(answers.begin, None, main.turn, **AT_ONCE)
+    gallery.pictures.select(answers.choose, None, [main.status, main.turn], **EACH)
+    gallery.inbox.input(answers.receive, gallery.inbox, [gallery.inbox, main.status, main.turn], **EACH)
+    main.chips.look(answers.look, main.labels, [main.status, main.kind, main.one, main.turn], **EACH)
     changes: Sequence[Any] = [
+        main.turn.change,
         main.labels.change,
         main.model.input,
         main.kind.input,
@@ -143,24 +148,15 @@ def _wire(answers: Answers, main: Controls) -> None:
         main.confidence.input,
         main.margin.input,
     ]
-    for change in changes:
-        change(answers.show, inputs, main.shown, **LOOK)
-    main.sets.input(lambda name: name or gr.skip(), main.sets, main.labels, **AT_ONCE)
-    main.chips.edit(answers.edit, main.labels, [main.status, main.labels, main.kind, main.one], **AT_ONCE).then(
-        answers.show, inputs, main.shown, **LOOK
-    )
-    main.result.select(answers.clicked, main.asked, [main.status, main.best], **AT_ONCE)
-    main.pointer.point(answers.pointed, main.asked, [main.status, main.best], **AT_ONCE)
+    gr.on(changes, answers.show, [main.out, main.cut, *main.asked], main.shown, **LOOK)
+    main.sets.input(None, main.sets, [main.labels, main.sets], js="(name) => [name || undefined, null]")
+    for ask, answer in ((main.result.select, answers.clicked), (main.pointer.point, answers.pointed)):
+        ask(answer, main.asked, [main.status, main.best], **EACH)
 
 
-def _wire_pictures(answers: Answers, main: Controls, gallery: _Gallery) -> None:
-    asked = [main.out, *main.asked]
-    outputs = [main.original, *main.shown]
-    gallery.pictures.select(answers.choose, asked, outputs, **WORK)
-    gallery.inbox.input(answers.receive, [gallery.inbox, *asked], [gallery.inbox, *outputs], **WORK)
-    for change in (gallery.filter.change, gallery.number.input):
-        change(answers.gallery, [gallery.filter, gallery.number], gallery.outputs, **LOOK)
+def _wire_pictures(page: gr.Blocks, answers: Answers, main: Controls, gallery: _Gallery) -> None:
+    changes: Sequence[Any] = [page.load, gallery.filter.change, gallery.number.change]
+    settings = {**LOOK, "concurrency_id": "gallery"}
+    gr.on(changes, answers.gallery, [gallery.filter, gallery.number], gallery.outputs, **settings)
     for button, step in ((gallery.before, -1), (gallery.after, 1)):
-        button.click(lambda number, step=step: (number or 1) + step, gallery.number, gallery.number, **AT_ONCE).then(
-            answers.gallery, [gallery.filter, gallery.number], gallery.outputs, **LOOK
-        )
+        button.click(None, gallery.number, gallery.number, js=f"(number) => Math.max(1, (number || 1) + {step})")

@@ -4,7 +4,7 @@ import secrets
 import shutil
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lseg_cli.app.pictures import Chosen
@@ -20,12 +20,15 @@ class Session:
     Attributes:
         folder: of its own files; it need not exist.
         chosen: the picture.
-        shown: numbers of the library's pictures that its gallery shows.
+        wanted: the picture that is to be shown next; `chosen` where it is shown already.
+        grid_place: the first of the next twelve pictures.
     """
 
     folder: Path
     chosen: Chosen | None = None
-    shown: tuple[int, ...] = ()
+    wanted: Chosen | None = None
+    grid_place: int = 0
+    _received: list[Chosen] = field(default_factory=list)
 
     @property
     def picture(self) -> Chosen:
@@ -39,7 +42,7 @@ class Session:
         return self.chosen
 
     def receive(self, path: Path) -> Chosen:
-        """A picture that came through the page, moved into the session's folder; it is not chosen yet.
+        """A picture that came through the page, moved into the session's folder; it is wanted next.
 
         Raises:
             LsegError: it cannot be kept.
@@ -50,18 +53,25 @@ class Session:
             shutil.move(path, target)
         except OSError as error:
             raise LsegError(f"The picture cannot be kept ({error.strerror or error}).") from error
-        return Chosen(target, path.name, is_upload=True)
+        self.wanted = received = Chosen(target, path.name, is_upload=True)
+        self._received.append(received)
+        return received
 
     def choose(self, chosen: Chosen) -> None:
         """Takes another picture; what came through the page before is deleted."""
-        before, self.chosen = self.chosen, chosen
-        if before is not None and before.path != chosen.path:
-            self.discard(before)
+        self.chosen = chosen
+        self._tidy()
 
-    def discard(self, chosen: Chosen) -> None:
-        """Deletes a picture that came through the page."""
-        if chosen.is_upload:
-            shutil.rmtree(Path(str(chosen.path)).parent, ignore_errors=True)
+    def refuse(self, chosen: Chosen) -> None:
+        """Goes back to the picture that is shown, unless another one is wanted by now."""
+        if self.wanted is chosen:
+            self.wanted = self.chosen
+        self._tidy()
+
+    def _tidy(self) -> None:
+        for old in [each for each in self._received if each is not self.chosen and each is not self.wanted]:
+            shutil.rmtree(Path(str(old.path)).parent, ignore_errors=True)
+            self._received.remove(old)
 
     def free(self) -> None:
         """Deletes its files."""

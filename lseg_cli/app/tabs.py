@@ -15,25 +15,32 @@ from lseg_cli.app.workbench import Workbench
 LOOK: dict[str, Any] = {
     "show_progress": "hidden",
     "trigger_mode": "always_last",
-    "concurrency_limit": 2,
+    "concurrency_limit": 4,
     "concurrency_id": "look",
     "api_visibility": "private",
 }
-# What needs the image encoder or writes files: one after the other.
+# What takes long: one after the other.
 WORK: dict[str, Any] = {
     "concurrency_limit": 1,
     "concurrency_id": "work",
-    "trigger_mode": "once",
+    "trigger_mode": "always_last",
     "api_visibility": "private",
 }
 # What takes no time, and what only waits.
 AT_ONCE: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "private", "show_progress": "hidden"}
+# The same where each one counts, also while another is answered: Gradio drops it otherwise.
+EACH: dict[str, Any] = {**AT_ONCE, "trigger_mode": "multiple"}
 
 
 @dataclass
 class Controls:
-    """The components that answers read and write, by what they are."""
+    """The components that answers read and write, by what they are.
 
+    Attributes:
+        turn: a number that an answer changes when there is something else to show.
+    """
+
+    turn: Any = None
     labels: Any = None
     sets: Any = None
     model: Any = None
@@ -48,6 +55,7 @@ class Controls:
     confidence: Any = None
     margin: Any = None
     best: Any = None
+    cut: Any = None
     out: Any = None
     command: Any = None
 
@@ -59,11 +67,14 @@ class Controls:
     @property
     def shown(self) -> list[Any]:
         """What `Answers.show` gives, in its order."""
-        return [self.status, self.result, self.pointer, self.chips, self.one, self.command]
+        return [
+            self.original, self.status, self.result, self.pointer, self.chips, self.one, self.cut, self.command
+        ]  # fmt: skip
 
 
 def label_box(bench: Workbench, main: Controls) -> None:
     """Labels, label sets and models."""
+    main.turn = gr.State(0)
     with gr.Row(equal_height=True):
         main.labels = gr.Textbox(
             bench.options.labels,
@@ -113,10 +124,16 @@ def picture_tab(main: Controls) -> None:
     )
     with gr.Row():
         main.kind = gr.Radio(list(KINDS), value=KINDS[0], label="Show", scale=3, min_width=300)
-        main.one = gr.Dropdown([], label="The one label", allow_custom_value=True, scale=1, min_width=150)
-        main.opacity = gr.Slider(0, 1, 0.5, step=0.05, label="Opacity", scale=2, min_width=160)
-        main.confidence = gr.Slider(0, 1, 0, step=0.01, label="Minimum confidence", scale=2, min_width=160)
-        main.margin = gr.Slider(0, 1, 0, step=0.01, label="Minimum margin", scale=2, min_width=160)
+        main.one = gr.Dropdown([], label="The one label", allow_custom_value=True, scale=1, min_width=200)
+    with gr.Row():
+        main.opacity, main.confidence, main.margin = (
+            gr.Slider(0, 1, value, step=step, label=label, min_width=220)
+            for label, value, step in (
+                ("Opacity", 0.5, 0.05),
+                ("Minimum confidence", 0, 0.01),
+                ("Minimum margin", 0, 0.01),
+            )
+        )
     with gr.Row():
         with gr.Column(scale=3, min_width=320):
             main.chips = gr.HTML("", js_on_load=fragments.script("chips.js"), elem_id="lseg-chips")
@@ -138,16 +155,21 @@ def compare_tab(bench: Workbench, answers: Answers, main: Controls) -> None:
                 model = gr.Dropdown(
                     list(bench.models.names), value=bench.models.names[0 if side == "A" else -1], label=f"Model {side}"
                 )
+                sides.append((text, model))
+    button = gr.Button("Compare on this picture", variant="primary")
+    results = []
+    with gr.Row():
+        for side in "AB":
+            with gr.Column(min_width=300):
                 image = gr.Image(
                     label=f"Result {side}", format="jpeg", interactive=False, buttons=["fullscreen"],
                     alt_text=f"Result {side}", elem_id=f"lseg-compare-{side.lower()}",
                 )  # fmt: skip
-                sides.append((text, model, image, gr.HTML("", js_on_load=None)))
-    button = gr.Button("Compare on this picture", variant="primary")
-    inputs = [part for text, model, _, _ in sides for part in (text, model)]
-    outputs = [part for _, _, image, legend in sides for part in (image, legend)]
+                results.append((image, gr.HTML("", js_on_load=None)))
+    inputs = [part for side in sides for part in side]
+    outputs = [part for result in results for part in result]
     gr.on(
-        [button.click, *(text.submit for text, *_ in sides)],
+        [button.click, *(text.submit for text, _ in sides)],
         answers.compare,
         [*inputs, *main.asked],
         [main.status, *outputs],
@@ -163,35 +185,39 @@ def grid_tab(bench: Workbench, answers: Answers, main: Controls) -> None:
     with gr.Row():
         first = gr.Button("Show these labels on twelve pictures", variant="primary")
         more = gr.Button("The next twelve")
-    place = gr.State(0)
     legend = gr.HTML("", js_on_load=None)
     pictures = gr.Gallery(
         label="Twelve pictures", columns=4, format="jpeg", object_fit="contain", interactive=False, buttons=[],
         height="auto", elem_id="lseg-grid",
     )  # fmt: skip
-    outputs = [main.status, pictures, legend, place]
-    first.click(lambda: 0, None, place, **AT_ONCE).then(answers.grid, [place, *main.asked], outputs, **WORK)
-    more.click(answers.grid, [place, *main.asked], outputs, **WORK)
+    outputs = [main.status, pictures, legend]
+    first.click(answers.first_grid, main.asked, outputs, **WORK)
+    more.click(answers.next_grid, main.asked, outputs, **WORK)
 
 
 def take_away_tab(bench: Workbench, answers: Answers, main: Controls) -> None:
     """Files of the picture, and the command for the folder."""
     gr.Markdown("### This picture")
     with gr.Row(equal_height=True):
-        cut = gr.Dropdown([], label="Cut-out of", allow_custom_value=True, scale=1, min_width=180)
-        make = gr.Button("Make mask, overlay, cut-out and labels.yaml", variant="primary", scale=2, min_width=240)
+        main.cut = gr.Dropdown([], label="Cut-out of", allow_custom_value=True, scale=1, min_width=180)
+        make = gr.Button(
+            "Make mask, overlay, cut-out and labels.yaml",
+            variant="primary",
+            scale=2,
+            min_width=240,
+            elem_classes="lseg-low",
+        )
     files = gr.File(label="Files", file_count="multiple", interactive=False, elem_id="lseg-files")
-    make.click(answers.files, [cut, *main.asked], [main.status, files], **WORK)
-    main.one.change(lambda name: name, main.one, cut, **AT_ONCE)
+    make.click(answers.files, [main.cut, *main.asked], [main.status, files], **WORK)
     gr.Markdown("### The whole folder")
     main.command = gr.Textbox(
         label="The same, on the command line", interactive=False, lines=2, buttons=["copy"], elem_id="lseg-command"
     )
     with gr.Row(equal_height=True, visible=bool(bench.library.sources)):
         main.out = gr.Textbox("out", label="Folder for the results", info=f"Under {bench.start}", scale=2)
-        run = gr.Button("Run it here", variant="primary", scale=1, min_width=140)
-        stop = gr.Button("Stop", scale=1, min_width=100)
+        run = gr.Button("Run it here", variant="primary", scale=1, min_width=140, elem_classes="lseg-low")
+        stop = gr.Button("Stop", scale=1, min_width=100, elem_classes="lseg-low")
     progress = gr.HTML("", js_on_load=None, elem_id="lseg-progress")
-    run.click(answers.run, [main.out, *main.asked], [main.status, progress], **{**AT_ONCE, "trigger_mode": "once"})
-    stop.click(answers.stop, None, main.status, **AT_ONCE)
+    run.click(answers.run, [main.out, *main.asked], [main.status, progress], **EACH)
+    stop.click(answers.stop, None, main.status, **EACH)
     main.out.change(answers.command, [main.out, *main.asked], [main.status, main.command], **LOOK)

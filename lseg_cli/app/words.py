@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lseg_cli.config import TextConfig
-from lseg_cli.data.labels import Label, LabelSet, as_text
+from lseg_cli.data.labels import Label, LabelSet
 from lseg_cli.data.vocabularies import NAMES
 from lseg_cli.data.vocabulary import Vocabulary, open_labels
 from lseg_cli.errors import LsegError
@@ -117,35 +117,6 @@ class LabelText:
         if not text.strip(" ,"):
             raise LsegError("There are no labels yet; type some, such as: sky, road, other")
         return _few(open_labels(text, reads_files=False))
-
-
-def edited(labels: LabelSet, action: str, index: int, text: str = "") -> str:
-    """The text of a label set after one label was changed.
-
-    Args:
-        labels: before.
-        action: 'up', 'down', 'remove', 'rename' or 'add'.
-        index: of the label.
-        text: that is typed instead of it, as in ``road=street|asphalt``.
-
-    Raises:
-        LsegError: there is no such label or action.
-    """
-    parts = [as_text(LabelSet(labels=(label,))) for label in labels.labels]
-    if action == "add":
-        return ", ".join([*parts, text.strip()]).strip(", ")
-    if not 0 <= index < len(parts):
-        raise LsegError(f"There is no label number {index + 1}.")
-    if action == "rename":
-        parts[index] = text.strip()
-    elif action == "remove":
-        del parts[index]
-    elif action in ("up", "down"):
-        other = min(max(index + (1 if action == "down" else -1), 0), len(parts) - 1)
-        parts[index], parts[other] = parts[other], parts[index]
-    else:
-        raise LsegError(f"{action[:20]!r} is not something that can be done with a label.")
-    return ", ".join(part for part in parts if part)
 
 
 def _numbered(labels: Sequence[Label]) -> LabelSet:

@@ -17,6 +17,7 @@ from lseg_cli.app.pictures import Chosen, EmbeddedPicture, embed, picture_key
 from lseg_cli.app.sessions import Session, Sessions
 from lseg_cli.app.take_away import write_files
 from lseg_cli.app.view import (
+    KINDS,
     Certainty,
     Look,
     View,
@@ -56,6 +57,11 @@ class Asked:
     look: Look = field(default_factory=Look)
     min_confidence: float = 0.0
     min_margin: float = 0.0
+
+    @property
+    def has_colors(self) -> bool:
+        """Whether all labels are drawn, each in its colour."""
+        return self.look.kind in KINDS[:2]
 
 
 @dataclass(frozen=True)
@@ -196,7 +202,7 @@ class Workbench:
             min_margin=asked.min_margin,
         )
 
-    def begin_run(self, asked: Asked, out: str, owner: str = "") -> None:
+    def begin_run(self, asked: Asked, out: str) -> None:
         """Begins the run over the folder.
 
         Raises:
@@ -204,7 +210,7 @@ class Workbench:
         """
         self.labels.read(asked.text)
         options = self.run_options(asked, out)
-        self.job.begin(options, self._model(asked.model).engine_for_run, owner)
+        self.job.begin(options, self._model(asked.model).engine_for_run)
 
     def files(self, session: Session, asked: Asked, cut_out: int) -> list[Path]:
         """Mask, overlay, cut-out and labels of a session's picture; raises as `show`."""

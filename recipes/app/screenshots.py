@@ -34,7 +34,7 @@ def main() -> None:
     settings.out.mkdir(parents=True, exist_ok=True)
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     with served(tuple(settings.paths)) as address, sync_playwright() as driver:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
         browser = driver.chromium.launch(executable_path=program, args=arguments)
         for scheme in settings.schemes:
             take(browser, address, settings.out, scheme)
@@ -66,7 +66,7 @@ def take(browser: Any, address: str, out: Path, scheme: str) -> None:
     page.locator("#lseg-best tbody tr").first.wait_for()
     shoot(page, out / f"result-{scheme}.jpg")
     page.get_by_role("button", name="Show the heat map of temple").click()
-    page.get_by_role("radio", name="heat map", checked=True).wait_for()
+    page.locator("#lseg-result").filter(has_text="heat map of temple").wait_for()
     shoot(page, out / f"heat-map-{scheme}.jpg")
     page.get_by_role("tab", name="Compare").click()
     page.locator("#lseg-labels-a textarea").fill(LABELS)

@@ -1,12 +1,14 @@
 """A folder of small photographs, a workbench on it, and the page in a real browser."""
 
 import gc
-import os
+import json
 import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +22,7 @@ from lseg_cli.app.server import address_of, listen, make_server, workplace
 from lseg_cli.app.workbench import Workbench
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import BrowserContext
 
 LABELS = "sky, building, tree"
 COUNT = 10  # pictures of the folder
@@ -80,29 +82,46 @@ def opened(options: AppOptions) -> Iterator[Served]:
             gc.collect()  # while its warnings are expected
 
 
+def _other_model(folder: Path) -> tuple[str, ...]:
+    """lseg-tiny, but for its first layer: as quick, and of another opinion. None where it cannot be made."""
+    if find_spec("onnx") is None:
+        return ()
+    import onnx  # noqa: PLC0415  an extra
+
+    model = onnx.load(str(files("lseg_cli") / "weights" / "lseg-tiny.onnx"))
+    first = model.graph.initializer[0]
+    first.raw_data = (np.frombuffer(first.raw_data, np.float16) / 2).astype(np.float16).tobytes()
+    (written,) = (entry for entry in model.metadata_props if entry.key == "lseg.spec")
+    spec = json.loads(written.value)
+    spec["model"]["name"], spec["model_sha256"] = "other-tiny", "0" * 64
+    written.value = json.dumps(spec)
+    onnx.save(model, folder / "other.onnx")
+    return ("other.onnx",)
+
+
 @pytest.fixture(scope="module")
 def served(start: Path) -> Iterator[Served]:
-    """The page with the ten pictures."""
+    """The page with the ten pictures and two models."""
     pytest.importorskip("gradio", reason="needs the gradio package (the extra app)")
+    other = _other_model(start)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(start)
-        with opened(AppOptions(paths=("photos",), labels=LABELS, port=0)) as page:
+        with opened(AppOptions(paths=("photos",), labels=LABELS, port=0, compare=other)) as page:
             yield page
 
 
 @pytest.fixture(scope="module")
-def browser() -> "Iterator[Browser]":
-    """Debian's chromium."""
-    if not os.environ.get("LSEG_BROWSER"):
-        pytest.skip("drives a browser for two minutes, on a machine with nothing else to do: LSEG_BROWSER=1")
+def browser() -> "Iterator[BrowserContext]":
+    """Debian's chromium with a camera and a clipboard; its pages share what it keeps of scripts."""
     api = pytest.importorskip("playwright.sync_api", reason="needs the playwright package")
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if program is None:
         pytest.skip("needs the program chromium (apt-get install chromium)")
+    options = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
+    options += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     with api.sync_playwright() as driver:
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         made = driver.chromium.launch(executable_path=program, args=options)
-        yield made
+        yield made.new_context(permissions=["clipboard-read", "clipboard-write", "camera"])
         made.close()
 
 

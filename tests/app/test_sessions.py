@@ -77,3 +77,16 @@ def test_pictures_are_found_by_their_names(start: Path, tmp_path: Path) -> None:
     assert page_count(PAGE + 1) == 2
     with pytest.raises(LsegError, match="There is no picture number 11"):
         library.choose(COUNT)
+
+
+def test_a_picture_that_cannot_be_read_leaves_the_one_before(tmp_path: Path) -> None:
+    session = Sessions(tmp_path / "sessions").get("a")
+    good = session.receive(uploaded(tmp_path, "good.jpg"))
+    session.choose(good)
+    broken = session.receive(uploaded(tmp_path, "broken.jpg"))
+    session.refuse(broken)
+    assert session.wanted == session.picture == good
+    assert not Path(str(broken.path)).exists()
+    last = session.receive(uploaded(tmp_path, "last.jpg"))
+    session.refuse(broken)  # a late answer
+    assert session.wanted == last

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lseg_cli.app.words import MOST_LABELS, LabelText, Words, edited
+from lseg_cli.app.words import MOST_LABELS, LabelText, Words
 from lseg_cli.data.labels import parse_labels
 from lseg_cli.errors import LsegError
 from lseg_engines.description import text_encoder_of
@@ -66,26 +66,3 @@ def test_a_label_has_the_vector_that_a_run_gives_it(words: Words) -> None:
     again = Words(text_encoder_of("lseg-tiny")).vectors(labels)
     words.vectors(parse_labels("road=street|lane, tree")[0])
     assert (words.vectors(labels) == again).all()
-
-
-@pytest.mark.parametrize(
-    ("action", "index", "text", "expected"),
-    [
-        ("up", 1, "", "road=street|lane, sky, tree"),
-        ("up", 0, "", "sky, road=street|lane, tree"),
-        ("down", 1, "", "sky, tree, road=street|lane"),
-        ("remove", 0, "", "road=street|lane, tree"),
-        ("rename", 2, "oak|elm", "sky, road=street|lane, oak|elm"),
-        ("rename", 2, " ", "sky, road=street|lane"),
-        ("add", 0, "car", "sky, road=street|lane, tree, car"),
-    ],
-)
-def test_a_label_is_moved_renamed_and_removed(action: str, index: int, text: str, expected: str) -> None:
-    labels = parse_labels("sky, road=street|lane, tree")[0]
-    assert edited(labels, action, index, text) == expected
-
-
-@pytest.mark.parametrize(("action", "index"), [("up", 3), ("up", -1), ("delete", 0)])
-def test_what_cannot_be_done_is_a_sentence(action: str, index: int) -> None:
-    with pytest.raises(LsegError):
-        edited(parse_labels("sky, road, tree")[0], action, index)

@@ -167,7 +167,7 @@ def test_the_folder_is_run_as_segment_does(
     bench: Workbench, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(start)
-    bench.begin_run(Asked(LABELS, min_confidence=0.5), "results", owner="me")
+    bench.begin_run(Asked(LABELS, min_confidence=0.5), "results")
     with pytest.raises(LsegError, match="A run over the folder is under way"):
         bench.begin_run(Asked(LABELS), "other")
     while bench.job.is_running:

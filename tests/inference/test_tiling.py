@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lseg_cli.config import ModelConfig, RegularizerConfig
-from lseg_cli.contract import GraphSpec, Output
+from lseg_cli.contract import FEATURES, GraphSpec, Output
 from lseg_cli.errors import LsegError
 from lseg_cli.inference.many_labels import FEW
 from lseg_cli.inference.segmenter import PixelOutputs, Segmenter
@@ -102,7 +102,7 @@ def test_very_many_labels_are_scored_from_the_features(pyramid_config: ModelConf
         def run(
             self, image: NDArray[np.uint8], text: Floats, outputs: Collection[Output]
         ) -> dict[str, NDArray[np.generic]]:
-            assert tuple(outputs) == ("features",)
+            assert tuple(outputs) == FEATURES
             corners = image[:, ::4, ::4].astype(np.float16) / 255
             return {"features": np.pad(corners, [(0, 0)] * 3 + [(1, 12)]).transpose(0, 3, 1, 2)}
 
@@ -110,7 +110,7 @@ def test_very_many_labels_are_scored_from_the_features(pyramid_config: ModelConf
         def run(
             self, image: NDArray[np.uint8], text: Floats, outputs: Collection[Output]
         ) -> dict[str, NDArray[np.generic]]:
-            features = super().run(image, text, ("features",))["features"].astype(np.float32)
+            features = super().run(image, text, FEATURES)["features"].astype(np.float32)
             return {"scores": correlate(torch.from_numpy(features), torch.from_numpy(text)).numpy()}
 
     picture, tiling, outputs = Image.fromarray(noise(70, 130)), Tiling(64, 16), PixelOutputs(1, probability=True)
