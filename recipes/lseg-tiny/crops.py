@@ -48,12 +48,12 @@ class Crops:
         classes = 1 if name == PICTURES else len(self.words.names)
         shown = np.stack([np.bincount(row, minlength=IGNORE + 1)[:classes] for row in first])
         pixels = shown.sum(0)
-        self.weights = weights_of(pixels, options.balance)
+        self.weights = weights_of(pixels.astype(np.float64), options.balance)
         self.as_voc: tuple[Words, Tensor, Tensor] | None = None  # words, weights and ids
         if name in SPEAK_VOC and not options.unseen:
             ids, words = ids_in_voc(name), Words("voc", [], rng)
             theirs = np.bincount(ids[:classes], pixels, IGNORE + 1)[: len(words.names)]
-            self.as_voc = words, weights_of(theirs, options.balance), torch.from_numpy(ids).long()
+            self.as_voc = words, weights_of(theirs.astype(np.float64), options.balance), torch.from_numpy(ids).long()
         inside = shown > 4
         rarity = np.where(inside, (len(shown) / np.maximum(inside.sum(0), 1)) ** PICTURE_BALANCE, 1)
         self.chances = rarity.max(1).clip(1, MOST)
@@ -90,7 +90,7 @@ class Crops:
         return drawn
 
 
-def weights_of(pixels: NDArray[np.int64] | NDArray[np.float64], balance: float) -> Tensor:
+def weights_of(pixels: NDArray[np.float64], balance: float) -> Tensor:
     """Weights in the loss of classes that cover so many pixels; 1 is the mean over the pixels."""
     raw = np.maximum(pixels, RAREST * pixels.sum()) ** -balance
     return torch.from_numpy((raw / (raw * pixels).sum() * pixels.sum()).clip(0, 30)).float()
