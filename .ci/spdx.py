@@ -37,7 +37,7 @@ FILES = {  # a pattern of the file's name in the wheel: its licence, and why
         "Apache-2.0",
         "Names of classes, facts; the header of each file says where they come from.",
     ),
-    "lseg_cli/drawing/colors.yaml": (
+    "lseg_cli/drawing/colors.json": (
         "Apache-2.0",
         "Usual colours of classes, facts; the file says where they come from.",
     ),

@@ -146,7 +146,13 @@ def preset(name: str) -> ModelConfig:
     return PRESETS[name]
 
 
-class DataRef(Frozen):
+class _OfTraining(Frozen):
+    """Whose checks are built at first use: who segments waits for none of them."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class DataRef(_OfTraining):
     """One data set of a mix."""
 
     path: str  # of a dataset.yaml, or a known set's name such as ade20k; environment variables are expanded
@@ -159,7 +165,7 @@ class DataRef(Frozen):
     unseen_pixels: Literal["error", "ignore", "skip"] = "error"  # ignore: count in no loss; skip: the whole picture
 
 
-class AugmentConfig(Frozen):
+class AugmentConfig(_OfTraining):
     """The paper's recipe by default: long side 520 scaled by 0.5 to 2, a crop of 480, mirrored half of the time."""
 
     base_px: int = Field(520, ge=SIZE_MULTIPLE)
@@ -169,7 +175,7 @@ class AugmentConfig(Frozen):
     jitter: float = Field(0.0, ge=0, le=1)  # of brightness, contrast and saturation
 
 
-class LabelConfig(Frozen):
+class LabelConfig(_OfTraining):
     """What is done to a data set's labels so that a model learns language and not eleven fixed vectors."""
 
     max_labels: int = Field(256, ge=2)  # of one step: the labels present in the batch first
@@ -185,7 +191,7 @@ class LabelConfig(Frozen):
     held_out: str = ""  # a YAML file whose strings are never used as paraphrases or negatives
 
 
-class OptimizerConfig(Frozen):
+class OptimizerConfig(_OfTraining):
     """Section 4 of the paper by default."""
 
     name: Literal["sgd", "adamw"] = "sgd"
@@ -201,7 +207,7 @@ class OptimizerConfig(Frozen):
     clip_norm: float = Field(0.0, ge=0)  # 0: off
 
 
-class TrainConfig(Frozen):
+class TrainConfig(_OfTraining):
     """A whole training run; a recipe is this as YAML."""
 
     model: str | ModelConfig = "lseg-tiny"  # a preset's name, or a model spelled out

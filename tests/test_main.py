@@ -43,14 +43,29 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
         def fail(**_: object) -> None:
             raise error
 
-        monkeypatch.setattr(main, "app", fail)
+        monkeypatch.setattr(main, "make_app", lambda *_: fail)
 
     return prepare
 
 
 def test_the_command_line_loads_nothing_heavy() -> None:
-    code = f"import sys, lseg_cli.main; print([name for name in {HEAVY} if name in sys.modules])".replace("'", '"')
+    names = ", ".join(f'"{name}"' for name in HEAVY)
+    found = f"[name for name in ({names}) if name in sys.modules]"
+    code = f"import sys; from lseg_cli.main import make_app; make_app(); print({found})"
     assert python(code).stdout == "[]\n"
+
+
+def test_a_command_imports_no_other_and_nothing_that_a_quiet_run_can_do_without() -> None:
+    """All of it would be waited for at the first mask of a picture."""
+    code = """
+import sys
+from lseg_cli.main import _run
+_run(["segment", "nowhere.jpg", "-l", "sky", "-q"])
+others = ["lseg_cli.commands.train", "lseg_cli.importing", "lseg_cli.runs.ray.cluster", "lseg_cli.drawing.overlay"]
+others += ["rich", "yaml", "torch"]
+print([name for name in others if name in sys.modules], "lseg_cli.runs.segment" in sys.modules)
+"""
+    assert python(code).stdout == "[] True\n"
 
 
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,11 +134,14 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
 from lseg_cli import main
 from lseg_cli.console.terminal import Console
 
-@main.app.command()
+app = main.make_app()
+
+@app.command()
 def count() -> None:
     for number in range(9999):
         Console(json_lines=True).event(str(number), {})
 
+main.make_app = lambda *_: app
 main.run(["count"])
 """
     ended = python(code, "| head -1; exit ${PIPESTATUS[0]}")

@@ -3,14 +3,13 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-from rich.text import Text
-
 from lseg_cli.console.events import End, EndOfRun, Start
 from lseg_cli.console.terminal import Console
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from rich.table import Table
 
     from lseg_cli.runs.folder_run import FolderRun
 
@@ -84,8 +83,11 @@ def _close(run: "FolderRun", console: Console) -> None:
         console.note(f"{summary.left} of {summary.total} pictures are left; run the same command again to go on.")
 
 
-def _share_table(run: "FolderRun") -> Table:
+def _share_table(run: "FolderRun") -> "Table":
     """Mean share of each label over the pictures, largest first."""
+    from rich.table import Table  # noqa: PLC0415  only who is shown one waits for it
+    from rich.text import Text  # noqa: PLC0415
+
     from lseg_cli.results.masks import named_colors
 
     summary = run.summary

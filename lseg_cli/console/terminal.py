@@ -8,14 +8,16 @@ import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import datetime, timezone
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
-from rich import progress
-from rich.console import Console as RichConsole
 
 from lseg_cli.console.events import Notice
 from lseg_cli.errors import MissingError
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
 
 BROKEN_PIPE = 141  # 128 + SIGPIPE, as a shell reports it
 LOG_EVERY_S = 10.0
@@ -35,7 +37,13 @@ class Console:
             json_lines: events as JSON lines on stdout.
         """
         self.quiet, self.verbose, self.json_lines = quiet, verbose, json_lines
-        self.stderr = RichConsole(stderr=True, highlight=False)
+
+    @cached_property
+    def stderr(self) -> "RichConsole":
+        """What draws on stderr; a quiet run does not wait for its import."""
+        from rich.console import Console as RichConsole  # noqa: PLC0415
+
+        return RichConsole(stderr=True, highlight=False)
 
     def line(self, text: str, style: str = "") -> None:
         """A line on stderr, also when quiet."""
@@ -75,6 +83,8 @@ class Console:
             yield from self._log(items, total)
 
     def _bar(self, items: Iterable[T], total: int) -> Iterator[T]:
+        from rich import progress  # noqa: PLC0415  only for a bar
+
         columns = (progress.BarColumn(), progress.MofNCompleteColumn(), progress.TimeRemainingColumn())
         with progress.Progress(*columns, console=self.stderr, transient=True) as bar:
             task = bar.add_task("", total=total)

@@ -15,7 +15,7 @@ from pathlib import Path
 from lseg_cli.data.labels import IGNORE_8_BIT, Label, LabelSet, fold
 from lseg_cli.drawing.color_difference import Chooser
 from lseg_cli.errors import LsegError
-from lseg_cli.reading import parse_yaml, read_text, reading
+from lseg_cli.reading import parse_json, parse_yaml, read_text, reading
 
 RGB = tuple[int, int, int]
 
@@ -29,7 +29,7 @@ _DIFFERENCE = 0.12  # of two labels, as `lseg_cli.drawing.color_difference` coun
 _DIFFERENCE_OF_MANY = 0.5  # divided by the root of their number, for so many colours there are
 _MOST_CHOSEN = 256  # labels; of more, which no palette can keep apart, no two are the same
 _LESS = 0.9  # of the difference, where nothing is left
-_FACTS = Path(__file__).with_name("colors.yaml")
+_FACTS = Path(__file__).with_name("colors.json")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class _Usual:
 
 @cache
 def _usual() -> _Usual:
-    facts = parse_yaml(_FACTS.read_text("utf-8"))
+    facts = parse_json(_FACTS.read_text("utf-8"))
     sets = [facts[name] for name in ("ade20k", "cityscapes", "neutral")]  # of two colours of a name the later one
     known = {name: _rgb(color) for each in sets for name, color in each.items()}
     order = dict.fromkeys([*facts["first"], *facts["cityscapes"], *facts["ade20k"], *facts["neutral"]])

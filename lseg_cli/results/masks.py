@@ -13,7 +13,6 @@ from PIL import Image
 from lseg_cli.data.images import pixels_of
 from lseg_cli.data.labels import IGNORE_8_BIT, LabelSet
 from lseg_cli.drawing.cutout import cut_out
-from lseg_cli.drawing.overlay import draw_overlay
 from lseg_cli.drawing.palette import colors, png_palette
 from lseg_cli.drawing.picture_file import write_picture
 from lseg_cli.drawing.png import write_png
@@ -234,6 +233,8 @@ class MaskWriter:
         return unsure
 
     def _write_overlay(self, path: Path, picture: Image.Image, ids: Ids, is_frame: bool) -> None:
+        from lseg_cli.drawing.overlay import draw_overlay  # noqa: PLC0415  fonts, for who asks for it
+
         overlay = draw_overlay(pixels_of(picture), ids, self._labels, self._colors, has_all_labels=is_frame)
         write_picture(path, overlay, "JPEG")
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from lseg_cli.contract import Engine
 from lseg_cli.engine_choice import EngineChoice
@@ -11,9 +11,10 @@ from lseg_cli.results.records import Item, Result
 from lseg_cli.runs.options import RunOptions
 from lseg_cli.runs.pictures import OpenEngine, open_beside
 from lseg_cli.runs.pipeline import Pipeline
-from lseg_cli.runs.ray.cluster import RayCluster, require_ray
-from lseg_cli.runs.ray.worker import Work
 from lseg_cli.runs.steps import A, L, Steps
+
+if TYPE_CHECKING:
+    from lseg_cli.runs.ray.worker import Work
 
 
 class Crew(Protocol):
@@ -50,6 +51,8 @@ def open_here(options: RunOptions, choice: EngineChoice, streams: int, open_engi
     """
     if options.ray is None:
         return open_beside(choice, streams, open_engine)
+    from lseg_cli.runs.ray.cluster import require_ray  # noqa: PLC0415  as all of Ray: only for who asks for it
+
     require_ray(options.ray, choice.device)
     return None
 
@@ -66,6 +69,8 @@ def make_pipeline(steps: Steps[L, A, Result], options: RunOptions, streams: int,
     return Pipeline(steps, options.thread_count, note, streams if steps.device == "cpu" else 1)
 
 
-def call_cluster(work: Work, output: OutputFolder, note: Callable[[str], None]) -> Crew:
+def call_cluster(work: "Work", output: OutputFolder, note: Callable[[str], None]) -> Crew:
     """Workers of a Ray cluster, which share the output folder; `note` receives what the user should know."""
+    from lseg_cli.runs.ray.cluster import RayCluster  # noqa: PLC0415
+
     return RayCluster(work, output.folder.resolve() / f".ray-{os.getpid()}", note)

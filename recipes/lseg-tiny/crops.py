@@ -11,12 +11,12 @@ from data_sets import CACHE, IGNORE, PICTURES, SIDE_PX, STRIDES
 from features import corners
 from numpy.typing import NDArray
 from torch import Tensor
-from vocabulary import Words
+from vocabulary import SPEAK_VOC, Words, ids_in_voc
 
 PART_CELLS = 8  # of stride 32, of 13: the side of the part of a crop that a step learns on, for a third of the time
 LOOK_EVERY = 50  # steps
 RAREST = 1e-5  # share of pixels that counts as one in the weights
-PICTURE_BALANCE, MOST = 0.5, 6.0
+PICTURE_BALANCE, MOST = 0.5, 10.0
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,12 @@ class Crops:
         classes = 1 if name == PICTURES else len(self.words.names)
         shown = np.stack([np.bincount(row, minlength=IGNORE + 1)[:classes] for row in first])
         pixels = shown.sum(0)
-        raw = np.maximum(pixels, RAREST * pixels.sum()) ** -options.balance
-        self.weights = torch.from_numpy((raw / (raw * pixels).sum() * pixels.sum()).clip(0, 30)).float()
+        self.weights = weights_of(pixels.astype(np.float64), options.balance)
+        self.as_voc: tuple[Words, Tensor, Tensor] | None = None  # words, weights and ids
+        if name in SPEAK_VOC and not options.unseen:
+            ids, words = ids_in_voc(name), Words("voc", [], rng)
+            theirs = np.bincount(ids[:classes], pixels, IGNORE + 1)[: len(words.names)]
+            self.as_voc = words, weights_of(theirs.astype(np.float64), options.balance), torch.from_numpy(ids).long()
         inside = shown > 4
         rarity = np.where(inside, (len(shown) / np.maximum(inside.sum(0), 1)) ** PICTURE_BALANCE, 1)
         self.chances = rarity.max(1).clip(1, MOST)
@@ -84,6 +88,12 @@ class Crops:
             drawn.masks.append(mask[np.ix_(*at)])
             drawn.corners.append(corner)
         return drawn
+
+
+def weights_of(pixels: NDArray[np.float64], balance: float) -> Tensor:
+    """Weights in the loss of classes that cover so many pixels; 1 is the mean over the pixels."""
+    raw = np.maximum(pixels, RAREST * pixels.sum()) ** -balance
+    return torch.from_numpy((raw / (raw * pixels).sum() * pixels.sum()).clip(0, 30)).float()
 
 
 def part_of(

@@ -27,6 +27,7 @@ from data_sets import (
 )
 from data_sets import whole_network as imagenet_network
 from numpy.typing import NDArray
+from paste import Objects
 from PIL import Image, ImageEnhance, ImageFilter
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -35,6 +36,7 @@ ORDER = ("camvid", "coco128", "msrc", "voc", "clothing", "pantry")  # seeds the 
 LONG_SIDES_PX = {"camvid": (480, 960), "coco128": (416, 1200)}  # of the whole picture, where the crop has SIDE_PX
 LONG_SIDES_ELSEWHERE_PX = (416, 800)
 GREY = 0.12  # share of the crops without colour
+PASTED_FROM = 5  # variants of VOC from this one on get objects of its rare classes
 LEAST, SHARE_OF_BEST = 0.15, 0.35  # probability of a class, from which a place counts as it
 
 
@@ -53,7 +55,7 @@ def run(network: nn.Module, picture: Image.Image) -> list[Tensor]:
 
 
 def crop(
-    picture: Image.Image, mask: Image.Image, name: str, variant: int, index: int
+    picture: Image.Image, mask: Image.Image, name: str, variant: int, index: int, objects: Objects | None = None
 ) -> tuple[Image.Image, Image.Image]:
     """One crop of SIDE_PX; variant 0 is the middle as it is, odd ones are mirrored."""
     rng = np.random.default_rng([variant, index, ORDER.index(name) if name in ORDER else 9])
@@ -68,6 +70,8 @@ def crop(
     size = (SIDE_PX, SIDE_PX)
     picture = picture.resize(size, Image.Resampling.BILINEAR, box=box)
     mask = mask.resize(size, Image.Resampling.NEAREST, box=box)
+    if objects:
+        picture, mask = objects.paste(picture, mask, np.random.default_rng([variant, index]))
     if variant % 2:
         picture, mask = (image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for image in (picture, mask))
     if variant:
@@ -88,6 +92,7 @@ def make_crops(variant: int) -> None:
         if done.exists():
             continue
         files = pairs(name, "train")
+        objects = Objects() if name == "voc" and variant >= PASTED_FROM else None
         shapes = [(len(files), SIDE_PX // s, SIDE_PX // s, c) for s, c in zip(STRIDES, CHANNELS, strict=True)]
         maps = [new_map(f"{name}.{variant}.s{s}", shape, np.int16) for s, shape in zip(STRIDES, shapes, strict=True)]
         half = corners(SIDE_PX // 2, SIDE_PX)
@@ -95,7 +100,7 @@ def make_crops(variant: int) -> None:
         for index, (path, mask_path) in enumerate(files):
             picture = Image.open(path).convert("RGB")
             mask = Image.open(mask_path) if mask_path else Image.new("L", picture.size, IGNORE)
-            picture, mask = crop(picture, mask, name, variant, index)
+            picture, mask = crop(picture, mask, name, variant, index, objects)
             for level, values in zip(maps, run(network, picture), strict=True):
                 level[index] = values[0].permute(1, 2, 0).contiguous().view(torch.int16).numpy()
             masks[index] = np.asarray(mask)[np.ix_(half, half)]

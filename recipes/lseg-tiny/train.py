@@ -107,8 +107,12 @@ def loss_of(
         labels = torch.where(masks == 0, number, torch.full_like(masks, NONE))
         weights = torch.ones(len(text))
     else:
-        text, weights, lookup = crops.words.step(crops.weights, chances)
-        labels = lookup[masks]
+        words, weights, ids = crops.words, crops.weights, masks
+        if crops.as_voc and words.rng.random() < chances.shared:
+            words, weights, lookup = crops.as_voc
+            ids = lookup[masks]
+        text, weights, lookup = words.step(weights, chances)
+        labels = lookup[ids]
     right = labels[labels >= 0]
     pixels = embeddings.permute(0, 2, 3, 1)[labels >= 0]
     if not len(right):
@@ -253,7 +257,7 @@ def train(options: argparse.Namespace) -> nn.Module:
     sets = {name: Crops(name, options, rng) for name in options.mix}
     network = begin(options)
     said = dict.fromkeys(sets, options.paraphrase) | {"camvid": options.street_paraphrase}
-    chances = {name: Chances(share, options.other, options.subset) for name, share in said.items()}
+    chances = {name: Chances(share, options.other, options.subset, options.shared) for name, share in said.items()}
     mean = copy.deepcopy(network).eval()
     optimizer = optimizer_of(network, options.tune)
     first, spent = resumed(options, network, mean, optimizer)
@@ -316,6 +320,7 @@ def main() -> None:
     parser.add_argument("--street-paraphrase", type=float, default=0.3, help="of camvid, for which there are most")
     parser.add_argument("--other", type=float, default=0.3)
     parser.add_argument("--subset", type=float, default=0.1)
+    parser.add_argument("--shared", type=float, default=0.0, help="chance of a set that names everything to say VOC's")
     parser.add_argument("--unseen", default="", help="classes that training must not see, nor their pictures")
     parser.add_argument("--fold", type=int, choices=range(5), help="of coco128: a fifth to be judged with")
     parser.add_argument("--keep-every", type=int, default=50, help="steps from one checkpoint to the next")

@@ -16,6 +16,7 @@ from lseg_cli.training.vocabulary import read_synonyms
 HERE = Path(__file__).parent
 NONE = -100  # cross-entropy leaves such pixels out
 TABLE = WordTable.open()
+SPEAK_VOC = ("coco128", "msrc")  # sets that also tell what VOC's classes and its 'other' look like
 SAY_THE_REST = ("voc", "clothing")  # sets whose own labels include everything else
 WIDER = 0.5  # how often a picture of ImageNet is said by its kind: a tabby is a cat
 STRANGERS = 60  # names of ImageNet beside those of the pictures shown
@@ -32,6 +33,16 @@ def held_out_lists() -> dict[str, dict[str, str]]:
     return lists
 
 
+def ids_in_voc(name: str) -> NDArray[np.uint8]:
+    """VOC's id for each mask id of `coco128`, `msrc` or VOC itself, (256,); IGNORE where a name does not tell."""
+    shared: dict[str, list[str]] = yaml.safe_load((HERE / "shared_names.yaml").read_text(encoding="utf-8"))
+    ids = np.full(IGNORE + 1, IGNORE, np.uint8)
+    for index, word in enumerate(class_names(name)):
+        said = [theirs for theirs, words in shared.items() if word == theirs or word in words]
+        ids[index] = IGNORE if said == ["unclear"] else class_names("voc").index(said[0] if said else "other")
+    return ids
+
+
 @dataclass(frozen=True)
 class Chances:
     """How often a step changes what its labels are."""
@@ -39,6 +50,7 @@ class Chances:
     paraphrase: float = 0.3  # a label is said by one of its synonyms
     other: float = 0.3  # 'other' is among the labels though nothing shows it
     subset: float = 0.1  # two labels of five are left out, and 'other' is right in their place
+    shared: float = 0.0  # a set that has names for everything says VOC's instead of its own
 
 
 class Words:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import typer
 
-from lseg_cli.main import app
+from lseg_cli.main import make_app
 from tests.command_line import lseg
 
 WIDTH = 80
@@ -19,7 +19,7 @@ def all_commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tup
         yield from all_commands(child, (*path, name))
 
 
-COMMANDS = dict(all_commands(typer.main.get_command(app)))
+COMMANDS = dict(all_commands(typer.main.get_command(make_app())))
 
 
 def shown(path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:

@@ -61,6 +61,7 @@ class TestReal:
         check_is_of(sidecar, path)
         assert sidecar.build_id.encode() in path.read_bytes()  # the network's name, which the engine keeps
         assert sidecar.build.precision == options.precision
+        assert "features" in sidecar.build.spec.outputs  # so that such an engine embeds
         assert sidecar.build.spec.max_labels == 300
         assert sidecar.build.profiles["text"] == ((1, 16), (16, 16), (300, 16))
         assert len(shares) > 50
