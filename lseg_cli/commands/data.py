@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SHEET_PICTURES = 6  # about so many, from all splits
 
-data_app = typer.Typer(name="data", help="Data sets: check them.", no_args_is_help=True)
+data_app = typer.Typer(name="data", help="Data sets: check them, import those of other tools.", no_args_is_help=True)
 
 DataName = Annotated[
     str,
