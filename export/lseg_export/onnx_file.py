@@ -77,7 +77,7 @@ def trace(model: LSeg, spec: GraphSpec, options: GraphOptions) -> onnx.ModelProt
     graph = Graph(model, cast(model, options.precision)).eval()
     for module in graph.modules():  # what works in place takes the exporter a quarter longer, and is the same graph
         if getattr(module, "inplace", False):
-            module.inplace = False
+            module.inplace = False  # type: ignore[assignment]
     proto = run_exporter(graph, example, _free_axes(spec), opset, (["image", "text"], list(OUTPUTS)))
     if options.is_slim:
         proto = _slim(proto)

@@ -108,10 +108,12 @@ def _exported_once(exports: dict[object, Any], monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture(autouse=True)
 def _read_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two epochs of four pictures are read by this process: each other one imports PyTorch first (`test_mixing`)."""
-    from lseg_cli.training import loop  # noqa: PLC0415  loads PyTorch
+    from lseg_cli.data.mixing import batches  # noqa: PLC0415  loads PyTorch
 
-    batches = loop.batches
-    monkeypatch.setattr(loop, "batches", lambda *arguments: batches(*arguments[:-1], 0))
+    def read(datasets: Any, schedule: Any, augment: Any, _workers: int) -> Any:
+        return batches(datasets, schedule, augment, workers=0)
+
+    monkeypatch.setattr("lseg_cli.training.loop.batches", read)
 
 
 def run_line(line: str) -> None:
