@@ -69,7 +69,7 @@ def test_two_workers_one_of_which_is_killed_make_what_a_local_run_makes(
     Path("in", os.fsdecode(b"caf\xe9.png")).write_text("no picture")
     assert start(onnx_model, "local").wait() == 3
     process = start(onnx_model, "out", "--ray", "local", "--ray-workers", "2")
-    while process.poll() is None and not lines("out"):
+    while process.poll() is None and not (lines("out") and len(workers(tmp_path)) == 2):
         time.sleep(0.01)
     both = workers(tmp_path)
     if both:

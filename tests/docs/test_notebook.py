@@ -1,5 +1,6 @@
 """The notebook: without outputs in git, and every cell of it runs."""
 
+import asyncio
 import base64
 import io
 from pathlib import Path
@@ -31,7 +32,8 @@ def test_no_outputs_are_in_git(notebook: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # of Jupyter itself
 def test_it_runs_and_shows_pictures(notebook: Any, tmp_path: Path) -> None:
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}})
+    asyncio.run(client.async_execute())  # `execute` leaves its event loop open
     shown: dict[str, Image.Image] = {}
     for cell in code_cells(notebook):
         for output in cell.outputs:
